@@ -1,0 +1,43 @@
+//! Measures Portcullis beside its peers on one machine in one run: `portcullis-benches stub | load | table`. The figure of
+//! record is CPU time of the process under test for each request; see `benches/README.md`.
+
+mod load;
+mod process;
+mod stub;
+mod table;
+
+use std::process::ExitCode;
+
+/// What the commands return: an error is for a person to read.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((command, rest)) if command == "stub" => stub::command(rest),
+        Some((command, rest)) if command == "load" => load::command(rest),
+        Some((command, rest)) if command == "table" => table::command(rest),
+        _ => Err("usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short]".into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("benches: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The value of `--name VALUE` among `arguments`.
+pub(crate) fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+/// The same as a number, `default` when it is not given.
+pub(crate) fn number(arguments: &[String], name: &str, default: usize) -> Result<usize> {
+    match option(arguments, name) {
+        None => Ok(default),
+        Some(text) => text.parse().map_err(|_| format!("`{name} {text}`: a number is wanted").into()),
+    }
+}

@@ -1,0 +1,192 @@
+//! The server behind every proxy of a run: both eras, JSON answers of a fixed size, as cheap as hyper allows. It counts calls,
+//! so that a proxy that sends two for one is seen.
+
+use crate::{Result, number};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use portcullis_wire::{Id, Limits, Message, Method, Raw, json};
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use tokio::net::TcpListener;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+struct Stub {
+    tools: Bytes,
+    small: Bytes,
+    large: Bytes,
+    calls: AtomicU64,
+}
+
+/// Serves until it is killed.
+pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    let port = number(arguments, "--port", 0)?;
+    let tools = number(arguments, "--tools", 50)?;
+    let stub = Arc::new(Stub {
+        tools: tools_of(tools).into(),
+        small: result_of(1 << 10).into(),
+        large: result_of(64 << 10).into(),
+        calls: AtomicU64::new(0),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async move {
+        let listener = TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
+        println!("http://{}/mcp", listener.local_addr()?);
+        loop {
+            let (socket, _) = listener.accept().await?;
+            socket.set_nodelay(true)?;
+            let stub = Arc::clone(&stub);
+            tokio::spawn(async move {
+                let service = hyper::service::service_fn(|request| answer(Arc::clone(&stub), request));
+                // A client that goes away is no matter here.
+                let _ = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(socket), service)
+                    .await;
+            });
+        }
+    })
+}
+
+async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<Body>> {
+    if request.uri().path() == "/count" {
+        return Ok(json_body(stub.calls.load(Ordering::Relaxed).to_string().into()));
+    }
+    let body = Limited::new(request.into_body(), 1 << 20).collect().await?.to_bytes();
+    let message = Message::parse(body, &Limits::default()).map_err(|refused| refused.error.message)?;
+    let Message::Request(request) = message else {
+        let mut accepted = Response::new(Full::new(Bytes::new()).boxed());
+        *accepted.status_mut() = StatusCode::ACCEPTED;
+        return Ok(accepted);
+    };
+    let modern = portcullis_wire::meta::ModernMeta::is_present(request.params().as_ref());
+    let result: Bytes = match request.method() {
+        Method::Initialize => {
+            let version = request.params().and_then(|params| params.get("protocolVersion"));
+            let version = version.as_ref().map_or(r#""2025-11-25""#, Raw::as_str);
+            format!(r#"{{"protocolVersion":{version},"capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"stub","version":"1"}}}}"#).into()
+        }
+        Method::ServerDiscover => Bytes::from_static(
+            br#"{"supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{"tools":{}},"resultType":"complete","ttlMs":3600000,"cacheScope":"public"}"#,
+        ),
+        Method::ToolsList => {
+            let mut text = br#"{"tools":"#.to_vec();
+            text.extend_from_slice(&stub.tools);
+            if modern {
+                text.extend_from_slice(br#","resultType":"complete","ttlMs":3600000,"cacheScope":"public""#);
+            }
+            text.push(b'}');
+            text.into()
+        }
+        Method::ToolsCall => {
+            stub.calls.fetch_add(1, Ordering::Relaxed);
+            let large = request.params().and_then(|params| params.get("name")).is_some_and(|name| name.as_str() == r#""read_64k""#);
+            let text = if large { &stub.large } else { &stub.small };
+            complete(text, modern)
+        }
+        Method::SubscriptionsListen => return Ok(listen(request.id())),
+        _ => Bytes::from_static(b"{}"),
+    };
+    let mut text = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+    text.extend_from_slice(request.id().as_json());
+    text.extend_from_slice(br#","result":"#);
+    text.extend_from_slice(&result);
+    text.push(b'}');
+    Ok(json_body(text.into()))
+}
+
+fn complete(text: &Bytes, modern: bool) -> Bytes {
+    if !modern {
+        return text.clone();
+    }
+    let mut whole = br#"{"resultType":"complete","#.to_vec();
+    whole.extend_from_slice(text.get(1..).unwrap_or_default());
+    whole.into()
+}
+
+fn json_body(text: Bytes) -> Response<Body> {
+    let mut response = Response::new(Full::new(text).boxed());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Acknowledges a subscription and holds it open.
+fn listen(id: &Id) -> Response<Body> {
+    let mut text = br#"data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":"#.to_vec();
+    text.extend_from_slice(id.as_json());
+    text.extend_from_slice(b"}}}\n\n");
+    let mut response = Response::new(BodyExt::boxed(Held(Some(text.into()))));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+}
+
+/// One piece, and then an open end.
+struct Held(Option<Bytes>);
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
+            // Never woken: hyper drops the body when the client goes.
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn tools_of(count: usize) -> String {
+    let mut text = String::from("[");
+    for at in 0..count.max(2) {
+        let name = match at {
+            0 => "read_1k".to_owned(),
+            1 => "read_64k".to_owned(),
+            other => format!("tool_{other:04}"),
+        };
+        if at > 0 {
+            text.push(',');
+        }
+        // About 300 bytes each.
+        let _ = write!(
+            text,
+            r#"{{"name":"{name}","description":"Reads the record that the key names and returns it as it stands.","inputSchema":{{"type":"object","properties":{{"key":{{"type":"string"}},"limit":{{"type":"integer"}},"fields":{{"type":"array","items":{{"type":"string"}}}}}},"required":["key"]}},"annotations":{{"readOnlyHint":true}}}}"#
+        );
+    }
+    text.push(']');
+    text
+}
+
+/// A tool result of about `bytes` bytes: half escaped text with characters beyond ASCII, half structured rows.
+fn result_of(bytes: usize) -> Vec<u8> {
+    let mut words = String::new();
+    while words.len() < bytes / 2 - 40 {
+        words.push_str("Größe: 12 \"units\"\n");
+    }
+    let mut rows = String::from("[");
+    let mut at = 0;
+    while rows.len() < bytes / 2 - 60 {
+        if at > 0 {
+            rows.push(',');
+        }
+        let _ = write!(rows, r#"{{"id":{at},"balance":{}.5,"open":true}}"#, at * 7);
+        at += 1;
+    }
+    rows.push(']');
+    let mut text = br#"{"content":[{"type":"text","text":"#.to_vec();
+    json::write_string(&mut text, &words);
+    text.extend_from_slice(br#"}],"structuredContent":{"rows":"#);
+    text.extend_from_slice(rows.as_bytes());
+    text.extend_from_slice(b"}}");
+    text
+}

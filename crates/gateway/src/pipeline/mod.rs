@@ -1,0 +1,256 @@
+//! The life of one message. Every line of [`Gateway::run`] is a stage; every stage hands over a type that the next one needs
+//! and that nobody else can make.
+
+mod ingest;
+mod news;
+
+use crate::catalog::Catalog;
+use crate::identity::{Caller, Failures, Identity, Presented};
+use crate::labels::{self, Labelled};
+use crate::policy::{Policy, PolicyError};
+use crate::refusal::Refusal;
+use crate::route::{Changed, Greeter, Route, StrayNews, UpstreamPlan, What};
+use crate::screen::Screen;
+use crate::session::{Admitted, Call, Sessions, Target};
+use crate::trail::{Recorder, Trail};
+use portcullis_ledger::Sealed;
+use portcullis_transport::{Ask, Handled, Inbound, Reply};
+use portcullis_wire::Era;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::{mpsc, watch};
+
+/// Everything that a gateway is made of.
+pub struct Parts {
+    /// Who may knock.
+    pub identity: Identity,
+    /// What there is.
+    pub catalog: Catalog,
+    /// Legacy sessions; they survive a reload.
+    pub sessions: Arc<Sessions>,
+    /// Who may what.
+    pub policy: Policy,
+    /// What is looked at.
+    pub screen: Screen,
+    /// Where the record is.
+    pub recorder: Recorder,
+    /// The servers.
+    pub upstreams: Vec<UpstreamPlan>,
+    /// The version to show to peers.
+    pub version: &'static str,
+}
+
+/// The gateway. A reload builds another and swaps it in; calls in flight end in the one that they began in.
+pub struct Gateway {
+    identity: Identity,
+    failures: Mutex<Failures>,
+    catalog: Catalog,
+    sessions: Arc<Sessions>,
+    policy: Policy,
+    screen: Screen,
+    recorder: Recorder,
+    route: Route,
+    /// Grows when catalog and policy have both taken in what an upstream lists.
+    taken_in: watch::Sender<u64>,
+}
+
+/// How long a first request waits for upstreams that are still starting.
+const SETTLE_WAIT: Duration = Duration::from_secs(15);
+/// Strays that wait for the one task that reads them.
+const STRAYS_MAX: usize = 1_024;
+
+impl Gateway {
+    /// Puts the parts together and starts the tasks that keep the catalog, the sessions and the subscriptions up to date, on
+    /// the current runtime. They end when the gateway is dropped or [`Gateway::close`]d.
+    #[must_use]
+    pub fn start(parts: Parts) -> Arc<Self> {
+        let (strays, heard) = mpsc::channel::<StrayNews>(STRAYS_MAX);
+        let gateway = Arc::new(Self {
+            route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
+            identity: parts.identity,
+            failures: Mutex::default(),
+            catalog: parts.catalog,
+            sessions: parts.sessions,
+            policy: parts.policy,
+            screen: parts.screen,
+            recorder: parts.recorder,
+            taken_in: watch::Sender::new(0),
+        });
+        gateway.keep_up(heard);
+        gateway
+    }
+
+    /// Takes one message from a transport to its end.
+    pub async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
+        let mut trail = Trail::begin(&self.recorder, &inbound);
+        let caller = match self.authenticate(&inbound) {
+            Ok(caller) => caller,
+            Err(turned_away) => return self.turn_away(turned_away, trail).await,
+        };
+        trail.caller(&caller);
+        self.settle(&inbound).await;
+        match self.sessions.admit(&self.catalog, inbound, caller) {
+            Ok(Admitted::Call(call)) => Handled::Sealed(self.finish(*call, trail).await),
+            Ok(Admitted::Resumed(call)) => {
+                // The client's answer is taken; what comes of it belongs on the stream of the call that asked.
+                tokio::spawn(async move {
+                    let outlet = call.client().outlet.clone();
+                    let reply = self.finish(*call, trail).await;
+                    // A client that is gone has no stream; the outcome is on the record.
+                    let _ = outlet.reply(reply).await;
+                });
+                Handled::Accepted
+            }
+            Ok(Admitted::Heard | Admitted::StreamOpened) => Handled::Accepted,
+            Ok(Admitted::Tell(told)) => {
+                self.route.tell(told.session.as_ref(), &told.notification).await;
+                Handled::Accepted
+            }
+            Ok(Admitted::Withdrawn(session, question)) => {
+                self.route.abandon(&session, &question);
+                Handled::Accepted
+            }
+            Ok(Admitted::SessionClosed(id)) => {
+                self.route.forget_session(&id).await;
+                Handled::Accepted
+            }
+            Ok(Admitted::SessionGone) => Handled::SessionGone,
+            Ok(Admitted::SessionMissing) => Handled::SessionMissing,
+            Err(error) => Handled::Sealed(self.recorder.seal(trail, Err(error.into())).await),
+        }
+    }
+
+    /// One call to its sealed reply, whatever happens.
+    async fn finish(self: &Arc<Self>, call: Call, mut trail: Trail) -> Sealed<Reply> {
+        trail.admitted(&call);
+        let waits = match call.target() {
+            Target::Resume { asked, .. } => call
+                .client()
+                .session
+                .as_ref()
+                .map(|session| (Arc::clone(&session.id), asked.question.clone())),
+            _ => None,
+        };
+        let outcome = self.run(call, &mut trail).await;
+        if let (Err(_), Some((session, question))) = (&outcome, &waits) {
+            // The server still waits for an answer that will not come.
+            self.route.abandon(session, question);
+        }
+        if let Ok(labelled) = &outcome {
+            self.mind_question(labelled);
+        }
+        self.recorder.seal(trail, outcome).await
+    }
+
+    /// The stages.
+    async fn run(&self, call: Call, trail: &mut Trail) -> Result<Labelled, Refusal> {
+        let call = self
+            .policy
+            .decide(call)
+            .inspect_err(|PolicyError::Denied(decided)| trail.decided(decided, false))?;
+        trail.decided(call.decided(), true);
+        let call = self.screen.call(call)?;
+        let sink = self.screen.sink(&call);
+        let call = self.recorder.intend(trail, call).await?;
+        let answer = self.route.send(call, sink.clone(), &self.sessions, &trail.effort).await;
+        trail.news(sink.passed());
+        let answer = self.screen.answer(answer?)?;
+        Ok(labels::attach(answer))
+    }
+
+    fn authenticate(&self, inbound: &Inbound) -> Result<Caller, crate::identity::IdentityError> {
+        self.identity.authenticate(Presented {
+            authorization: inbound
+                .authorization
+                .as_ref()
+                .map(portcullis_transport::Authorization::danger_secret),
+            peer_is_loopback: inbound
+                .peer
+                .address
+                .is_none_or(|address| address.ip().to_canonical().is_loopback()),
+            os_user: inbound.peer.os_user.as_deref(),
+            now_unix_s: now_unix_s(),
+        })
+    }
+
+    /// A stranger costs a counter, and one record a window.
+    async fn turn_away(&self, error: crate::identity::IdentityError, trail: Trail) -> Handled {
+        drop(trail);
+        let count = self
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .observe(now_unix_s());
+        if let Some(count) = count {
+            self.recorder.turned_away(count).await;
+        }
+        Handled::Unauthenticated {
+            challenge: error.challenge().to_owned(),
+            message: error.to_string(),
+        }
+    }
+
+    /// A first request may come before the upstreams have answered: it waits for them rather than see an empty house.
+    async fn settle(&self, inbound: &Inbound) {
+        if !matches!(inbound.ask, Ask::Request(_)) {
+            return;
+        }
+        let settled = || self.catalog.view(&inbound.endpoint).is_none_or(|view| view.settled);
+        if settled() {
+            return;
+        }
+        let mut taken_in = self.taken_in.subscribe();
+        let waiting = async { while !settled() && taken_in.changed().await.is_ok() {} };
+        // Whatever is still missing then is named in the answer.
+        let _ = tokio::time::timeout(SETTLE_WAIT, waiting).await;
+    }
+
+    /// The catalog, for `portcullis catalog`.
+    #[must_use]
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The policies in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Whether calls can be taken: the record can be written.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.recorder.is_writable()
+    }
+
+    /// Ends subscriptions properly and closes the connections to all servers.
+    pub async fn close(&self) {
+        self.drain();
+        self.route.close().await;
+    }
+
+    /// Tells every subscription that it ends.
+    pub fn drain(&self) {
+        self.route.announce(Changed {
+            upstream: "".into(),
+            what: What::Draining,
+        });
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").finish_non_exhaustive()
+    }
+}
+
+/// The era that a reply to `inbound` is written for, before the session is known.
+pub(crate) const fn era_of(inbound: &Inbound) -> Era {
+    inbound.revision.era()
+}
+
+fn now_unix_s() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

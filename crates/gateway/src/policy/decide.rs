@@ -1,0 +1,401 @@
+//! The stage itself: the engine in force, and the one function that turns an admitted call into a permitted one.
+
+use super::{
+    Action, Ask, CatalogFacts, Circumstances, Decision, Engine, Listing, Obligation, PromptArgument, PromptFacts,
+    Report, ServerFacts, Source, Target as Aim, ToolFacts,
+};
+use crate::catalog::{Known, View};
+use crate::session::{Call, ListKind, Target};
+use arc_swap::ArcSwap;
+use portcullis_wire::Raw;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Proof that policy looked at this very value and allowed it. Only [`Policy::decide`] makes one.
+#[derive(Debug)]
+pub(crate) struct Permitted<T> {
+    value: T,
+    decided: Decided,
+}
+
+/// What policy said, for the record and for the stages that carry out obligations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decided {
+    /// The policy set's id.
+    pub(crate) set: Arc<str>,
+    /// The ids of the policies that decided.
+    pub(crate) policies: Vec<Arc<str>>,
+    /// What they want done.
+    pub(crate) obligations: Vec<Obligation>,
+    /// A stable code.
+    pub(crate) reason: &'static str,
+    /// The items of a list that the caller may see, by place in the view; `None` for anything but a list.
+    pub(crate) visible: Option<Arc<[usize]>>,
+}
+
+/// Why a call is not permitted.
+#[derive(Debug)]
+pub(crate) enum PolicyError {
+    /// Policy said no.
+    Denied(Decided),
+}
+
+impl<T> Permitted<T> {
+    pub(crate) const fn decided(&self) -> &Decided {
+        &self.decided
+    }
+
+    pub(crate) fn into_parts(self) -> (T, Decided) {
+        (self.value, self.decided)
+    }
+}
+
+/// The policies in force. A change of policy or catalog makes a new engine; calls in flight keep the one that they saw.
+#[derive(Debug)]
+pub struct Policy {
+    sources: Vec<Source>,
+    force: ArcSwap<InForce>,
+    visible: Mutex<HashMap<VisibleKey, Arc<[usize]>>>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    engine: Option<Engine>,
+    set: Arc<str>,
+    /// Catalog epoch of the facts.
+    epoch: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct VisibleKey {
+    subject: [u8; 32],
+    endpoint: Arc<str>,
+    kind: ListKind,
+    view_epoch: u64,
+    facts_epoch: u64,
+}
+
+/// Views of lists that are remembered.
+const VISIBLE_MAX: usize = 1_024;
+
+impl Policy {
+    /// The policies of `sources` over what is known now.
+    ///
+    /// # Errors
+    /// The report, when it has errors.
+    pub fn load(sources: Vec<Source>, facts: &CatalogFacts, epoch: u64) -> Result<(Self, Report), Report> {
+        let (engine, report) = Engine::load(&sources, facts)?;
+        let set = set_id(&sources);
+        let force = InForce {
+            engine: Some(engine),
+            set,
+            epoch,
+        };
+        Ok((
+            Self {
+                sources,
+                force: ArcSwap::from_pointee(force),
+                visible: Mutex::default(),
+            },
+            report,
+        ))
+    }
+
+    /// No policy: everybody may everything. For measurements alone; the configuration's name for it says so.
+    #[must_use]
+    pub fn danger_disabled() -> Self {
+        Self {
+            sources: Vec::new(),
+            force: ArcSwap::from_pointee(InForce {
+                engine: None,
+                set: "disabled".into(),
+                epoch: 0,
+            }),
+            visible: Mutex::default(),
+        }
+    }
+
+    /// Puts the same policies in force over a changed catalog. When they do not fit it, what was in force stays.
+    ///
+    /// # Errors
+    /// The report, when it has errors.
+    pub fn renew(&self, facts: &CatalogFacts, epoch: u64) -> Result<Report, Report> {
+        if self.force.load().engine.is_none() {
+            return Ok(Report::default());
+        }
+        let (engine, report) = Engine::load(&self.sources, facts)?;
+        self.force.store(Arc::new(InForce {
+            engine: Some(engine),
+            set: set_id(&self.sources),
+            epoch,
+        }));
+        Ok(report)
+    }
+
+    /// The policy set's id: the first 16 hexadecimal digits of a SHA-256 over the files.
+    #[must_use]
+    pub fn set(&self) -> Arc<str> {
+        Arc::clone(&self.force.load().set)
+    }
+
+    /// How many policies are in force.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.force.load().engine.as_ref().map_or(0, Engine::policies)
+    }
+
+    /// Asks the policies in force. A resumed call is decided again, on the arguments of the call that asked.
+    pub(crate) fn decide(&self, call: Call) -> Result<Permitted<Call>, PolicyError> {
+        let force = self.force.load();
+        let Some(engine) = &force.engine else {
+            let decided = Decided {
+                set: Arc::clone(&force.set),
+                reason: "policy_disabled",
+                visible: all_of(&call),
+                ..Decided::default()
+            };
+            return Ok(Permitted { value: call, decided });
+        };
+        let params = call.request().params();
+        let arguments = params.as_ref().and_then(|params| params.get("arguments"));
+        let path = path_of(call.view());
+        let (action, target) = question(&call, &path);
+        let decision = engine.decide(&Ask {
+            subject: call.caller().subject(),
+            action,
+            target,
+            circumstances: Circumstances {
+                method: call.request().method().as_str(),
+                arguments: arguments.as_ref().map(Raw::as_bytes),
+                time_unix_ms: now_unix_ms(),
+                transport: match call.client().is_stdio {
+                    true => "stdio",
+                    false => "http",
+                },
+                client: call.caller().subject().client(),
+                revision: Some(call.client().revision.as_str()),
+            },
+        });
+        let mut decided = decided_of(&decision, &force.set);
+        if !decision.allowed {
+            return Err(PolicyError::Denied(decided));
+        }
+        if let Target::List(kind, _) = call.target() {
+            decided.visible = Some(self.visible(engine, force.epoch, &call, *kind));
+        }
+        Ok(Permitted { value: call, decided })
+    }
+
+    /// Which items of a list the caller may see: those that some call could be permitted on.
+    fn visible(&self, engine: &Engine, epoch: u64, call: &Call, kind: ListKind) -> Arc<[usize]> {
+        let subject = call.caller().subject();
+        let view = call.view();
+        let key = VisibleKey {
+            subject: *subject.digest(),
+            endpoint: Arc::clone(&view.endpoint),
+            kind,
+            view_epoch: view.epoch,
+            facts_epoch: epoch,
+        };
+        let mut remembered = self.visible.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(visible) = remembered.get(&key) {
+            return Arc::clone(visible);
+        }
+        let visible: Arc<[usize]> = match kind {
+            ListKind::Tools => {
+                let shown = engine.visible(subject, Listing::Tools);
+                places(&view.tools, |tool| {
+                    engine
+                        .tool_place(&tool.upstream, &tool.name)
+                        .is_some_and(|place| shown.contains(place))
+                })
+            }
+            ListKind::Prompts => {
+                let shown = engine.visible(subject, Listing::Prompts);
+                places(&view.prompts, |prompt| {
+                    engine
+                        .prompt_place(&prompt.upstream, &prompt.name)
+                        .is_some_and(|place| shown.contains(place))
+                })
+            }
+            ListKind::Resources | ListKind::Templates => {
+                let items = match kind {
+                    ListKind::Resources => &view.resources,
+                    _ => &view.templates,
+                };
+                places(items, |item| {
+                    let target = Aim::Resource {
+                        server: &item.upstream,
+                        uri: &item.name,
+                    };
+                    engine.may_show(subject, Action::ReadResource, &target)
+                })
+            }
+        };
+        if remembered.len() >= VISIBLE_MAX {
+            remembered.clear();
+        }
+        remembered.insert(key, Arc::clone(&visible));
+        visible
+    }
+
+    /// The engine in force, for `policy check` and `explain`.
+    pub fn with_engine<T>(&self, look: impl FnOnce(&Engine) -> T) -> Option<T> {
+        self.force.load().engine.as_ref().map(look)
+    }
+}
+
+fn places<T>(shown: &[crate::catalog::Shown<T>], may_see: impl Fn(&T) -> bool) -> Arc<[usize]> {
+    shown
+        .iter()
+        .enumerate()
+        .filter(|(_, shown)| may_see(&shown.item))
+        .map(|(place, _)| place)
+        .collect()
+}
+
+/// Every item of the list that is asked for; for the disabled policy.
+fn all_of(call: &Call) -> Option<Arc<[usize]>> {
+    let Target::List(kind, _) = call.target() else {
+        return None;
+    };
+    let view = call.view();
+    let count = match kind {
+        ListKind::Tools => view.tools.len(),
+        ListKind::Prompts => view.prompts.len(),
+        ListKind::Resources => view.resources.len(),
+        ListKind::Templates => view.templates.len(),
+    };
+    Some((0..count).collect())
+}
+
+fn decided_of(decision: &Decision, set: &Arc<str>) -> Decided {
+    Decided {
+        set: Arc::clone(set),
+        policies: decision.policies.clone(),
+        obligations: decision.obligations.clone(),
+        reason: decision.reason.as_str(),
+        visible: None,
+    }
+}
+
+/// The endpoint's path, as policies call it.
+pub(crate) fn path_of(view: &View) -> String {
+    match view.endpoint.is_empty() {
+        true => "/mcp".to_owned(),
+        false => format!("/mcp/{}", view.endpoint),
+    }
+}
+
+/// What is asked of policy for a call.
+fn question<'a>(call: &'a Call, path: &'a str) -> (Action, Aim<'a>) {
+    let action = Action::of_method(call.request().method().as_str());
+    let target = match call.aim() {
+        Target::Tool(tool) => Aim::Tool {
+            server: &tool.upstream,
+            name: &tool.name,
+        },
+        Target::Prompt(item) => Aim::Prompt {
+            server: &item.upstream,
+            name: &item.name,
+        },
+        Target::Resource { upstream, uri } => Aim::Resource { server: upstream, uri },
+        Target::Completion { upstream, name } => match call.view().prompts.iter().any(|p| p.item.name == *name) {
+            true => Aim::Prompt { server: upstream, name },
+            false => Aim::Resource {
+                server: upstream,
+                uri: name,
+            },
+        },
+        Target::Task { upstream, .. } | Target::Vendor { upstream } => Aim::Server { name: upstream },
+        Target::Initialize
+        | Target::Discover
+        | Target::Ping
+        | Target::SetLevel(_)
+        | Target::List(..)
+        | Target::Listen
+        | Target::Resume { .. } => Aim::Endpoint { path },
+    };
+    (action, target)
+}
+
+/// What policy's schema is made of: the last known catalog.
+#[must_use]
+pub fn facts(known: &[(Arc<str>, Known)], endpoints: impl Iterator<Item = String>) -> CatalogFacts {
+    let mut facts = CatalogFacts {
+        endpoints: endpoints.collect(),
+        ..CatalogFacts::default()
+    };
+    for (name, known) in known {
+        let (listing, unavailable) = match known {
+            Known::Listed(listing) => (Some(listing), false),
+            Known::Down { last, .. } => (last.as_ref(), true),
+            Known::Pending => (None, true),
+        };
+        facts.servers.push(ServerFacts {
+            name: name.to_string(),
+            unavailable,
+        });
+        let Some(listing) = listing else { continue };
+        facts.tools.extend(listing.tools.iter().map(|tool| {
+            ToolFacts {
+                server: tool.upstream.to_string(),
+                name: tool.name.to_string(),
+                effect: tool.impact.effect,
+                idempotent: tool.impact.idempotent,
+                input_schema: tool
+                    .input_schema()
+                    .and_then(|schema| serde_json::from_slice(schema.as_bytes()).ok())
+                    .unwrap_or_default(),
+            }
+        }));
+        facts.prompts.extend(listing.prompts.iter().map(|prompt| PromptFacts {
+            server: prompt.upstream.to_string(),
+            name: prompt.name.to_string(),
+            arguments: prompt_arguments(&prompt.definition),
+        }));
+    }
+    facts
+}
+
+fn prompt_arguments(definition: &Raw) -> Vec<PromptArgument> {
+    let Some(arguments) = definition.get("arguments") else {
+        return Vec::new();
+    };
+    arguments
+        .elements()
+        .iter()
+        .filter_map(|argument| {
+            Some(PromptArgument {
+                name: argument.get("name")?.as_string()?.into_owned(),
+                required: argument.get("required").and_then(|flag| flag.as_bool()) == Some(true),
+            })
+        })
+        .collect()
+}
+
+fn set_id(sources: &[Source]) -> Arc<str> {
+    let mut text = Vec::new();
+    for source in sources {
+        text.extend_from_slice(source.name.as_bytes());
+        text.push(0);
+        text.extend_from_slice(source.text.as_bytes());
+        text.push(0);
+    }
+    let digest = portcullis_ledger::digest(&text);
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>()
+        .into()
+}
+
+fn now_unix_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,376 @@
+//! Is it clean: the same looks, both ways. Arguments and structured results against the tool's schemas, hidden characters in
+//! every text that passes, and the obligations that policy laid on the call.
+
+use crate::answer::{Answer, Body};
+use crate::catalog::{Compiled, Tool};
+use crate::policy::{Decided, ObligationKind, Permitted};
+use crate::session::{Call, Target};
+use portcullis_guards::hidden;
+use portcullis_transport::{Outlet, OutletClosed};
+use portcullis_wire::{JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct ScreenSettings {
+    /// Validate arguments and structured results.
+    pub schema: bool,
+    /// What is done about hidden characters.
+    pub hidden: HiddenAction,
+}
+
+/// What is done about invisible and control characters in what passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HiddenAction {
+    /// Made visible in results, refused in arguments: nothing that a caller says is ever rewritten.
+    Neutralise,
+    /// Refused both ways.
+    Refuse,
+    /// Counted, passed on.
+    Report,
+    /// Not looked for; for measurements.
+    Ignore,
+}
+
+impl Default for ScreenSettings {
+    fn default() -> Self {
+        Self {
+            schema: true,
+            hidden: HiddenAction::Neutralise,
+        }
+    }
+}
+
+/// The stage.
+#[derive(Debug)]
+pub struct Screen {
+    settings: ScreenSettings,
+}
+
+/// Proof that the screen saw this value. Only [`Screen`] makes one.
+#[derive(Debug)]
+pub(crate) struct Screened<T> {
+    value: T,
+    decided: Decided,
+}
+
+impl<T> Screened<T> {
+    pub(crate) const fn get(&self) -> &T {
+        &self.value
+    }
+
+    pub(crate) const fn decided(&self) -> &Decided {
+        &self.decided
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.value
+    }
+
+    pub(crate) fn into_parts(self) -> (T, Decided) {
+        (self.value, self.decided)
+    }
+}
+
+/// Why something does not pass.
+#[derive(Debug)]
+pub(crate) enum ScreenError {
+    /// The arguments do not fit `inputSchema`.
+    Arguments(String),
+    /// `inputSchema` cannot be used, so nothing can be checked against it.
+    InputSchema(String),
+    /// The structured result does not fit `outputSchema`, or is missing.
+    Result(String),
+    /// `outputSchema` cannot be used.
+    OutputSchema(String),
+    /// Hidden characters, in these places.
+    Hidden {
+        /// Whether in what the client sent.
+        inbound: bool,
+        /// Class and place of the first.
+        finding: String,
+    },
+    /// An object that is read as a whole is ambiguous.
+    Json(JsonError),
+    /// Policy wants something done that this build cannot do.
+    Obligation(&'static str),
+}
+
+impl From<JsonError> for ScreenError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+/// The way out for what a server says in mid-call, made for one screened call. Keeps order; counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Sink {
+    outlet: Outlet,
+    settings: ScreenSettings,
+    passed: Arc<AtomicU64>,
+}
+
+impl Screen {
+    /// A screen that looks at what `settings` say.
+    #[must_use]
+    pub const fn new(settings: ScreenSettings) -> Self {
+        Self { settings }
+    }
+
+    /// Looks at what goes to the server.
+    pub(crate) fn call(&self, call: Permitted<Call>) -> Result<Screened<Call>, ScreenError> {
+        carry_out(call.decided())?;
+        let (call, decided) = call.into_parts();
+        let answered = match call.target() {
+            Target::Resume { response, .. } => Some(response.whole().clone()),
+            _ => None,
+        };
+        let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
+        if self.settings.hidden != HiddenAction::Ignore
+            && let Some(finding) = hidden::first_in_json(inbound)
+        {
+            match self.settings.hidden {
+                HiddenAction::Neutralise | HiddenAction::Refuse => {
+                    return Err(ScreenError::Hidden { inbound: true, finding });
+                }
+                HiddenAction::Report | HiddenAction::Ignore => {
+                    tracing::warn!(%finding, item = call.item(), "hidden characters in a request");
+                }
+            }
+        }
+        if let (Target::Tool(tool), true) = (call.target(), self.settings.schema) {
+            arguments(tool, call.request())?;
+        }
+        Ok(Screened { value: call, decided })
+    }
+
+    /// The sink for the news of a call.
+    pub(crate) fn sink(&self, call: &Screened<Call>) -> Sink {
+        self.sink_to(call.get().client().outlet.clone())
+    }
+
+    /// A sink for news that belong to no call: list changes, resource updates, whatever a subscription carries.
+    pub(crate) fn sink_to(&self, outlet: Outlet) -> Sink {
+        Sink {
+            outlet,
+            settings: self.settings.clone(),
+            passed: Arc::default(),
+        }
+    }
+
+    /// Looks at what goes to the client.
+    pub(crate) fn answer(&self, answer: Answer) -> Result<Screened<Answer>, ScreenError> {
+        let Answer { call, decided, body } = answer;
+        let body = match body {
+            Body::Upstream(response) => {
+                if let (Target::Tool(tool), true) = (call.aim(), self.settings.schema) {
+                    result(tool, &response)?;
+                }
+                Body::Upstream(self.settings.response(response)?)
+            }
+            Body::Question { id, request } => Body::Question {
+                id,
+                request: self.settings.question(request)?,
+            },
+            own @ (Body::Own { .. } | Body::Silence) => own,
+        };
+        Ok(Screened {
+            value: Answer {
+                call,
+                decided: Decided::default(),
+                body,
+            },
+            decided,
+        })
+    }
+
+    /// Looks at a definition that an upstream lists; returns what may be shown and what was found.
+    pub(crate) fn definition(&self, definition: Raw) -> (Raw, Option<String>) {
+        if self.settings.hidden == HiddenAction::Ignore {
+            return (definition, None);
+        }
+        let Some(finding) = hidden::first_in_json(definition.as_bytes()) else {
+            return (definition, None);
+        };
+        let clean = hidden::neutralise_json(definition.as_bytes());
+        (Raw::own(clean).unwrap_or(definition), Some(finding))
+    }
+}
+
+impl ScreenSettings {
+    fn response(&self, response: Response) -> Result<Response, ScreenError> {
+        match self.outbound(response.whole())? {
+            None => Ok(response),
+            Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
+                Ok(Message::Response(clean)) => Ok(clean),
+                _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
+            },
+        }
+    }
+
+    fn question(&self, request: Request) -> Result<Request, ScreenError> {
+        match self.outbound(request.whole())? {
+            None => Ok(request),
+            Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
+                Ok(Message::Request(clean)) => Ok(clean),
+                _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
+            },
+        }
+    }
+
+    /// The neutralised text where there was something to neutralise.
+    fn outbound(&self, text: &[u8]) -> Result<Option<Vec<u8>>, ScreenError> {
+        if self.hidden == HiddenAction::Ignore {
+            return Ok(None);
+        }
+        let Some(finding) = hidden::first_in_json(text) else {
+            return Ok(None);
+        };
+        match self.hidden {
+            HiddenAction::Refuse => Err(ScreenError::Hidden {
+                inbound: false,
+                finding,
+            }),
+            HiddenAction::Neutralise => {
+                tracing::warn!(%finding, "hidden characters neutralised");
+                Ok(Some(hidden::neutralise_json(text)))
+            }
+            HiddenAction::Report | HiddenAction::Ignore => {
+                tracing::warn!(%finding, "hidden characters");
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Sink {
+    /// Passes a notification on; waits for room, so that order is kept and nothing is lost.
+    pub(crate) async fn news(&self, notification: &Notification) -> Result<(), OutletClosed> {
+        let Some(message) = self.screened(notification) else {
+            return Ok(());
+        };
+        self.outlet.danger_news(message).await?;
+        self.passed.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Passes a notification on if there is room now: for news that nobody may wait for.
+    pub(crate) fn try_news(&self, notification: &Notification) -> Result<(), OutletClosed> {
+        let Some(message) = self.screened(notification) else {
+            return Ok(());
+        };
+        self.outlet.danger_try_news(message)
+    }
+
+    /// How many went out.
+    pub(crate) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the client is gone.
+    pub(crate) async fn closed(&self) {
+        self.outlet.closed().await;
+    }
+
+    fn screened(&self, notification: &Notification) -> Option<Rope> {
+        match self.settings.outbound(notification.whole()) {
+            Ok(None) => Some(Rope::one(notification.whole().clone())),
+            Ok(Some(clean)) => Some(Rope::one(clean)),
+            // Refused news are dropped: a notification has no error to answer with.
+            Err(error) => {
+                tracing::warn!(?error, method = %notification.method(), "news withheld");
+                None
+            }
+        }
+    }
+}
+
+/// What policy wants done. Whatever cannot be done here refuses the call: an obligation is a condition of the yes.
+fn carry_out(decided: &Decided) -> Result<(), ScreenError> {
+    for obligation in &decided.obligations {
+        match obligation.kind {
+            // These go on the record with the decision, which is all they ask.
+            ObligationKind::Purpose | ObligationKind::Record => {}
+            ObligationKind::Mask | ObligationKind::Redact | ObligationKind::Approve => {
+                return Err(ScreenError::Obligation(obligation.kind.as_str()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn arguments(tool: &Tool, request: &Request) -> Result<(), ScreenError> {
+    let validator = match tool.input() {
+        Compiled::Absent => return Ok(()),
+        Compiled::Unusable(reason) => return Err(ScreenError::InputSchema(reason.clone())),
+        Compiled::Ready(validator) => validator,
+    };
+    let arguments = request.params().and_then(|params| params.get("arguments"));
+    let value = match &arguments {
+        Some(arguments) => {
+            arguments.refuse_duplicates()?;
+            read(arguments)?
+        }
+        None => serde_json::Value::Object(serde_json::Map::new()),
+    };
+    match validator.validate(&value) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(ScreenError::Arguments(describe(&error))),
+    }
+}
+
+fn result(tool: &Tool, response: &Response) -> Result<(), ScreenError> {
+    let Some(result) = response.result() else {
+        return Ok(());
+    };
+    // Errors, questions and tasks carry no structured result.
+    let complete = result
+        .get("resultType")
+        .is_none_or(|kind| kind.as_bytes() == br#""complete""#);
+    let is_error = result.get("isError").and_then(|flag| flag.as_bool()) == Some(true);
+    if !complete || is_error {
+        return Ok(());
+    }
+    let validator = match tool.output() {
+        Compiled::Absent => return Ok(()),
+        Compiled::Unusable(reason) => return Err(ScreenError::OutputSchema(reason.clone())),
+        Compiled::Ready(validator) => validator,
+    };
+    let Some(structured) = result.get("structuredContent") else {
+        // A legacy task answers with the task first; its result comes by `tasks/result`.
+        if result.get("task").is_some_and(|task| task.kind() == Kind::Object) {
+            return Ok(());
+        }
+        return Err(ScreenError::Result("no `structuredContent`".to_owned()));
+    };
+    structured.refuse_duplicates()?;
+    match validator.validate(&read(&structured)?) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(ScreenError::Result(describe(&error))),
+    }
+}
+
+fn read(raw: &Raw) -> Result<serde_json::Value, ScreenError> {
+    serde_json::from_slice(raw.as_bytes())
+        .map_err(|_| ScreenError::Arguments("too deep or a number out of range".to_owned()))
+}
+
+/// Where and what, without the value: it may be personal data, and the message may reach a log.
+fn describe(error: &jsonschema::ValidationError<'_>) -> String {
+    let place = error.instance_path().to_string();
+    let place = match place.is_empty() {
+        true => "the arguments".to_owned(),
+        false => format!("`{place}`"),
+    };
+    let rule: String = error.masked().to_string().chars().take(300).collect();
+    format!("{place}: {rule}")
+}
+
+/// Whether a method's news may reach a client at all; what is unknown passes.
+pub(crate) fn is_hop_local(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::Initialized | Method::Cancelled | Method::SubscriptionsAcknowledged
+    )
+}

@@ -1,0 +1,427 @@
+//! The admission of each message: whose session, which endpoint, what it is aimed at. Everything ambiguous ends here.
+
+use super::call::{Call, Client, ListKind, Target};
+use super::{STDIO_SESSION, Session, Sessions, principal_of};
+use crate::catalog::{Catalog, View};
+use crate::identity::Caller;
+use portcullis_transport::{Ask, Inbound};
+use portcullis_wire::message::Refused;
+use portcullis_wire::meta::ModernMeta;
+use portcullis_wire::{Era, Id, JsonError, Method, Notification, Raw, Request, Response, Revision, RpcError, header};
+use std::sync::Arc;
+
+/// What becomes of a message.
+pub(crate) enum Admitted {
+    /// It goes through the stages, and its reply goes back the way it came.
+    Call(Box<Call>),
+    /// It is the answer to a question: the call that asked goes on, and what comes of it goes to that call's stream.
+    Resumed(Box<Call>),
+    /// A notification that concerns the gateway alone was acted on.
+    Heard,
+    /// A notification for the servers behind a session or endpoint.
+    Tell(Box<Told>),
+    /// The client cancelled a call that waits for this question of this session to be answered.
+    Withdrawn(Arc<str>, Id),
+    /// The client wants the standing stream of its session, which is there.
+    StreamOpened,
+    /// The session was ended.
+    SessionClosed(Arc<str>),
+    /// The session is unknown, over, or another principal's.
+    SessionGone,
+    /// A legacy message that needs a session came without.
+    SessionMissing,
+}
+
+/// A client's notification on its way to servers.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) view: Arc<View>,
+    pub(crate) notification: Notification,
+}
+
+/// Why a request is not admitted.
+#[derive(Debug)]
+pub(crate) enum SessionError {
+    /// The transport refused it at the door.
+    Door(Refused),
+    /// There is no such endpoint.
+    UnknownEndpoint(String),
+    /// `initialize` has not been done.
+    NotInitialized,
+    /// A second `initialize` in one session.
+    AlreadyInitialized,
+    /// The id is in use by a request in flight, or there are too many.
+    IdInUse(Id),
+    /// The method does not exist in the client's revision, or nobody behind this endpoint could know it.
+    UnknownMethod(String),
+    /// `params` or a member of it is missing or of the wrong type.
+    Params(&'static str),
+    /// An object that must be read is ambiguous.
+    Json(JsonError),
+    /// No tool of that name.
+    UnknownTool(String),
+    /// No prompt of that name.
+    UnknownPrompt(String),
+    /// No upstream has this resource.
+    UnknownResource(String),
+    /// No task of that id, for this principal.
+    UnknownTask,
+    /// Not one of the eight levels.
+    UnknownLevel(String),
+    /// A cursor that we did not give, or whose list has changed.
+    BadCursor,
+    /// The modern `_meta` is missing or wrong.
+    Meta(RpcError),
+    /// Mirrored headers and body disagree.
+    Header(RpcError),
+}
+
+impl From<JsonError> for SessionError {
+    fn from(error: JsonError) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl Sessions {
+    /// Admits one message.
+    pub(crate) fn admit(&self, catalog: &Catalog, inbound: Inbound, caller: Caller) -> Result<Admitted, SessionError> {
+        let view = catalog
+            .view(&inbound.endpoint)
+            .ok_or_else(|| SessionError::UnknownEndpoint(inbound.endpoint.to_string()))?;
+        let session = inbound
+            .session
+            .as_deref()
+            .map(|id| self.find(id, &caller, &inbound.endpoint));
+        let is_stdio = inbound.session.as_deref() == Some(STDIO_SESSION);
+        let session = match session {
+            // A stale id is gone even for `initialize`, which must not come with one.
+            Some(None) if inbound.revision.era() == Era::Legacy && !is_stdio => {
+                return Ok(Admitted::SessionGone);
+            }
+            found => found.flatten().filter(|_| inbound.revision.era() == Era::Legacy),
+        };
+        let arrival = Arrival {
+            sessions: self,
+            client: Client {
+                peer: inbound.peer,
+                revision: session.as_ref().map_or(inbound.revision, |session| session.revision),
+                capabilities: session.as_ref().map(|session| session.capabilities.clone()),
+                info: session.as_ref().and_then(|session| session.info.clone()),
+                log_level: None,
+                outlet: inbound.outlet,
+                standing: inbound.standing,
+                is_stdio,
+                session,
+            },
+            caller,
+            view,
+            parameters: inbound.parameters,
+        };
+        match inbound.ask {
+            Ask::Request(request) => arrival.request(request),
+            Ask::Notification(notification) => Ok(arrival.notification(notification)),
+            Ask::Response(response) => Ok(arrival.response(response)),
+            Ask::OpenStream => Ok(match arrival.client.session {
+                Some(_) => Admitted::StreamOpened,
+                None => Admitted::SessionMissing,
+            }),
+            Ask::CloseSession => Ok(match arrival.client.session {
+                Some(session) => {
+                    self.close(&session.id);
+                    Admitted::SessionClosed(Arc::clone(&session.id))
+                }
+                None => Admitted::SessionMissing,
+            }),
+            Ask::Refused(refused) => Err(SessionError::Door(refused)),
+        }
+    }
+}
+
+struct Arrival<'a> {
+    sessions: &'a Sessions,
+    client: Client,
+    caller: Caller,
+    view: Arc<View>,
+    parameters: Vec<(String, Vec<u8>)>,
+}
+
+impl Arrival<'_> {
+    fn request(mut self, request: Request) -> Result<Admitted, SessionError> {
+        let params = request.params();
+        if let Some(params) = &params {
+            // Read by us and by the server: it must mean the same to both.
+            params.members()?;
+        }
+        match self.client.revision.era() {
+            Era::Modern => {
+                let meta = ModernMeta::read(params.as_ref()).map_err(SessionError::Meta)?;
+                self.client.capabilities = Some(meta.capabilities);
+                self.client.info = meta.client_info;
+                self.client.log_level = meta.log_level;
+            }
+            Era::Legacy => {
+                let is_new = self.client.session.is_none();
+                match request.method() {
+                    Method::Initialize if !is_new => return Err(SessionError::AlreadyInitialized),
+                    Method::Initialize => {
+                        self.client.capabilities = params.as_ref().and_then(|p| p.get("capabilities"));
+                        self.client.info = params.as_ref().and_then(|p| p.get("clientInfo"));
+                    }
+                    Method::Ping if self.client.is_stdio => {}
+                    _ if is_new && self.client.is_stdio => return Err(SessionError::NotInitialized),
+                    _ if is_new => return Ok(Admitted::SessionMissing),
+                    _ => {}
+                }
+            }
+        }
+        if !request.method().is_in(self.client.revision) && *request.method() != Method::Initialize {
+            return Err(SessionError::UnknownMethod(request.method().to_string()));
+        }
+        let target = self.target(&request, params.as_ref())?;
+        self.mirrored(&target, params.as_ref())?;
+        let cancel = match self.in_flight_table() {
+            Some(table) => Some(
+                table
+                    .register(request.id(), self.sessions.limits.in_flight_max)
+                    .ok_or_else(|| SessionError::IdInUse(request.id().clone()))?,
+            ),
+            None => None,
+        };
+        Ok(Admitted::Call(Box::new(Call {
+            caller: self.caller,
+            client: self.client,
+            view: self.view,
+            request,
+            target,
+            cancel,
+        })))
+    }
+
+    /// Where a client's `notifications/cancelled` finds its calls; modern HTTP clients close the stream instead.
+    fn in_flight_table(&self) -> Option<&Arc<super::InFlightTable>> {
+        match &self.client.session {
+            Some(session) => Some(session.in_flight()),
+            None if self.client.is_stdio => Some(&self.sessions.stdio),
+            None => None,
+        }
+    }
+
+    fn target(&self, request: &Request, params: Option<&Raw>) -> Result<Target, SessionError> {
+        let text = |key: &'static str| -> Result<String, SessionError> {
+            params
+                .and_then(|params| params.get(key))
+                .and_then(|value| value.as_string().map(std::borrow::Cow::into_owned))
+                .ok_or(SessionError::Params(key))
+        };
+        let list = |kind| Ok(Target::List(kind, self.position(params)?));
+        match request.method() {
+            Method::Initialize => Ok(Target::Initialize),
+            Method::ServerDiscover => Ok(Target::Discover),
+            Method::Ping => Ok(Target::Ping),
+            Method::LoggingSetLevel => {
+                let level = text("level")?;
+                match LEVELS.contains(&level.as_str()) {
+                    true => Ok(Target::SetLevel(level)),
+                    false => Err(SessionError::UnknownLevel(level)),
+                }
+            }
+            Method::ToolsList => list(ListKind::Tools),
+            Method::PromptsList => list(ListKind::Prompts),
+            Method::ResourcesList => list(ListKind::Resources),
+            Method::ResourcesTemplatesList => list(ListKind::Templates),
+            Method::SubscriptionsListen => Ok(Target::Listen),
+            Method::ToolsCall => {
+                let name = text("name")?;
+                match self.view.tool(&name) {
+                    Some(shown) => Ok(Target::Tool(Arc::clone(&shown.item))),
+                    None => Err(SessionError::UnknownTool(name)),
+                }
+            }
+            Method::PromptsGet => {
+                let name = text("name")?;
+                match self.view.prompt(&name) {
+                    Some(shown) => Ok(Target::Prompt(Arc::clone(&shown.item))),
+                    None => Err(SessionError::UnknownPrompt(name)),
+                }
+            }
+            Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
+                let uri = text("uri")?;
+                match self.view.owner_of(&uri) {
+                    Some(upstream) => Ok(Target::Resource {
+                        upstream,
+                        uri: uri.into(),
+                    }),
+                    None => Err(SessionError::UnknownResource(uri)),
+                }
+            }
+            Method::CompletionComplete => self.completion(params),
+            Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate => {
+                let id = text("taskId")?;
+                let upstream = self
+                    .sessions
+                    .tasks
+                    .owner(&id, &principal_of(&self.caller))
+                    .ok_or(SessionError::UnknownTask)?;
+                Ok(Target::Task {
+                    upstream,
+                    id: id.into(),
+                })
+            }
+            other => match self.view.sole_upstream() {
+                Some(upstream) => Ok(Target::Vendor {
+                    upstream: Arc::clone(upstream),
+                }),
+                None => Err(SessionError::UnknownMethod(other.to_string())),
+            },
+        }
+    }
+
+    fn completion(&self, params: Option<&Raw>) -> Result<Target, SessionError> {
+        let reference = params
+            .and_then(|params| params.get("ref"))
+            .ok_or(SessionError::Params("ref"))?;
+        let member = |key: &'static str| {
+            reference
+                .get(key)
+                .and_then(|value| value.as_string().map(std::borrow::Cow::into_owned))
+        };
+        match (member("name"), member("uri")) {
+            (Some(name), None) => {
+                let prompt = self.view.prompt(&name).ok_or(SessionError::UnknownPrompt(name))?;
+                Ok(Target::Completion {
+                    upstream: Arc::clone(&prompt.item.upstream),
+                    name: Arc::clone(&prompt.item.name),
+                })
+            }
+            (None, Some(uri)) => {
+                let template = self.view.templates.iter().find(|t| *t.name == *uri);
+                let upstream = match template {
+                    Some(template) => Arc::clone(&template.item.upstream),
+                    None => self
+                        .view
+                        .owner_of(&uri)
+                        .ok_or_else(|| SessionError::UnknownResource(uri.clone()))?,
+                };
+                Ok(Target::Completion {
+                    upstream,
+                    name: uri.into(),
+                })
+            }
+            _ => Err(SessionError::Params("ref")),
+        }
+    }
+
+    /// Where in a list to go on: our cursors are `epoch.offset`.
+    fn position(&self, params: Option<&Raw>) -> Result<usize, SessionError> {
+        let Some(cursor) = params.and_then(|params| params.get("cursor")) else {
+            return Ok(0);
+        };
+        let cursor = cursor.as_string().ok_or(SessionError::Params("cursor"))?;
+        let (epoch, offset) = cursor.split_once('.').ok_or(SessionError::BadCursor)?;
+        if epoch.parse() != Ok(self.view.epoch) {
+            return Err(SessionError::BadCursor);
+        }
+        offset.parse().map_err(|_| SessionError::BadCursor)
+    }
+
+    /// `Mcp-Param-*` against the arguments, by the tool's own annotations (2026-07-28, streamable HTTP).
+    fn mirrored(&self, target: &Target, params: Option<&Raw>) -> Result<(), SessionError> {
+        let Target::Tool(tool) = target else {
+            return Ok(());
+        };
+        if self.client.is_stdio || self.client.revision.era() == Era::Legacy {
+            return Ok(());
+        }
+        if tool.mirrored.is_empty() {
+            return Ok(());
+        }
+        let arguments = params.and_then(|params| params.get("arguments"));
+        let received = self
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()));
+        header::check(&tool.mirrored, arguments.as_ref(), received)
+            .map(|_| ())
+            .map_err(|error| SessionError::Header(RpcError::from(&error)))
+    }
+
+    fn notification(self, notification: Notification) -> Admitted {
+        let params = notification.params();
+        match notification.method() {
+            Method::Cancelled => {
+                let id = params
+                    .and_then(|params| params.get("requestId"))
+                    .and_then(|id| Id::from_raw(&id));
+                let (Some(id), Some(table)) = (id, self.in_flight_table()) else {
+                    return Admitted::Heard;
+                };
+                table.cancel(&id);
+                match &self.client.session {
+                    Some(session) => match session.withdraw(&id) {
+                        Some(question) => Admitted::Withdrawn(Arc::clone(&session.id), question),
+                        None => Admitted::Heard,
+                    },
+                    None => Admitted::Heard,
+                }
+            }
+            Method::Initialized => match self.client.session {
+                Some(_) => Admitted::Heard,
+                None => Admitted::SessionMissing,
+            },
+            _ if self.client.revision.era() == Era::Legacy && self.client.session.is_none() => Admitted::SessionMissing,
+            _ => Admitted::Tell(Box::new(Told {
+                session: self.client.session,
+                view: self.view,
+                notification,
+            })),
+        }
+    }
+
+    fn response(self, response: Response) -> Admitted {
+        let Some(session) = self.client.session.as_ref() else {
+            return Admitted::SessionMissing;
+        };
+        // An answer to nothing, a second answer, or a late one: heard and forgotten.
+        let Some(asked) = response.id().and_then(|id| session.answered(id)) else {
+            return Admitted::Heard;
+        };
+        let in_flight = session
+            .in_flight()
+            .register(asked.request.id(), self.sessions.limits.in_flight_max);
+        let mut client = self.client;
+        client.outlet = asked.outlet.clone();
+        Admitted::Resumed(Box::new(Call {
+            caller: self.caller,
+            client,
+            view: self.view,
+            request: asked.request.clone(),
+            target: Target::Resume {
+                asked,
+                response: Arc::new(response),
+            },
+            cancel: in_flight,
+        }))
+    }
+}
+
+/// RFC 5424 severities, least severe first (2025-11-25, server/utilities/logging).
+pub(crate) const LEVELS: [&str; 8] = [
+    "debug",
+    "info",
+    "notice",
+    "warning",
+    "error",
+    "critical",
+    "alert",
+    "emergency",
+];
+
+/// The revision that `initialize` settles on: the client's if we speak it, else our newest legacy one.
+pub(crate) fn settle(params: Option<&Raw>) -> Revision {
+    params
+        .and_then(|params| params.get("protocolVersion"))
+        .and_then(|version| version.as_string()?.parse::<Revision>().ok())
+        .filter(|revision| revision.era() == Era::Legacy)
+        .unwrap_or(Revision::NEWEST_LEGACY)
+}

@@ -1,0 +1,502 @@
+//! What the record says about this call, and the only file that may write a call to the ledger.
+
+use crate::answer::{Answer, Body};
+use crate::labels::{Label, Labelled};
+use crate::policy::Decided;
+use crate::refusal::{Face, Refusal};
+use crate::route::Effort;
+use crate::screen::Screened;
+use crate::session::{Asked, Call, Session, principal_of};
+use bytes::Bytes;
+use portcullis_ledger::{
+    CallId, Content, Decision, Durability, EffectClass, Event, EventKind, Intended, Ledger, LedgerError, Outcome,
+    Request, Sealed, Status, Verdict, VerdictKind, Who, digest,
+};
+use portcullis_transport::{Ask, Inbound, Reply};
+use portcullis_wire::{Effect, Era, Id, Impact, Rope, error};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Filled in by the pipeline, and only there. When it is dropped with a decision on the record and no outcome (the client
+/// went away, the task was cancelled), the record hears that nobody knows the outcome.
+pub(crate) struct Trail {
+    ledger: Ledger,
+    call: CallId,
+    begun: Instant,
+    subject: String,
+    client: String,
+    session: Option<Arc<str>>,
+    method: String,
+    item: String,
+    definition: Option<[u8; 32]>,
+    upstream: Option<Arc<str>>,
+    revision: &'static str,
+    era: Era,
+    id: Option<Id>,
+    input: Content,
+    decided: Decided,
+    allowed: bool,
+    impact: Impact,
+    pub(crate) effort: Effort,
+    news: u64,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing on the record yet.
+    Open,
+    /// The decision is.
+    Intended,
+    /// The outcome is.
+    Sealed,
+}
+
+/// Holds the ledger, so that nothing but a labelled answer or a refusal can be sealed.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    ledger: Ledger,
+    settings: RecordSettings,
+}
+
+/// How safe a record must be before what it speaks of happens. The defaults are the design's; a weaker one is itself on the
+/// record.
+#[derive(Debug, Clone)]
+pub struct RecordSettings {
+    /// Before a read goes to its server.
+    pub read_decision: Durability,
+    /// Before anything else goes to its server.
+    pub write_decision: Durability,
+    /// Before an answer is released.
+    pub outcome: Durability,
+}
+
+impl Default for RecordSettings {
+    fn default() -> Self {
+        Self {
+            read_decision: Durability::Written,
+            write_decision: Durability::Durable,
+            outcome: Durability::Durable,
+        }
+    }
+}
+
+impl Trail {
+    /// The trail of a message of which only the envelope is known.
+    pub(crate) fn begin(recorder: &Recorder, inbound: &Inbound) -> Self {
+        let era = inbound.revision.era();
+        match &inbound.ask {
+            Ask::Request(request) => Self::new(recorder, Some(request.id().clone()), request.method().as_str(), era),
+            Ask::Refused(refused) => Self::new(recorder, refused.id.clone(), "", era),
+            _ => Self::new(recorder, None, "", era),
+        }
+    }
+
+    /// The trail of a call that waited for a client's answer in vain.
+    pub(crate) fn of_parked(recorder: &Recorder, asked: &Asked, session: &Session) -> Self {
+        let request = &asked.request;
+        let mut trail = Self::new(
+            recorder,
+            Some(request.id().clone()),
+            request.method().as_str(),
+            session.revision.era(),
+        );
+        trail.session = Some(Arc::clone(&session.id));
+        trail.upstream = asked.target.upstream().map(Arc::clone);
+        trail.revision = session.revision.as_str();
+        trail
+    }
+
+    fn new(recorder: &Recorder, id: Option<Id>, method: &str, era: Era) -> Self {
+        Self {
+            call: recorder.ledger.call_id(),
+            ledger: recorder.ledger.clone(),
+            begun: Instant::now(),
+            subject: String::new(),
+            client: String::new(),
+            session: None,
+            method: method.to_owned(),
+            item: String::new(),
+            definition: None,
+            upstream: None,
+            revision: "",
+            era,
+            id,
+            input: Content {
+                digest: [0; 32],
+                bytes: 0,
+            },
+            decided: Decided::default(),
+            allowed: false,
+            impact: Impact::READ,
+            effort: Effort::default(),
+            news: 0,
+            stage: Stage::Open,
+        }
+    }
+
+    pub(crate) fn caller(&mut self, caller: &crate::identity::Caller) {
+        self.subject = principal_of(caller);
+        self.client = caller.subject().client().unwrap_or("").to_owned();
+    }
+
+    pub(crate) fn admitted(&mut self, call: &Call) {
+        self.item = call.item();
+        self.definition = match call.aim() {
+            crate::session::Target::Tool(tool) => Some(tool.definition_sha256),
+            _ => None,
+        };
+        self.upstream = call.upstream().map(Arc::clone);
+        self.session = call.client().session.as_ref().map(|session| Arc::clone(&session.id));
+        self.revision = call.client().revision.as_str();
+        self.era = call.era();
+        self.impact = call.impact();
+        self.id = Some(call.request().id().clone());
+        self.method = call.request().method().to_string();
+        let input = match call.target() {
+            crate::session::Target::Resume { response, .. } => response.whole().clone(),
+            _ => call.request().params().map(|params| params.bytes()).unwrap_or_default(),
+        };
+        self.input = Content {
+            digest: digest(&input),
+            bytes: input.len() as u64,
+        };
+    }
+
+    pub(crate) fn decided(&mut self, decided: &Decided, allowed: bool) {
+        self.decided = decided.clone();
+        self.allowed = allowed;
+    }
+
+    pub(crate) const fn news(&mut self, passed: u64) {
+        self.news = passed;
+    }
+
+    fn outcome(
+        &self,
+        output: Option<Content>,
+        is_error: bool,
+        status: Status,
+        reason: &'static str,
+    ) -> Outcome<'static> {
+        Outcome {
+            call: self.call,
+            output,
+            is_error,
+            status,
+            reason_code: reason,
+            attempts: self.effort.attempts(),
+            latency_us: u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            news: self.news,
+        }
+    }
+
+    /// The names that the decision's record borrows.
+    fn names(&self) -> Names<'_> {
+        Names {
+            policies: self.decided.policies.iter().map(|id| &**id).collect(),
+            obligations: self
+                .decided
+                .obligations
+                .iter()
+                .map(|obligation| obligation.kind.as_str())
+                .collect(),
+        }
+    }
+
+    /// The decision as the ledger takes it; `reason` where policy had no part in it.
+    fn decision<'a>(&'a self, names: &'a Names<'a>, reason: &'a str) -> Decision<'a> {
+        Decision {
+            call: self.call,
+            who: Who {
+                subject: &self.subject,
+                client: &self.client,
+                session: self.session.as_deref(),
+            },
+            request: Request {
+                method: &self.method,
+                tool: &self.item,
+                tool_definition: self.definition,
+                upstream: self.upstream.as_deref().unwrap_or(""),
+                protocol: self.revision,
+                request_id: self
+                    .id
+                    .as_ref()
+                    .map_or("", |id| std::str::from_utf8(id.as_json()).unwrap_or_default()),
+            },
+            input: self.input,
+            policy: Verdict {
+                set: &self.decided.set,
+                ids: &names.policies,
+                decision: match self.allowed {
+                    true => VerdictKind::Allow,
+                    false => VerdictKind::Deny,
+                },
+                reason_code: match self.decided.reason {
+                    "" => reason,
+                    code => code,
+                },
+                obligations: &names.obligations,
+            },
+            effect: class_of(self.impact),
+        }
+    }
+}
+
+struct Names<'a> {
+    policies: Vec<&'a str>,
+    obligations: Vec<&'a str>,
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        if self.stage == Stage::Intended {
+            self.ledger.abandon(self.call);
+        }
+    }
+}
+
+impl Recorder {
+    /// A recorder on this ledger.
+    #[must_use]
+    pub const fn new(ledger: Ledger, settings: RecordSettings) -> Self {
+        Self { ledger, settings }
+    }
+
+    /// Whether the record can be written now.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.ledger.is_writable()
+    }
+
+    /// Puts the decision on the record before the call may go anywhere.
+    pub(crate) async fn intend(
+        &self,
+        trail: &mut Trail,
+        call: Screened<Call>,
+    ) -> Result<Intended<Screened<Call>>, LedgerError> {
+        let durability = match trail.impact.effect {
+            Effect::Read | Effect::Fetch => self.settings.read_decision,
+            _ => self.settings.write_decision,
+        };
+        let names = trail.names();
+        let decision = trail.decision(&names, "");
+        let intended = self.ledger.intend(&decision, durability, call).await?;
+        drop(names);
+        trail.stage = Stage::Intended;
+        Ok(intended)
+    }
+
+    /// Every request, allowed or refused, ends on the record before it ends on the wire. If the record cannot be written, what
+    /// goes out is the one reply that says so.
+    pub(crate) async fn seal(&self, mut trail: Trail, outcome: Result<Labelled, Refusal>) -> Sealed<Reply> {
+        let (reply, outcome) = match outcome {
+            Ok(labelled) => {
+                let (content, is_error, reason) = weigh(&labelled);
+                let status = Status::Executed;
+                let outcome = trail.outcome(content, is_error, status, reason);
+                (reply_of(labelled), outcome)
+            }
+            Err(refusal) => {
+                tracing::info!(
+                    method = trail.method,
+                    item = trail.item,
+                    "refused: {}",
+                    refusal.for_operator()
+                );
+                let reply = refused(&refusal, &trail);
+                let content = content_of(reply.message.pieces());
+                let status = match trail.stage {
+                    Stage::Intended if trail.effort.attempts() > 0 => Status::Errored,
+                    _ => Status::Refused,
+                };
+                let outcome = trail.outcome(Some(content), true, status, refusal.code());
+                (reply, outcome)
+            }
+        };
+        let id = trail.id.clone();
+        let era = trail.era;
+        let sealed = match trail.stage {
+            Stage::Intended => self.ledger.seal(&outcome, self.settings.outcome, reply).await,
+            Stage::Open | Stage::Sealed => {
+                let names = trail.names();
+                let decision = trail.decision(&names, outcome.reason_code);
+                self.ledger
+                    .refuse(&decision, &outcome, self.settings.outcome, reply)
+                    .await
+            }
+        };
+        match sealed {
+            Ok(sealed) => {
+                trail.stage = Stage::Sealed;
+                sealed
+            }
+            Err(error) => {
+                tracing::error!(%error, "the record cannot be kept: call refused");
+                let refusal = Refusal::Ledger(error);
+                Sealed::unrecordable(refused_with(&refusal, id.as_ref(), era))
+            }
+        }
+    }
+
+    /// Puts what is no call on the record: probes, lists, reloads.
+    pub(crate) async fn note(&self, event: &Event<'_>) {
+        if let Err(error) = self.ledger.note(event).await {
+            tracing::error!(%error, action = event.action, "not on the record");
+        }
+    }
+
+    /// One record for a window of failed authentications, so that a stranger cannot fill the log.
+    pub(crate) async fn turned_away(&self, count: u64) {
+        self.note(&Event {
+            kind: EventKind::Control,
+            action: "authentication_failed",
+            actor: None,
+            details: &[("count", portcullis_ledger::Detail::Number(count))],
+        })
+        .await;
+    }
+}
+
+/// What of an answer goes on the record: its content by digest, whether it is an error, and a code.
+fn weigh(labelled: &Labelled) -> (Option<Content>, bool, &'static str) {
+    let from = match labelled.label() {
+        Label::Own => "",
+        Label::Upstream(_) => "untrusted",
+    };
+    match &labelled.answer().body {
+        Body::Own { result, digest, .. } => {
+            let content = match digest {
+                Some(digest) => Content {
+                    digest: *digest,
+                    bytes: result.iter().map(|piece| piece.len() as u64).sum(),
+                },
+                None => content_of(result),
+            };
+            (Some(content), false, from)
+        }
+        Body::Upstream(response) => {
+            let (raw, is_error) = match response.outcome() {
+                portcullis_wire::Outcome::Result(result) => {
+                    let flagged = result.get("isError").and_then(|flag| flag.as_bool());
+                    (result, flagged == Some(true))
+                }
+                portcullis_wire::Outcome::Error(error) => (error, true),
+            };
+            let content = Content {
+                digest: portcullis_ledger::digest(raw.as_bytes()),
+                bytes: raw.as_bytes().len() as u64,
+            };
+            (Some(content), is_error, from)
+        }
+        Body::Question { request, .. } => {
+            let whole = request.whole();
+            (
+                Some(Content {
+                    digest: portcullis_ledger::digest(whole),
+                    bytes: whole.len() as u64,
+                }),
+                false,
+                "asked",
+            )
+        }
+        Body::Silence => (None, false, "cancelled"),
+    }
+}
+
+fn content_of(pieces: &[Bytes]) -> Content {
+    let digest = match pieces {
+        [only] => digest(only),
+        pieces => digest(&pieces.concat()),
+    };
+    Content {
+        digest,
+        bytes: pieces.iter().map(|piece| piece.len() as u64).sum(),
+    }
+}
+
+/// The reply as it goes on the wire.
+fn reply_of(labelled: Labelled) -> Reply {
+    let Answer { call, body, .. } = labelled.into_answer();
+    let id = call.request().id();
+    let mut reply = Reply {
+        message: Rope::default(),
+        status: 200,
+        session: None,
+        last: true,
+    };
+    match body {
+        Body::Own { result, session, .. } => {
+            let mut head = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+            head.extend_from_slice(id.as_json());
+            head.extend_from_slice(br#","result":"#);
+            reply.message.push(Bytes::from(head));
+            for piece in result {
+                reply.message.push(piece);
+            }
+            reply.message.push(Bytes::from_static(b"}"));
+            reply.session = session;
+        }
+        Body::Upstream(response) => {
+            if call.era() == Era::Modern
+                && let portcullis_wire::Outcome::Error(error) = response.outcome()
+            {
+                reply.status = portcullis_wire::RpcError::code_of(&error).map_or(200, error::modern_status);
+            }
+            reply.message = response.with_id(id).finish();
+        }
+        Body::Question { id, request } => {
+            reply.message = request.with_id(&id).finish();
+            reply.last = false;
+        }
+        Body::Silence => {}
+    }
+    reply
+}
+
+fn refused(refusal: &Refusal, trail: &Trail) -> Reply {
+    refused_with(refusal, trail.id.as_ref(), trail.era)
+}
+
+fn refused_with(refusal: &Refusal, id: Option<&Id>, era: Era) -> Reply {
+    let (message, status) = match refusal.for_client() {
+        Face::Error(error) => {
+            let status = match (error.status, era) {
+                (Some(status), _) => status,
+                (None, Era::Modern) => error::modern_status(error.code),
+                (None, Era::Legacy) => 200,
+            };
+            (error.to_message(id, era), status)
+        }
+        Face::ToolError(text) => (tool_error(&text, id, era), 200),
+    };
+    Reply {
+        message: Rope::one(message),
+        status,
+        session: None,
+        last: true,
+    }
+}
+
+/// A tool result that says what went wrong, for the model to read and mend (SEP-1303, since 2025-11-25).
+fn tool_error(text: &str, id: Option<&Id>, era: Era) -> Bytes {
+    let mut out = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+    out.extend_from_slice(id.map_or(b"null", |id| id.as_json()));
+    out.extend_from_slice(br#","result":{"content":[{"type":"text","text":"#);
+    portcullis_wire::json::write_string(&mut out, text);
+    out.extend_from_slice(br#"}],"isError":true"#);
+    if era == Era::Modern {
+        out.extend_from_slice(br#","resultType":"complete""#);
+    }
+    out.extend_from_slice(b"}}");
+    Bytes::from(out)
+}
+
+const fn class_of(impact: Impact) -> EffectClass {
+    match (impact.effect, impact.idempotent) {
+        (Effect::Read | Effect::Fetch, _) => EffectClass::Read,
+        (Effect::Destroy, _) => EffectClass::Destructive,
+        (_, true) => EffectClass::Idempotent,
+        (_, false) => EffectClass::Write,
+    }
+}

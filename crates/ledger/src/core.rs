@@ -1,0 +1,260 @@
+//! What the ledger's callers and its two threads share, under one short lock: the journal's writer, the open calls, who
+//! waits for a sync, and whether the disk is well. It must not know about tiles, nor what a record says.
+
+use crate::{
+    journal::Writer,
+    ledger::LedgerError,
+    record::{Body, CallId, RECORD_BYTES_MAX},
+    secrets::{CallKey, Secrets},
+};
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    io,
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime},
+};
+use tokio::sync::oneshot;
+
+/// Calls open at once. Above it no call may begin: each costs memory, and all stand in every segment's header.
+pub(crate) const OPEN_CALLS_MAX: usize = 65_536;
+
+/// Where things are, and how large and how often.
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    pub(crate) log: PathBuf,
+    pub(crate) journal: PathBuf,
+    pub(crate) keys: PathBuf,
+    pub(crate) scratch: PathBuf,
+    pub(crate) segment_bytes: u64,
+    /// Half the time within which a record is published: it is synced in one half and published in the other.
+    pub(crate) half_interval: Duration,
+    pub(crate) publish_records: u64,
+    pub(crate) retry_interval: Duration,
+}
+
+/// The ledger but for its threads.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) layout: Layout,
+    pub(crate) secrets: Secrets,
+    core: Mutex<Core>,
+    /// For the thread that syncs.
+    pub(crate) sync_wake: Condvar,
+    /// For the thread that makes tiles.
+    pub(crate) tiles_wake: Condvar,
+    writable: AtomicBool,
+    /// The next [`CallId`].
+    run: u64,
+    counter: AtomicU64,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) writer: Writer,
+    /// Calls whose decision is on the record and whose outcome is not.
+    pub(crate) open: HashMap<CallId, Option<CallKey>>,
+    /// Open calls that get no outcome from their caller.
+    pub(crate) abandoned: Vec<CallId>,
+    /// Records that are durable.
+    pub(crate) synced: u64,
+    /// Records under the published checkpoint.
+    pub(crate) published: u64,
+    pub(crate) health: Health,
+    /// Why tiles cannot be written, where they cannot.
+    pub(crate) tiles_trouble: Option<Arc<str>>,
+    pub(crate) waiters: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+    /// Segments that were left behind before they were synced.
+    pub(crate) unsynced_segments: Vec<Arc<File>>,
+    /// When records that nobody waits for are synced all the same.
+    pub(crate) sync_due: Option<Instant>,
+    pub(crate) sync_sleeps: bool,
+    pub(crate) tiles_sleep: bool,
+    pub(crate) ending: Ending,
+    #[cfg(test)]
+    pub(crate) syncs_to_fail: u32,
+}
+
+/// Whether the journal takes records.
+#[derive(Debug, Clone)]
+pub(crate) enum Health {
+    /// It does.
+    Writable,
+    /// A write failed and was taken back, or tiles failed: what is in the journal is whole.
+    WriteFailed(Arc<str>),
+    /// A sync failed: what was not durable before may be gone from the disk though it reads well.
+    SyncFailed(Arc<str>),
+    /// Something that was promised is gone. Only a new start can find out more.
+    Lost(Arc<str>),
+    /// It is closed.
+    Closed,
+}
+
+/// How the threads are to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// They are not.
+    No,
+    /// Publish all that is durable, then end.
+    Finish,
+    /// At once, as if the process had died.
+    Now,
+}
+
+impl Shared {
+    pub(crate) fn new(layout: Layout, secrets: Secrets, core: Core, run: u64) -> Self {
+        Self {
+            layout,
+            secrets,
+            core: Mutex::new(core),
+            sync_wake: Condvar::new(),
+            tiles_wake: Condvar::new(),
+            writable: AtomicBool::new(true),
+            run,
+            counter: AtomicU64::new(0),
+        }
+    }
+
+    /// A poisoned lock is still good: every change below is whole before the next can fail.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn next_id(&self) -> CallId {
+        CallId(u128::from(self.run) << 64 | u128::from(self.counter.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
+    /// Sets the health, and tells everybody who waits.
+    pub(crate) fn set_health(&self, core: &mut Core, health: Health) {
+        if let Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) = &health {
+            tracing::error!(%reason, "the record cannot be written; calls are refused");
+        }
+        self.writable.store(matches!(health, Health::Writable), Ordering::Release);
+        core.health = health;
+    }
+
+    /// Appends `bodies` in one write. On failure the ledger is no longer writable.
+    pub(crate) fn append(&self, core: &mut Core, bodies: &[Body]) -> Result<u64, LedgerError> {
+        core.check()?;
+        let appended = core.append(bodies, self.layout.segment_bytes);
+        if let Err(error) = &appended {
+            let reason = Arc::from(error.to_string());
+            self.set_health(core, Health::WriteFailed(Arc::clone(&reason)));
+            self.wake_sync(core);
+            return Err(LedgerError::Unwritable { reason });
+        }
+        if core.sync_due.is_none() {
+            // No wake-up: the thread never sleeps longer than this by itself.
+            core.sync_due = Instant::now().checked_add(self.layout.half_interval);
+        }
+        Ok(appended.unwrap_or_default())
+    }
+
+    /// Asks for a sync of everything that is written. The answer comes when it is done.
+    pub(crate) fn wait_for_sync(&self, core: &mut Core) -> oneshot::Receiver<Result<(), LedgerError>> {
+        let (tell, told) = oneshot::channel();
+        core.waiters.push(tell);
+        self.wake_sync(core);
+        told
+    }
+
+    /// A notification costs a system call, so only a thread that sleeps gets one.
+    pub(crate) fn wake_sync(&self, core: &mut Core) {
+        if std::mem::take(&mut core.sync_sleeps) {
+            self.sync_wake.notify_one();
+        }
+    }
+
+    pub(crate) fn wake_tiles(&self, core: &mut Core) {
+        if std::mem::take(&mut core.tiles_sleep) {
+            self.tiles_wake.notify_one();
+        }
+    }
+
+    /// Marks an open call as one that nobody will finish.
+    pub(crate) fn abandon(&self, core: &mut Core, call: CallId) {
+        if core.open.contains_key(&call) {
+            core.abandoned.push(call);
+            self.wake_sync(core);
+        }
+    }
+
+    /// The outcomes `unknown` for every call that was abandoned and is still open.
+    pub(crate) fn unknown_outcomes(&self, core: &Core, calls: &[CallId], reason_code: &str) -> Vec<(CallId, Body)> {
+        let now = SystemTime::now();
+        let mut calls: Vec<CallId> = calls.iter().copied().filter(|call| core.open.contains_key(call)).collect();
+        calls.sort_unstable();
+        calls.dedup();
+        calls.into_iter().map(|call| (call, Body::unknown(call, self.next_id(), reason_code, now))).collect()
+    }
+}
+
+impl Core {
+    pub(crate) fn new(writer: Writer, synced: u64, published: u64) -> Self {
+        Self {
+            writer,
+            open: HashMap::new(),
+            abandoned: Vec::new(),
+            synced,
+            published,
+            health: Health::Writable,
+            tiles_trouble: None,
+            waiters: Vec::new(),
+            unsynced_segments: Vec::new(),
+            sync_due: None,
+            sync_sleeps: false,
+            tiles_sleep: false,
+            ending: Ending::No,
+            #[cfg(test)]
+            syncs_to_fail: 0,
+        }
+    }
+
+    /// Whether records are taken now.
+    pub(crate) fn check(&self) -> Result<(), LedgerError> {
+        match &self.health {
+            Health::Writable => Ok(()),
+            Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) => Err(LedgerError::Unwritable { reason: Arc::clone(reason) }),
+            Health::Closed => Err(LedgerError::Closed),
+        }
+    }
+
+    /// Appends whatever the health. Begins a new segment first where the old one is long enough.
+    pub(crate) fn append(&mut self, bodies: &[Body], segment_bytes: u64) -> io::Result<u64> {
+        if self.writer.bytes() >= segment_bytes {
+            let old = self.writer.handle();
+            let open: Vec<CallId> = self.open.keys().copied().collect();
+            self.writer.rotate(&open)?;
+            self.unsynced_segments.push(old);
+        }
+        self.writer.append(bodies.len(), self.synced, |at, sequence, out| {
+            if let Some(body) = bodies.get(at) {
+                body.write(sequence, out);
+                debug_assert!(out.len() <= RECORD_BYTES_MAX, "a record of {} bytes", out.len());
+            }
+        })
+    }
+
+    /// Goes on with a journal that was written anew. Calls whose decision is gone are open no more; those whose outcome
+    /// is gone, and those that were written anew without their keys, get `unknown`.
+    pub(crate) fn adopt(&mut self, writer: Writer, open: &HashSet<CallId>) {
+        self.writer = writer;
+        self.unsynced_segments.clear();
+        self.open.retain(|call, _| open.contains(call));
+        for call in open {
+            if !self.open.contains_key(call) {
+                self.open.insert(*call, None);
+                self.abandoned.push(*call);
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! The journal: the commit point of the ledger. A record is kept once it is an entry here; tiles are made of entries
+//! later, and only then may a segment go.
+//!
+//! A segment is a file that only grows:
+//!
+//! ```text
+//! header   "PCLJRNL1", first sequence u64, open calls u32, 16 bytes for each, CRC-32 of all before
+//! entry    length u16, CRC-32 u32, synced u64, record
+//! ```
+//!
+//! Numbers are big-endian. The CRC covers sequence, synced and record, so that an entry counts only in its own place.
+//! `synced` says how many records were durable when the entry was written: it tells a tail that was never promised to
+//! anybody (cut off) from a promised entry that was damaged (refused). The open calls are those whose outcome is still to
+//! come, so that older segments may go without them. This file must not know what a record says.
+
+use crate::record::CallId;
+use portcullis_store::files::{AppendFile, read_limited};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+const MAGIC: &[u8; 8] = b"PCLJRNL1";
+
+/// Magic, first sequence, count of open calls.
+const HEADER_BYTES_FIXED: usize = 8 + 8 + 4;
+
+const ENTRY_HEADER_BYTES: usize = 2 + 4 + 8;
+
+const CALL_BYTES: usize = 16;
+
+const CRC_BYTES: usize = 4;
+
+/// The longest segment that is read: far above what one grows to.
+const SEGMENT_READ_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Calls open at once, as far as a header can say.
+const OPEN_CALLS_MAX: usize = 1 << 20;
+
+/// Where records begin: how every record starts, by which entries are found behind damage.
+const RECORD_START: &[u8] = b"{\"bseq\":";
+
+/// The directory's segments in order: first sequence and path. A name that is no segment's is left alone.
+pub(crate) fn segments(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(first) = name.strip_suffix(".journal").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok()) {
+            found.push((first, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn segment_path(directory: &Path, first: u64) -> PathBuf {
+    directory.join(format!("{first:020}.journal"))
+}
+
+fn header(first: u64, open: &[CallId]) -> Vec<u8> {
+    let open = open.get(..OPEN_CALLS_MAX).unwrap_or(open);
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&first.to_be_bytes());
+    bytes.extend_from_slice(&u32::try_from(open.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for call in open {
+        bytes.extend_from_slice(&call.0.to_be_bytes());
+    }
+    bytes.extend_from_slice(&crc32fast::hash(&bytes).to_be_bytes());
+    bytes
+}
+
+fn entry_crc(sequence: u64, synced: u64, record: &[u8]) -> u32 {
+    let mut head = [0; 16];
+    let (first, second) = head.split_at_mut(8);
+    first.copy_from_slice(&sequence.to_be_bytes());
+    second.copy_from_slice(&synced.to_be_bytes());
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&head);
+    crc.update(record);
+    crc.finalize()
+}
+
+/// Writes entries: one `write` for each append, on the thread of whoever appends.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    directory: PathBuf,
+    file: AppendFile,
+    handle: Arc<File>,
+    next: u64,
+    buffer: Vec<u8>,
+    record: Vec<u8>,
+}
+
+impl Writer {
+    /// A new segment that begins with record `first`.
+    pub(crate) fn create(directory: &Path, first: u64, open: &[CallId]) -> io::Result<Self> {
+        let path = segment_path(directory, first);
+        let mut file = AppendFile::create(&path)?;
+        let made = file.append(&header(first, open)).and_then(|()| file.handle());
+        match made {
+            Ok(handle) => Ok(Self { directory: directory.to_path_buf(), file, handle: Arc::new(handle), next: first, buffer: Vec::new(), record: Vec::new() }),
+            Err(error) => {
+                // Half a header must not stand in the way of the next try.
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on in a segment that was scanned up to `bytes`, where record `next` comes.
+    pub(crate) fn resume(directory: &Path, path: &Path, bytes: u64, next: u64) -> io::Result<Self> {
+        let file = AppendFile::open_cut(path, bytes)?;
+        let handle = Arc::new(file.handle()?);
+        Ok(Self { directory: directory.to_path_buf(), file, handle, next, buffer: Vec::new(), record: Vec::new() })
+    }
+
+    /// Appends records in one write: all of them or none. `record(i, sequence, out)` writes the `i`th.
+    pub(crate) fn append(&mut self, count: usize, synced: u64, mut record: impl FnMut(usize, u64, &mut Vec<u8>)) -> io::Result<u64> {
+        let first = self.next;
+        self.buffer.clear();
+        for (at, sequence) in (0..count).zip(first..) {
+            self.record.clear();
+            record(at, sequence, &mut self.record);
+            let Ok(length) = u16::try_from(self.record.len()) else {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a record longer than a bundle can hold"));
+            };
+            self.buffer.extend_from_slice(&length.to_be_bytes());
+            self.buffer.extend_from_slice(&entry_crc(sequence, synced, &self.record).to_be_bytes());
+            self.buffer.extend_from_slice(&synced.to_be_bytes());
+            self.buffer.extend_from_slice(&self.record);
+        }
+        self.file.append(&self.buffer)?;
+        self.next += count as u64;
+        Ok(first)
+    }
+
+    /// Begins the next segment. The old one may still have to be synced.
+    pub(crate) fn rotate(&mut self, open: &[CallId]) -> io::Result<()> {
+        *self = Self::create(&self.directory, self.next, open)?;
+        Ok(())
+    }
+
+    /// Takes back the records from `next` on, which nobody was told of. They must be in this segment, from `bytes` on.
+    pub(crate) fn take_back(&mut self, bytes: u64, next: u64) -> io::Result<()> {
+        self.next = next;
+        self.file.truncate(bytes)
+    }
+
+    /// The sequence that the next record gets: as many are written.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes in the current segment.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.len()
+    }
+
+    /// The current segment, to be synced by somebody else.
+    pub(crate) fn handle(&self) -> Arc<File> {
+        Arc::clone(&self.handle)
+    }
+}
+
+/// A segment in memory.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    bytes: Vec<u8>,
+    first: u64,
+    open: Vec<CallId>,
+    entries_start: usize,
+}
+
+/// Why a segment's header cannot be read.
+#[derive(Debug)]
+pub(crate) enum SegmentError {
+    Io(io::Error),
+    /// It ends before its header does: a crash as it was made.
+    Unfinished,
+    /// It is something else.
+    Damaged,
+}
+
+/// An entry, in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) synced: u64,
+    pub(crate) record: &'a [u8],
+    /// Byte offset of the entry in its segment.
+    pub(crate) offset: u64,
+}
+
+/// Where the good entries of a segment end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// Byte offset behind the last good entry.
+    pub(crate) offset: u64,
+    /// The sequence that comes next.
+    pub(crate) next: u64,
+    /// Bytes behind that which are no entries.
+    pub(crate) bytes_bad: u64,
+}
+
+impl Segment {
+    /// Reads the segment at `path`, which by its name begins with record `first`.
+    pub(crate) fn read(path: &Path, first: u64) -> Result<Self, SegmentError> {
+        let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX).map_err(SegmentError::Io)?;
+        let fixed = bytes.get(..HEADER_BYTES_FIXED).ok_or(SegmentError::Unfinished)?;
+        let (magic, rest) = fixed.split_at(MAGIC.len());
+        let (first_bytes, count_bytes) = rest.split_at(8);
+        let count = count_bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
+        if magic != MAGIC || first_bytes != first.to_be_bytes() || count > OPEN_CALLS_MAX {
+            return Err(SegmentError::Damaged);
+        }
+        let crc_start = HEADER_BYTES_FIXED + count * CALL_BYTES;
+        let entries_start = crc_start + CRC_BYTES;
+        let (Some(covered), Some(crc)) = (bytes.get(..crc_start), bytes.get(crc_start..entries_start)) else {
+            return Err(SegmentError::Unfinished);
+        };
+        if crc != crc32fast::hash(covered).to_be_bytes() {
+            return Err(SegmentError::Damaged);
+        }
+        let calls = covered.get(HEADER_BYTES_FIXED..).unwrap_or_default().chunks_exact(CALL_BYTES);
+        let open = calls.filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call)))).collect();
+        Ok(Self { first, open, entries_start, bytes })
+    }
+
+    /// Where the segment that begins with record `first` is.
+    pub(crate) fn path(directory: &Path, first: u64) -> PathBuf {
+        segment_path(directory, first)
+    }
+
+    /// Byte offset of the first entry in a segment that began with no call open.
+    pub(crate) fn entries_start_of_empty() -> u64 {
+        (HEADER_BYTES_FIXED + CRC_BYTES) as u64
+    }
+
+    /// The sequence of the first entry.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Byte offset of the first entry.
+    pub(crate) fn entries_start(&self) -> u64 {
+        self.entries_start as u64
+    }
+
+    /// Calls that were open when the segment began.
+    pub(crate) fn open(&self) -> &[CallId] {
+        &self.open
+    }
+
+    /// The good entries from the first on; and where they end.
+    pub(crate) fn entries(&self) -> (Vec<Entry<'_>>, Ending) {
+        let mut entries = Vec::new();
+        let (mut offset, mut next) = (self.entries_start, self.first);
+        while let Some(entry) = entry_at(&self.bytes, offset, next) {
+            offset += ENTRY_HEADER_BYTES + entry.record.len();
+            next += 1;
+            entries.push(entry);
+        }
+        let bytes_bad = self.bytes.len().saturating_sub(offset) as u64;
+        (entries, Ending { offset: offset as u64, next, bytes_bad })
+    }
+
+    /// Behind the good entries, looks for later entries that are whole, and gives the highest `synced` that one of them
+    /// claims. Above `ending.next`, something that was promised is lost.
+    pub(crate) fn synced_behind(&self, ending: &Ending) -> u64 {
+        let start = usize::try_from(ending.offset).unwrap_or(usize::MAX);
+        let tail = self.bytes.get(start..).unwrap_or_default();
+        let mut synced = 0;
+        for at in memchr_all(tail, RECORD_START) {
+            let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else { continue };
+            let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
+            let sequence = digits.iter().take(17).take_while(|digit| digit.is_ascii_digit()).fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+            if sequence >= ending.next
+                && let Some(entry) = entry_at(&self.bytes, entry_start, sequence)
+            {
+                synced = synced.max(entry.synced);
+            }
+        }
+        synced
+    }
+
+    /// The bytes before `offset`.
+    pub(crate) fn head(&self, offset: u64) -> &[u8] {
+        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(..offset)).unwrap_or_default()
+    }
+
+    /// The bytes from `offset` on.
+    pub(crate) fn tail(&self, offset: u64) -> &[u8] {
+        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
+    }
+}
+
+fn memchr_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    haystack.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
+}
+
+fn entry_at(bytes: &[u8], offset: usize, sequence: u64) -> Option<Entry<'_>> {
+    let (head, rest) = bytes.get(offset..)?.split_at_checked(ENTRY_HEADER_BYTES)?;
+    let (length, rest_of_head) = head.split_at_checked(2)?;
+    let (crc, synced) = rest_of_head.split_at_checked(CRC_BYTES)?;
+    let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
+    let synced = u64::from_be_bytes(synced.try_into().ok()?);
+    let record = rest.get(..length)?;
+    // Nothing is no record: a file that was made longer and never written reads as zeros.
+    let good = length > 0 && crc == entry_crc(sequence, synced, record).to_be_bytes();
+    good.then_some(Entry { sequence, synced, record, offset: offset as u64 })
+}
+
+/// Follows the journal as it grows, for the one who makes tiles of it.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    directory: PathBuf,
+    path: PathBuf,
+    file: Option<File>,
+    next: u64,
+    /// Byte offset of the entry that comes next.
+    offset: u64,
+    buffer: Vec<u8>,
+    /// Where that entry is in `buffer`.
+    start: usize,
+    /// Its length, once it was given.
+    given: usize,
+}
+
+/// Bytes that the follower reads at once; an entry always fits.
+const FOLLOW_BYTES: usize = 256 * 1024;
+
+impl Follower {
+    /// Begins at `offset` of the segment at `path`, with record `next`.
+    pub(crate) fn at(directory: &Path, path: &Path, offset: u64, next: u64) -> Self {
+        let (directory, path) = (directory.to_path_buf(), path.to_path_buf());
+        Self { directory, path, file: None, next, offset, buffer: Vec::new(), start: 0, given: 0 }
+    }
+
+    /// The sequence of the entry that comes next.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The next record, which must be known to be durable.
+    ///
+    /// # Errors
+    /// What the operating system says, or [`io::ErrorKind::InvalidData`] where the entry is damaged. May be tried again.
+    pub(crate) fn record(&mut self) -> io::Result<&[u8]> {
+        loop {
+            let found = entry_at(&self.buffer, self.start, self.next).map(|entry| entry.record.len());
+            if let Some(length) = found {
+                self.given = ENTRY_HEADER_BYTES + length;
+                let entry = self.buffer.get(self.start..self.start + self.given).unwrap_or_default();
+                return Ok(entry.get(ENTRY_HEADER_BYTES..).unwrap_or_default());
+            }
+            if self.fill()? == 0 {
+                self.next_segment()?;
+            }
+        }
+    }
+
+    /// Steps over the record that was given last.
+    pub(crate) fn advance(&mut self) {
+        self.start += self.given;
+        self.offset += self.given as u64;
+        self.next += u64::from(self.given > 0);
+        self.given = 0;
+    }
+
+    /// Lets go of the file and of what was read ahead: bytes that are not durable yet may still be taken back.
+    pub(crate) fn rest(&mut self) {
+        self.file = None;
+        self.buffer.clear();
+        self.start = 0;
+        self.given = 0;
+    }
+
+    /// At the end of a segment: record `next` begins the one after it.
+    fn next_segment(&mut self) -> io::Result<()> {
+        let path = segment_path(&self.directory, self.next);
+        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{what} in the journal at record {}", self.next));
+        if self.start < self.buffer.len() || path == self.path {
+            return Err(invalid("a damaged entry"));
+        }
+        let segment = Segment::read(&path, self.next).map_err(|error| match error {
+            SegmentError::Io(error) => error,
+            SegmentError::Unfinished | SegmentError::Damaged => invalid("a damaged header"),
+        })?;
+        self.rest();
+        self.path = path;
+        self.offset = segment.entries_start as u64;
+        Ok(())
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::open(&self.path)?,
+        };
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let length = self.buffer.len();
+        self.buffer.resize(length + FOLLOW_BYTES, 0);
+        let read = self.buffer.get_mut(length..).map_or(Ok(0), |free| file.read_at(free, self.offset + length as u64));
+        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+        self.file = Some(file);
+        read
+    }
+}

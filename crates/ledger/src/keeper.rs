@@ -1,0 +1,228 @@
+//! The thread that syncs: one `fdatasync` for everybody who waits. It also writes `unknown` for abandoned calls, and when
+//! the disk has failed it tries again until the ledger can go on. It must not know about tiles.
+
+use crate::{
+    core::{Core, Ending, Health, Shared},
+    ledger::LedgerError,
+    record::{Body, CallId, Detail},
+    recover,
+};
+use std::{
+    fs::File,
+    io,
+    sync::{Arc, MutexGuard, PoisonError},
+    time::{Instant, SystemTime},
+};
+
+/// What there is to do next.
+enum Task {
+    Sync,
+    Resume,
+    End,
+}
+
+/// Runs until the ledger ends.
+pub(crate) fn run(shared: &Shared) {
+    let mut core = shared.lock();
+    loop {
+        let task;
+        (core, task) = next_task(shared, core);
+        core = match task {
+            Task::Sync => sync(shared, core),
+            Task::Resume => resume(shared, core),
+            Task::End => {
+                fail_waiters(&mut core, &LedgerError::Closed);
+                return;
+            }
+        };
+    }
+}
+
+/// Waits until there is something to do.
+fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGuard<'a, Core>, Task) {
+    let retry_at = Instant::now() + shared.layout.retry_interval;
+    loop {
+        let now = Instant::now();
+        if core.ending != Ending::No {
+            return (core, Task::End);
+        }
+        let wake_at = match &core.health {
+            Health::Writable | Health::Closed => {
+                let someone_waits = !core.waiters.is_empty() || !core.abandoned.is_empty();
+                if someone_waits || core.sync_due.is_some_and(|due| due <= now) {
+                    return (core, Task::Sync);
+                }
+                // Records that nobody waits for wake nobody: this thread looks by itself.
+                Some(core.sync_due.unwrap_or(now + shared.layout.half_interval))
+            }
+            Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) => {
+                let error = LedgerError::Unwritable { reason: Arc::clone(reason) };
+                let written_well = matches!(core.health, Health::WriteFailed(_));
+                // Whoever waits for records that are in the journal may still have their sync.
+                if written_well && !core.waiters.is_empty() {
+                    return (core, Task::Sync);
+                }
+                fail_waiters(&mut core, &error);
+                let hopeless = matches!(core.health, Health::Lost(_));
+                if !hopeless && retry_at <= now {
+                    return (core, Task::Resume);
+                }
+                (!hopeless).then_some(retry_at)
+            }
+        };
+        core.sync_sleeps = true;
+        core = match wake_at {
+            Some(at) => shared.sync_wake.wait_timeout(core, at.saturating_duration_since(now)).map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core),
+            None => shared.sync_wake.wait(core).unwrap_or_else(PoisonError::into_inner),
+        };
+        core.sync_sleeps = false;
+    }
+}
+
+fn fail_waiters(core: &mut Core, error: &LedgerError) {
+    for waiter in core.waiters.drain(..) {
+        // Whoever does not wait any more does not need to hear.
+        let _ = waiter.send(Err(error.clone()));
+    }
+}
+
+/// One sync for all. The lock is free meanwhile: records go on being written, and wait for the next one.
+fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
+    if matches!(core.health, Health::Writable) && !core.abandoned.is_empty() {
+        let abandoned = std::mem::take(&mut core.abandoned);
+        // A failure makes the ledger unwritable and puts them back, for the time when it goes on.
+        if close_calls(shared, &mut core, &abandoned).is_err() {
+            core.abandoned = abandoned;
+        }
+    }
+    let waiters = std::mem::take(&mut core.waiters);
+    let covered = core.writer.next();
+    let files = unsynced_files(&mut core);
+    core.sync_due = None;
+    #[cfg(test)]
+    let injected = core.syncs_to_fail.checked_sub(1).inspect(|left| core.syncs_to_fail = *left).is_some();
+    #[cfg(not(test))]
+    let injected = false;
+    drop(core);
+    let synced = if injected { Err(io::Error::other("injected")) } else { sync_files(shared, &files) };
+    let mut core = shared.lock();
+    let answer = match synced {
+        Ok(()) => {
+            core.synced = core.synced.max(covered);
+            if core.synced.saturating_sub(core.published) >= shared.layout.publish_records {
+                shared.wake_tiles(&mut core);
+            }
+            Ok(())
+        }
+        Err(error) => {
+            let reason: Arc<str> = Arc::from(error.to_string());
+            shared.set_health(&mut core, Health::SyncFailed(Arc::clone(&reason)));
+            Err(LedgerError::Unwritable { reason })
+        }
+    };
+    for waiter in waiters {
+        let _ = waiter.send(answer.clone());
+    }
+    core
+}
+
+/// The segments that hold records which are not durable yet, oldest first.
+fn unsynced_files(core: &mut Core) -> Vec<Arc<File>> {
+    let mut files = std::mem::take(&mut core.unsynced_segments);
+    files.push(core.writer.handle());
+    files
+}
+
+fn sync_files(shared: &Shared, files: &[Arc<File>]) -> io::Result<()> {
+    for file in files {
+        file.sync_data()?;
+    }
+    if files.len() > 1 {
+        // A segment was begun: its name must be durable too.
+        portcullis_store::files::sync_directory(&shared.layout.journal)?;
+    }
+    Ok(())
+}
+
+/// Appends `unknown` for `calls` as far as they are open.
+fn close_calls(shared: &Shared, core: &mut Core, calls: &[CallId]) -> Result<(), LedgerError> {
+    let outcomes = shared.unknown_outcomes(core, calls, "abandoned");
+    if outcomes.is_empty() {
+        return Ok(());
+    }
+    let (calls, bodies): (Vec<CallId>, Vec<Body>) = outcomes.into_iter().unzip();
+    shared.append(core, &bodies)?;
+    for call in calls {
+        core.open.remove(&call);
+    }
+    Ok(())
+}
+
+/// Tries to go on after a failure: writes what is owed and a `recovery` record, and syncs. While the ledger is not
+/// writable nobody else touches the journal, so the lock is free as long as the disk works: callers are refused at once.
+fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
+    let reason: Arc<str> = match &core.health {
+        Health::WriteFailed(reason) | Health::SyncFailed(reason) => Arc::clone(reason),
+        Health::Writable | Health::Closed | Health::Lost(_) => return core,
+    };
+    if core.tiles_trouble.is_some() {
+        // The publisher tries again by itself; until it succeeds there is no way forward.
+        return core;
+    }
+    if matches!(core.health, Health::SyncFailed(_)) {
+        let (synced, written) = (core.synced, core.writer.next());
+        drop(core);
+        let rewritten = recover::rewrite_unsynced(&shared.layout, synced);
+        core = shared.lock();
+        match rewritten {
+            Ok(rewritten) => {
+                tracing::warn!(records_lost = written.saturating_sub(rewritten.writer.next()), "the journal was written anew after a failed sync");
+                core.adopt(rewritten.writer, &rewritten.open);
+                // Whole again: should the rest fail, it is as after a failed write.
+                core.health = Health::WriteFailed(Arc::clone(&reason));
+            }
+            Err(recover::Rewrite::Retry(error)) => {
+                tracing::debug!(%error, "the journal cannot be written anew yet");
+                return core;
+            }
+            Err(recover::Rewrite::Lost(lost)) => {
+                shared.set_health(&mut core, Health::Lost(Arc::from(lost)));
+                return core;
+            }
+        }
+    }
+    let abandoned = std::mem::take(&mut core.abandoned);
+    let outcomes = shared.unknown_outcomes(&core, &abandoned, "abandoned");
+    let details = [("reason", Detail::Text(&reason)), ("unknown_outcomes", Detail::Number(outcomes.len() as u64))];
+    let (calls, mut bodies): (Vec<CallId>, Vec<Body>) = outcomes.into_iter().unzip();
+    bodies.push(Body::recovery("write_failure", &details, shared.next_id(), SystemTime::now()));
+    let before = (core.writer.bytes(), core.writer.next());
+    let mut tried = core.append(&bodies, u64::MAX).map(drop);
+    if tried.is_ok() {
+        let files = unsynced_files(&mut core);
+        drop(core);
+        tried = sync_files(shared, &files);
+        core = shared.lock();
+    }
+    match tried {
+        Ok(()) => {
+            for call in calls {
+                core.open.remove(&call);
+            }
+            core.synced = core.writer.next();
+            tracing::info!(%reason, "the record can be written again");
+            shared.set_health(&mut core, Health::Writable);
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the record still cannot be written");
+            core.abandoned.extend(abandoned);
+            if core.writer.next() > before.1 {
+                // It was the sync that failed. What nobody was told of is taken back; the rest is read once more.
+                let taken_back = core.writer.take_back(before.0, before.1);
+                tracing::debug!(?taken_back, "the journal must be written anew");
+                core.health = Health::SyncFailed(reason);
+            }
+        }
+    }
+    core
+}

@@ -1,0 +1,400 @@
+//! The ledger as its callers see it: open, intend, seal, refuse, note, close. It must not know how bytes get to disk.
+
+use crate::{
+    core::{Core, Ending, Health, Layout, OPEN_CALLS_MAX, Shared},
+    evidence::{Intended, Sealed},
+    keeper, publisher,
+    record::{ACTION_CLOSED, Body, CallId, Decision, Event, EventKind, Handles, Outcome},
+    recover::{self, OpenError},
+    secrets::{CallKey, Side},
+};
+use portcullis_store::files::DirectoryLock;
+use std::{
+    fmt, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
+use tokio::sync::oneshot;
+
+/// Where the log lives, and how large and how often.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The ledger's own directory; made if absent. Holds `log/` (public: checkpoint, key, tiles), `journal/` and `keys/`.
+    pub directory: PathBuf,
+    /// The checkpoint's origin line and the signing key's name, for example `portcullis.local/HOSTNAME`.
+    pub origin: String,
+    /// A journal segment that is longer is followed by a new one.
+    pub segment_bytes: u64,
+    /// At the latest so long after a record was written, it is synced and under a published checkpoint.
+    pub publish_interval: Duration,
+    /// So many durable records are published at once, before the interval is over.
+    pub publish_records: u64,
+    /// How long after a failure the disk is tried again.
+    pub retry_interval: Duration,
+}
+
+impl Options {
+    /// The defaults for a log at `directory` under the name `origin`.
+    pub fn new(directory: impl Into<PathBuf>, origin: impl Into<String>) -> Self {
+        Self {
+            directory: directory.into(),
+            origin: origin.into(),
+            segment_bytes: 8 * 1024 * 1024,
+            publish_interval: Duration::from_secs(1),
+            publish_records: 8192,
+            retry_interval: Duration::from_secs(1),
+        }
+    }
+
+    pub(crate) fn layout(&self) -> Layout {
+        Layout {
+            log: self.directory.join("log"),
+            journal: self.directory.join("journal"),
+            keys: self.directory.join("keys"),
+            scratch: self.directory.join("scratch"),
+            segment_bytes: self.segment_bytes,
+            half_interval: self.publish_interval / 2,
+            publish_records: self.publish_records.max(1),
+            retry_interval: self.retry_interval,
+        }
+    }
+}
+
+/// How safe a record is before its evidence is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// In the page cache: survives the death of the process.
+    Written,
+    /// Synced: survives the loss of power.
+    Durable,
+}
+
+/// Why a record could not be kept. Nothing may happen that needed it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The disk refused. The ledger tries again by itself, see [`Ledger::is_writable`].
+    #[error("the record cannot be written: {reason}; hint: free space or repair the disk, then it goes on by itself")]
+    Unwritable {
+        /// What the operating system said.
+        reason: Arc<str>,
+    },
+    /// An outcome whose call has no open decision, or a decision whose call has one already.
+    #[error("call {0} is not at this point of its record")]
+    OutOfTurn(CallId),
+    /// Too many calls have a decision and no outcome.
+    #[error("{OPEN_CALLS_MAX} calls are open on the record; hint: calls that never end are abandoned or sealed by whoever began them")]
+    TooManyOpen,
+    /// The ledger is closed.
+    #[error("the record is closed")]
+    Closed,
+}
+
+/// Why a ledger did not close cleanly. What was acknowledged is safe, and the next open recovers.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// The `stop` record could not be kept.
+    #[error("the record could not be closed: {0}")]
+    Record(#[from] LedgerError),
+    /// The last checkpoint could not be published.
+    #[error("the last checkpoint could not be published: {0}; hint: the next start does it")]
+    Publish(String),
+}
+
+/// The tamper-evident log. Cheap to clone; every clone is the same log.
+///
+/// When the last clone goes without [`Ledger::close`], the threads end at once, as if the process had died: what was
+/// acknowledged is safe, and the next [`Ledger::open`] recovers.
+#[derive(Clone)]
+pub struct Ledger {
+    handle: Arc<Handle>,
+}
+
+/// Owns the threads: they hold [`Shared`] only, so that they end when this goes.
+struct Handle {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Keeps other processes out as long as the threads may write.
+    lock: Mutex<Option<DirectoryLock>>,
+    /// The last word of the thread that publishes.
+    published: Mutex<Option<oneshot::Receiver<Result<(), String>>>>,
+}
+
+impl Ledger {
+    /// Opens the log in `options.directory`, or starts one, and writes `start`. What a crash left behind is recovered:
+    /// a torn end is cut off, decisions without an outcome get `unknown`, and a `recovery` record says so.
+    ///
+    /// # Errors
+    /// [`OpenError`]: in use, not ours, damaged in a place that was acknowledged, or the disk refuses.
+    pub fn open(options: Options) -> Result<Ledger, OpenError> {
+        let opened = recover::open(&options)?;
+        let shared = Arc::new(opened.shared);
+        let (tell, told) = oneshot::channel();
+        let publisher = publisher::Publisher::new(opened.tiles, opened.follower, opened.verifier, opened.key);
+        let (for_keeper, for_publisher) = (Arc::clone(&shared), Arc::clone(&shared));
+        // Made before its threads: should the second not start, dropping this ends the first.
+        let handle = Handle { shared, threads: Mutex::default(), lock: Mutex::new(Some(opened.lock)), published: Mutex::new(Some(told)) };
+        handle.start("ledger-sync", move || keeper::run(&for_keeper))?;
+        handle.start("ledger-tiles", move || publisher.run(&for_publisher, tell))?;
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    /// A fresh id for a call.
+    pub fn call_id(&self) -> CallId {
+        self.handle.shared.next_id()
+    }
+
+    /// Puts the decision on the record, as safe as `durability` says, then hands `value` back as fit to be acted on.
+    /// From then on the call is open: it wants one [`Ledger::seal`], or [`Ledger::abandon`].
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the record is not kept, or not as safe as asked; nothing may be sent upstream.
+    pub async fn intend<T>(&self, decision: &Decision<'_>, durability: Durability, value: T) -> Result<Intended<T>, LedgerError> {
+        let shared = &*self.handle.shared;
+        let (body, call_key) = self.decision_body(decision);
+        let call = decision.call;
+        let (sequence, told) = {
+            let mut core = shared.lock();
+            admit(&core, call)?;
+            let sequence = shared.append(&mut core, &[body])?;
+            core.open.insert(call, Some(call_key));
+            (sequence, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+        };
+        if let Some(told) = told {
+            // Should the sync fail, or the caller lose patience, the decision stands and nobody acts on it.
+            let mut guard = AbandonUnlessDone { shared, call: Some(call) };
+            wait(told).await?;
+            guard.call = None;
+        }
+        Ok(Intended::new(value, sequence))
+    }
+
+    /// Puts the outcome on the record, as safe as `durability` says, then hands `value` back as sealed.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the record is not kept; the answer may not leave. The call is then closed as `unknown` as soon as
+    /// the disk allows.
+    pub async fn seal<T>(&self, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
+        let shared = &*self.handle.shared;
+        let call = outcome.call;
+        let call_key = shared.lock().open.get(&call).cloned().ok_or(LedgerError::OutOfTurn(call))?;
+        let body = self.outcome_body(outcome, call_key.as_ref());
+        let (sequence, told) = {
+            let mut core = shared.lock();
+            // Looked up again: another outcome may have come between.
+            if !core.open.contains_key(&call) {
+                return Err(LedgerError::OutOfTurn(call));
+            }
+            let sequence = match shared.append(&mut core, &[body]) {
+                Ok(sequence) => sequence,
+                Err(error) => {
+                    shared.abandon(&mut core, call);
+                    return Err(error);
+                }
+            };
+            core.open.remove(&call);
+            (sequence, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+        };
+        if let Some(told) = told {
+            wait(told).await?;
+        }
+        Ok(Sealed::new(value, sequence))
+    }
+
+    /// A call that is refused before anything is sent: decision and outcome, two records in one append, so that no crash
+    /// comes between. `outcome.call` is taken from the decision.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the record is not kept; the refusal may not leave.
+    pub async fn refuse<T>(&self, decision: &Decision<'_>, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
+        let shared = &*self.handle.shared;
+        let (decided, call_key) = self.decision_body(decision);
+        let ended = self.outcome_body(&Outcome { call: decision.call, ..*outcome }, Some(&call_key));
+        let (sequence, told) = {
+            let mut core = shared.lock();
+            admit(&core, decision.call)?;
+            let first = shared.append(&mut core, &[decided, ended])?;
+            (first + 1, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+        };
+        if let Some(told) = told {
+            wait(told).await?;
+        }
+        Ok(Sealed::new(value, sequence))
+    }
+
+    /// Says that `call`, whose decision is on the record, gets no outcome from its caller (cancelled, panicked): the
+    /// ledger writes `unknown` for it. Does not wait, so that `Drop` may call it. A call that is not open is left alone.
+    pub fn abandon(&self, call: CallId) {
+        let mut core = self.handle.shared.lock();
+        self.handle.shared.abandon(&mut core, call);
+    }
+
+    /// Puts an event on the record, durable.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: the record is not kept.
+    pub async fn note(&self, event: &Event<'_>) -> Result<(), LedgerError> {
+        let shared = &*self.handle.shared;
+        let actor = event.actor.map(|actor| shared.secrets.subject(actor));
+        let body = Body::event(event, shared.next_id(), actor.as_ref().map(|actor| actor.handle()), SystemTime::now());
+        let told = {
+            let mut core = shared.lock();
+            shared.append(&mut core, &[body])?;
+            shared.wait_for_sync(&mut core)
+        };
+        wait(told).await
+    }
+
+    /// Whether the log takes records now. False from the first write that fails until one succeeds again, and when closed.
+    pub fn is_writable(&self) -> bool {
+        self.handle.shared.is_writable()
+    }
+
+    /// The length of the record so far: written, durable, and under the published checkpoint.
+    pub fn progress(&self) -> Progress {
+        let core = self.handle.shared.lock();
+        Progress { written: core.writer.next(), synced: core.synced, published: core.published, open_calls: core.open.len() }
+    }
+
+    /// Writes `unknown` for calls still open, and `stop`; syncs; publishes the last checkpoint; ends the threads. Other
+    /// clones get [`LedgerError::Closed`] from now on.
+    ///
+    /// # Errors
+    /// [`CloseError`]; the ledger is then shut all the same.
+    pub async fn close(self) -> Result<(), CloseError> {
+        let shared = &*self.handle.shared;
+        let stopped = {
+            let mut core = shared.lock();
+            match self.append_stop(&mut core) {
+                Ok(()) => Ok(shared.wait_for_sync(&mut core)),
+                Err(error) => Err(error),
+            }
+        };
+        let stopped = match stopped {
+            Ok(told) => wait(told).await,
+            Err(error) => Err(error),
+        };
+        let ending = if stopped.is_ok() { Ending::Finish } else { Ending::Now };
+        self.handle.end(ending);
+        let told = self.handle.published.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let published = match told {
+            Some(told) => told.await.unwrap_or_else(|_| Err("the publishing thread ended early".to_owned())),
+            None => Ok(()),
+        };
+        self.handle.join();
+        stopped?;
+        published.map_err(CloseError::Publish)
+    }
+
+    fn append_stop(&self, core: &mut Core) -> Result<(), LedgerError> {
+        let shared = &*self.handle.shared;
+        core.check()?;
+        let open: Vec<CallId> = core.open.keys().copied().collect();
+        let mut bodies: Vec<Body> = shared.unknown_outcomes(core, &open, "stopped").into_iter().map(|(_, body)| body).collect();
+        let stop = Event { kind: EventKind::Stop, action: ACTION_CLOSED, actor: None, details: &[] };
+        bodies.push(Body::event(&stop, shared.next_id(), None, SystemTime::now()));
+        shared.append(core, &bodies)?;
+        core.open.clear();
+        shared.set_health(core, Health::Closed);
+        Ok(())
+    }
+
+    fn decision_body(&self, decision: &Decision<'_>) -> (Body, CallKey) {
+        let subject = self.handle.shared.secrets.subject(decision.who.subject);
+        let call_key = subject.call_key(decision.call);
+        let handles = Handles {
+            subject: subject.handle(),
+            session: decision.who.session.map(|session| subject.session(session)),
+            input: call_key.commitment(Side::In, &decision.input.digest),
+        };
+        (Body::decision(decision, &handles, SystemTime::now()), call_key)
+    }
+
+    fn outcome_body(&self, outcome: &Outcome<'_>, call_key: Option<&CallKey>) -> Body {
+        let commitment = outcome.output.zip(call_key).map(|(output, key)| key.commitment(Side::Out, &output.digest));
+        Body::outcome(outcome, self.handle.shared.next_id(), commitment.as_ref(), SystemTime::now())
+    }
+}
+
+/// How far the record is, in numbers of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// In the page cache.
+    pub written: u64,
+    /// On the disk.
+    pub synced: u64,
+    /// Under the published checkpoint.
+    pub published: u64,
+    /// Decisions without an outcome.
+    pub open_calls: usize,
+}
+
+fn admit(core: &Core, call: CallId) -> Result<(), LedgerError> {
+    if core.open.contains_key(&call) {
+        return Err(LedgerError::OutOfTurn(call));
+    }
+    if core.open.len() >= OPEN_CALLS_MAX { Err(LedgerError::TooManyOpen) } else { Ok(()) }
+}
+
+async fn wait(told: oneshot::Receiver<Result<(), LedgerError>>) -> Result<(), LedgerError> {
+    told.await.unwrap_or(Err(LedgerError::Closed))
+}
+
+/// Abandons the call when dropped with it: on failure, and when the future that waits is dropped.
+struct AbandonUnlessDone<'a> {
+    shared: &'a Shared,
+    call: Option<CallId>,
+}
+
+impl Drop for AbandonUnlessDone<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            let mut core = self.shared.lock();
+            self.shared.abandon(&mut core, call);
+        }
+    }
+}
+
+impl Handle {
+    fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        /// Both threads keep their buffers on the heap.
+        const STACK_BYTES: usize = 512 * 1024;
+        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work)?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        Ok(())
+    }
+
+    fn end(&self, ending: Ending) {
+        let mut core = self.shared.lock();
+        core.ending = ending;
+        if ending == Ending::Now && !matches!(core.health, Health::Closed) {
+            self.shared.set_health(&mut core, Health::Closed);
+        }
+        drop(core);
+        self.shared.sync_wake.notify_all();
+        self.shared.tiles_wake.notify_all();
+    }
+
+    fn join(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has said so itself.
+            let _ = thread.join();
+        }
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.end(Ending::Now);
+        self.join();
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("progress", &self.progress()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! The thread that makes the journal's durable records public: tiles, and a signed checkpoint over them, every so many
+//! records and at the latest every so often; and lets journal segments go that are not needed any more. It must not know
+//! who waits for what.
+
+use crate::{
+    checkpoint::VerifierKey,
+    core::{Core, Ending, Health, Shared},
+    journal::{self, Follower},
+    tiles::{self, Tiles},
+    tree::TILE_WIDTH_U64,
+};
+use portcullis_store::{files, keys::SigningKey};
+use std::{
+    fs, io,
+    sync::Arc,
+    time::Instant,
+};
+use tokio::sync::oneshot;
+
+/// Makes tiles of records.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    tiles: Tiles,
+    follower: Follower,
+    verifier: VerifierKey,
+    key: SigningKey,
+}
+
+impl Publisher {
+    pub(crate) fn new(tiles: Tiles, follower: Follower, verifier: VerifierKey, key: SigningKey) -> Self {
+        Self { tiles, follower, verifier, key }
+    }
+
+    /// Runs until the ledger ends, and then tells whether all was published.
+    pub(crate) fn run(mut self, shared: &Shared, tell: oneshot::Sender<Result<(), String>>) {
+        let last = loop {
+            let (target, ending) = wait_for_work(shared);
+            if ending == Ending::Now {
+                break Err("it was told to end at once".to_owned());
+            }
+            let published = self.publish(shared, target);
+            if ending == Ending::Finish {
+                break published.map_err(|error| error.to_string());
+            }
+            let mut core = shared.lock();
+            match published {
+                Ok(()) => recovered(shared, &mut core),
+                Err(error) => failed(shared, &mut core, &error),
+            }
+        };
+        // Nobody hears when the ledger was dropped.
+        let _ = tell.send(last);
+    }
+
+    fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
+        let grown = self.grow(target);
+        self.follower.rest();
+        grown?;
+        self.tiles.publish(&self.verifier, &self.key)?;
+        shared.lock().published = self.tiles.size();
+        retire(shared, self.tiles.size())
+    }
+
+    fn grow(&mut self, target: u64) -> io::Result<()> {
+        while self.follower.next() < target {
+            let next = self.follower.next();
+            let record = self.follower.record()?;
+            // The journal's first segment may begin within a tile that was full long ago.
+            if next >= self.tiles.size() {
+                self.tiles.push(record)?;
+            }
+            self.follower.advance();
+        }
+        Ok(())
+    }
+}
+
+/// Waits until enough durable records are not published, or for long enough.
+fn wait_for_work(shared: &Shared) -> (u64, Ending) {
+    let mut core = shared.lock();
+    let mut due = Instant::now() + shared.layout.half_interval;
+    if core.tiles_trouble.is_some() {
+        due = Instant::now() + shared.layout.retry_interval;
+    }
+    loop {
+        let waiting = core.synced.saturating_sub(core.published);
+        let now = Instant::now();
+        let enough = core.tiles_trouble.is_none() && waiting >= shared.layout.publish_records;
+        if core.ending != Ending::No || enough || (waiting > 0 && due <= now) {
+            return (core.synced, core.ending);
+        }
+        if due <= now {
+            due = now + shared.layout.half_interval;
+        }
+        core.tiles_sleep = true;
+        let timeout = due.saturating_duration_since(now);
+        core = shared.tiles_wake.wait_timeout(core, timeout).map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
+        core.tiles_sleep = false;
+    }
+}
+
+fn recovered(shared: &Shared, core: &mut Core) {
+    if core.tiles_trouble.take().is_some() {
+        // The keeper writes the `recovery` record and opens the gate.
+        shared.wake_sync(core);
+    }
+}
+
+/// A log that cannot be published cannot be verified: calls are refused until it can.
+fn failed(shared: &Shared, core: &mut Core, error: &io::Error) {
+    let reason: Arc<str> = Arc::from(format!("tiles: {error}"));
+    core.tiles_trouble = Some(Arc::clone(&reason));
+    if matches!(core.health, Health::Writable) {
+        shared.set_health(core, Health::WriteFailed(reason));
+        shared.wake_sync(core);
+    }
+}
+
+/// Removes the segments whose records all stand in full tiles under a published checkpoint. What the next segment begins
+/// with must be rebuilt from full tiles alone, so its first record is rounded up to one. A crash right before a removal
+/// leaves a segment too many, which does no harm.
+fn retire(shared: &Shared, published: u64) -> io::Result<()> {
+    let segments = journal::segments(&shared.layout.journal)?;
+    let mut retired = Vec::new();
+    for pair in segments.windows(2) {
+        if let [(_, path), (next_first, _)] = pair
+            && next_first.next_multiple_of(TILE_WIDTH_U64) <= published
+        {
+            retired.push(path);
+        }
+    }
+    if retired.is_empty() {
+        return Ok(());
+    }
+    tiles::sync(&shared.layout.log)?;
+    for path in retired {
+        fs::remove_file(path)?;
+    }
+    files::sync_directory(&shared.layout.journal)
+}

@@ -1,0 +1,295 @@
+//! Files that survive a crash: replaced whole or only appended to, private to the user, locked against a second process.
+//!
+//! It must not know what the bytes mean.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// Makes `path` and its missing parents, each readable by the user alone (0700). A directory that exists is left as it is.
+pub fn create_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Reads the whole of `path`, at most `bytes_max` of it.
+///
+/// # Errors
+/// What the operating system says, or [`io::ErrorKind::FileTooLarge`] where the file is longer than `bytes_max`.
+pub fn read_limited(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(file.metadata()?.len().min(bytes_max)).unwrap_or(0));
+    // One byte more than allowed tells a file that fits from one that does not, even while it grows.
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("`{}` is larger than {bytes_max} bytes", path.display())));
+    }
+    Ok(bytes)
+}
+
+/// When a replaced file is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safety {
+    /// In the page cache: whoever reads sees the old bytes or the new, also after the death of this process.
+    Written,
+    /// Synced, and so is the directory: survives the loss of power.
+    Synced,
+}
+
+/// Puts `bytes` in the place of `path` in one step: written beside as `scratch` (0600), then renamed over it.
+///
+/// `scratch` must be on the same file system and used by one writer at a time. A crash leaves the old file or the new
+/// one, and at worst a stray scratch file that the next call overwrites.
+///
+/// # Errors
+/// What the operating system says; `path` is then as it was.
+pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(scratch)?;
+    file.write_all(bytes)?;
+    if safety == Safety::Synced {
+        file.sync_all()?;
+    }
+    drop(file);
+    fs::rename(scratch, path)?;
+    if safety == Safety::Synced
+        && let Some(parent) = path.parent()
+    {
+        sync_directory(parent)?;
+    }
+    Ok(())
+}
+
+/// Makes the names in a directory durable: files that were made, renamed or removed in it.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Makes everything on the file system of `path` durable. One flush where a sync of each of many files would be as many.
+pub fn sync_filesystem(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(path)?)?)
+}
+
+/// A file that only grows. Whole appends or none: a write that the disk cuts short is taken back.
+#[derive(Debug)]
+pub struct AppendFile {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+    /// A short write could not be taken back: the end of the file is not what `bytes` says.
+    torn: bool,
+}
+
+impl AppendFile {
+    /// Makes a new file (0600). Its name is durable only after [`sync_directory`] on the parent.
+    ///
+    /// # Errors
+    /// What the operating system says; [`io::ErrorKind::AlreadyExists`] where there is one.
+    pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
+        Ok(Self { file, path, bytes: 0, torn: false })
+    }
+
+    /// Opens a file that exists and cuts off what lies beyond `bytes`.
+    ///
+    /// # Errors
+    /// What the operating system says; [`io::ErrorKind::UnexpectedEof`] where the file is shorter than `bytes`.
+    pub fn open_cut(path: impl Into<PathBuf>, bytes: u64) -> io::Result<Self> {
+        let path = path.into();
+        let file = OpenOptions::new().append(true).open(&path)?;
+        let length = file.metadata()?.len();
+        if length < bytes {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("`{}` is shorter than {bytes} bytes", path.display())));
+        }
+        if length > bytes {
+            file.set_len(bytes)?;
+            file.sync_all()?;
+        }
+        Ok(Self { file, path, bytes, torn: false })
+    }
+
+    /// Appends the whole of `data`, or nothing.
+    ///
+    /// # Errors
+    /// What the operating system says. The file then ends where it ended before; where not even that could be had, every
+    /// later append first tries again to cut the torn end off.
+    pub fn append(&mut self, data: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.cut_back()?;
+        }
+        match (&self.file).write_all(data) {
+            Ok(()) => {
+                self.bytes += data.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                self.torn = true;
+                // Where this fails too, `torn` stays and the caller hears of the first trouble.
+                let _ = self.cut_back();
+                Err(error)
+            }
+        }
+    }
+
+    fn cut_back(&mut self) -> io::Result<()> {
+        self.file.set_len(self.bytes)?;
+        self.torn = false;
+        Ok(())
+    }
+
+    /// Takes back everything beyond `bytes`, for a caller that gives up what it appended last.
+    ///
+    /// # Errors
+    /// What the operating system says; the next append then tries again.
+    pub fn truncate(&mut self, bytes: u64) -> io::Result<()> {
+        self.bytes = self.bytes.min(bytes);
+        self.torn = true;
+        self.cut_back()
+    }
+
+    /// Its length: the sum of the appends that succeeded.
+    pub fn len(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether nothing was appended yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A second handle on the same open file, to sync it while this one appends.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+}
+
+/// A directory that this process alone may write to, until the value is dropped or the process dies.
+#[derive(Debug)]
+pub struct DirectoryLock {
+    /// The lock is on the open file: closing it, also by dying, frees it.
+    _file: File,
+}
+
+/// Why a directory could not be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error("`{}` is in use by another process; hint: stop it, or give this one a state directory of its own", .0.display())]
+    Taken(PathBuf),
+    /// The lock file cannot be opened.
+    #[error("cannot lock `{}`: {source}", .path.display())]
+    Io {
+        /// The lock file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl DirectoryLock {
+    /// Locks `directory` (flock on the file `lock` in it), without waiting.
+    ///
+    /// # Errors
+    /// [`LockError::Taken`] where somebody else holds it.
+    pub fn acquire(directory: &Path) -> Result<Self, LockError> {
+        let path = directory.join("lock");
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = match opened {
+            Ok(file) => file,
+            Err(source) => return Err(LockError::Io { path, source }),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Taken(directory.to_path_buf())),
+            Err(TryLockError::Error(source)) => Err(LockError::Io { path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn replaces_whole_and_private() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, scratch) = (directory.path().join("a"), directory.path().join("a.tmp"));
+        for (bytes, safety) in [(&b"one"[..], Safety::Written), (b"two, longer", Safety::Synced), (b"", Safety::Synced)] {
+            replace(&path, &scratch, bytes, safety).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+            assert_eq!(mode(&path), 0o600);
+            assert!(!scratch.exists());
+        }
+    }
+
+    #[test]
+    fn a_failed_replace_leaves_the_old_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, b"old").unwrap();
+        assert!(replace(&path, &directory.path().join("absent/a.tmp"), b"new", Safety::Synced).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn appends_and_cuts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let mut file = AppendFile::create(&path).unwrap();
+        assert!(file.is_empty());
+        file.append(b"hello").unwrap();
+        file.append(b" world").unwrap();
+        assert_eq!((file.len(), mode(&path)), (11, 0o600));
+        file.truncate(5).unwrap();
+        file.append(b"!").unwrap();
+        drop(file);
+        assert_eq!(fs::read(&path).unwrap(), b"hello!");
+        assert_eq!(AppendFile::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(AppendFile::open_cut(&path, 9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        let mut file = AppendFile::open_cut(&path, 4).unwrap();
+        file.append(b"p").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hellp");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_not_a_length() {
+        // The device that is always full.
+        let mut file = AppendFile::open_cut("/dev/full", 0).unwrap();
+        assert_eq!(file.append(b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(file.len(), 0);
+        assert!(file.append(b"x").is_err());
+    }
+
+    #[test]
+    fn a_directory_has_one_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = DirectoryLock::acquire(directory.path()).unwrap();
+        let refused = DirectoryLock::acquire(directory.path()).unwrap_err();
+        assert!(matches!(refused, LockError::Taken(_)), "{refused}");
+        assert!(refused.to_string().contains("hint:"));
+        drop(first);
+        DirectoryLock::acquire(directory.path()).unwrap();
+        assert!(matches!(DirectoryLock::acquire(Path::new("/nonexistent")), Err(LockError::Io { .. })));
+    }
+
+    #[test]
+    fn reads_no_more_than_it_may() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a");
+        fs::write(&path, b"12345").unwrap();
+        assert_eq!(read_limited(&path, 5).unwrap(), b"12345");
+        assert_eq!(read_limited(&path, 4).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}

@@ -1,0 +1,215 @@
+//! What a server-side transport hands to the gateway, and what it may write back: a [`Sealed`] reply, or what comes from an
+//! [`Outlet`]. There is no other way out to a client.
+
+use crate::upstream::BoxFuture;
+use portcullis_ledger::Sealed;
+use portcullis_wire::message::Refused;
+use portcullis_wire::{Id, Notification, Request, Response, Revision, Rope};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+/// One message (or HTTP act) of a client. Nothing in it is trusted yet.
+#[derive(Debug)]
+pub struct Inbound {
+    /// Where it came from.
+    pub peer: Peer,
+    /// The value of the `Authorization` header, if there was exactly one. A secret.
+    pub authorization: Option<Authorization>,
+    /// Which virtual endpoint: empty for `/mcp`, else what follows `/mcp/`.
+    pub endpoint: Arc<str>,
+    /// `Mcp-Session-Id` as sent; legacy only. Behind stdio the transport's own constant session.
+    pub session: Option<Arc<str>>,
+    /// The revision that the transport read from the message (modern `_meta`, `initialize`) or its version header; a legacy
+    /// message's own revision is the session's.
+    pub revision: Revision,
+    /// Modern HTTP: the `Mcp-Param-*` headers as sent, full name in lower case and value undecoded, fit for
+    /// `portcullis_wire::header::check`. Which of them a call must carry only the catalog knows.
+    pub parameters: Vec<(String, Vec<u8>)>,
+    /// When the message was read whole.
+    pub received: Instant,
+    /// What is asked.
+    pub ask: Ask,
+    /// Where news of this request and a legacy server's questions go.
+    pub outlet: Outlet,
+    /// With `initialize`: where messages outside any request will go for as long as the session lives. The transport keeps
+    /// the receiving end; when the gateway drops the sending end, the session is over.
+    pub standing: Option<Outlet>,
+}
+
+/// What a client wants.
+#[derive(Debug)]
+pub enum Ask {
+    /// A request.
+    Request(Request),
+    /// A notification.
+    Notification(Notification),
+    /// The answer to a question that we asked (legacy).
+    Response(Response),
+    /// No message, or one that the transport refused at its door (envelope, revision, mirrored headers): to be answered with
+    /// this error for the revision of the [`Inbound`], sealed like any other. Over HTTP `error.status` is always set.
+    Refused(Refused),
+    /// HTTP GET: wants to receive the session's standalone messages. Answered by [`Handled::Accepted`] when it may.
+    OpenStream,
+    /// HTTP DELETE: ends the session.
+    CloseSession,
+}
+
+/// The value of an `Authorization` header. Never printed.
+pub struct Authorization(Vec<u8>);
+
+impl Authorization {
+    /// Takes a header's value.
+    #[must_use]
+    pub fn new(value: &[u8]) -> Self {
+        Self(value.to_vec())
+    }
+
+    /// The value, for the stage that authenticates.
+    #[must_use]
+    pub fn danger_secret(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authorization(..)")
+    }
+}
+
+/// The other end.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its address; `None` behind stdio.
+    pub address: Option<SocketAddr>,
+    /// SHA-256 of its client certificate, when TLS asked for one and it was verified.
+    pub certificate_sha256: Option<[u8; 32]>,
+    /// Behind stdio: the user of the operating system that runs the host.
+    pub os_user: Option<Arc<str>>,
+}
+
+/// How a message ended, for the transport to write.
+#[derive(Debug)]
+pub enum Handled {
+    /// A reply that is on the record.
+    Sealed(Sealed<Reply>),
+    /// A notification or response was taken; HTTP 202.
+    Accepted,
+    /// Not authenticated; HTTP 401. No JSON-RPC result or error of a server in it.
+    Unauthenticated {
+        /// Value of `WWW-Authenticate`.
+        challenge: String,
+        /// What to do, for the body.
+        message: String,
+    },
+    /// The session id is unknown, expired or another principal's; HTTP 404.
+    SessionGone,
+    /// A legacy message without its session id; HTTP 400.
+    SessionMissing,
+}
+
+/// A reply as the transport writes it.
+#[derive(Debug)]
+pub struct Reply {
+    /// The JSON-RPC message.
+    pub message: Rope,
+    /// HTTP status where the answer is a single JSON body.
+    pub status: u16,
+    /// A legacy session that begins with this reply, for `Mcp-Session-Id`.
+    pub session: Option<Arc<str>>,
+    /// Whether the request is over with this message. `false` when it is a question of a legacy server: it goes out on the
+    /// same stream, which stays open; what follows comes through the request's [`Outlet`].
+    pub last: bool,
+}
+
+/// The one function through which a transport reaches the gateway.
+pub type Handler = dyn Fn(Inbound) -> BoxFuture<'static, Handled> + Send + Sync;
+
+/// One thing to write on a stream.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A notification for the client, in order.
+    News(Rope),
+    /// A reply to the request whose outlet this is, sealed: a further question, or the end.
+    Reply(Sealed<Reply>),
+}
+
+/// The way to one stream of a client. Made by a transport, carried by [`Inbound`]. Only the gateway's `screen` may write
+/// news to it (it makes a sink of it) and only its `pipeline` sealed replies; a tidy test holds the callers to that.
+#[derive(Debug, Clone)]
+pub struct Outlet {
+    sender: mpsc::Sender<Delivery>,
+}
+
+/// The client is gone or the stream is full beyond its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client's stream is closed")]
+pub struct OutletClosed;
+
+impl Outlet {
+    /// Deliveries that may wait in one outlet before the sender has to.
+    pub const QUEUE_MAX: usize = 64;
+
+    /// An outlet and its receiving end.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<Delivery>) {
+        let (sender, receiver) = mpsc::channel(Self::QUEUE_MAX);
+        (Self { sender }, receiver)
+    }
+
+    /// Writes screened news; waits for room, so that a slow client slows the server and nothing is lost.
+    ///
+    /// # Errors
+    /// [`OutletClosed`].
+    pub async fn danger_news(&self, message: Rope) -> Result<(), OutletClosed> {
+        self.sender
+            .send(Delivery::News(message))
+            .await
+            .map_err(|_| OutletClosed)
+    }
+
+    /// Writes screened news if there is room now: for standalone messages, where nobody may wait for a client that does not
+    /// read.
+    ///
+    /// # Errors
+    /// [`OutletClosed`] also when the queue is full.
+    pub fn danger_try_news(&self, message: Rope) -> Result<(), OutletClosed> {
+        self.sender
+            .try_send(Delivery::News(message))
+            .map_err(|_| OutletClosed)
+    }
+
+    /// Delivers a sealed reply to the stream of the request that it answers.
+    ///
+    /// # Errors
+    /// [`OutletClosed`].
+    pub async fn reply(&self, reply: Sealed<Reply>) -> Result<(), OutletClosed> {
+        self.sender
+            .send(Delivery::Reply(reply))
+            .await
+            .map_err(|_| OutletClosed)
+    }
+
+    /// Whether the client's end is gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Waits until the client's end is gone.
+    pub async fn closed(&self) {
+        self.sender.closed().await;
+    }
+}
+
+/// The id that a reply answers is only for logs; kept here so that transports need not parse.
+#[must_use]
+pub fn request_id(ask: &Ask) -> Option<&Id> {
+    match ask {
+        Ask::Request(request) => Some(request.id()),
+        Ask::Refused(refused) => refused.id.as_ref(),
+        _ => None,
+    }
+}

@@ -1,0 +1,20 @@
+//! Bytes in, bytes out: stdio, Streamable HTTP and in process, both sides, and TLS. It moves messages; what they mean, and
+//! who may send them, is the gateway's matter. The server side writes nothing but sealed replies and what an outlet carries.
+
+pub mod child;
+pub mod client;
+pub mod inbound;
+pub mod launcher;
+pub mod lines;
+pub mod server;
+pub mod sse;
+pub mod tls;
+pub mod upstream;
+
+pub use inbound::{
+    Ask, Authorization, Delivery, Handled, Handler, Inbound, Outlet, OutletClosed, Peer, Reply,
+};
+pub use upstream::{
+    BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray,
+    Upstream, UpstreamError,
+};

@@ -1,0 +1,727 @@
+//! One HTTP request's life: routed, let in, read, handed to the handler, answered. The statuses written here are HTTP's own
+//! (202, 401 to 431, 503) with a line of plain text; every JSON-RPC result and error comes sealed from the handler.
+
+use super::body::{Body, array, Detached, Exchange, Held, Live, LiveSource, Next, Source};
+use super::connection::{Link, Shared};
+use super::door::{self, Admitted, Media, Place, Repeated, Version};
+use super::streams;
+use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply};
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    ORIGIN, WWW_AUTHENTICATE,
+};
+use http::{Method as Verb, Request, Response, StatusCode, request};
+use hyper::body::{Body as _, Incoming};
+use portcullis_ledger::Sealed;
+use portcullis_wire::message::{self, Refused};
+use portcullis_wire::{Era, Message, Method, Revision, RpcError, error};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+const ALLOW_ALL: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
+const ALLOW_POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
+const ALLOW_GET: HeaderValue = HeaderValue::from_static("GET, HEAD");
+/// Tells nginx and its like not to hold events back (2026-07-28, streamable HTTP).
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Room that a body gets before more of it has come, in bytes: what a client declares is not believed beyond this.
+const BODY_ROOM_MAX: usize = 256 << 10;
+
+/// Answers a request.
+pub(super) async fn answer(
+    link: Arc<Link>,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    let busy = link.activity.request();
+    link.shared.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let mut bytes = None;
+    let (head, body) = request.into_parts();
+    let mut response = route(&link, head, body, &mut bytes)
+        .await
+        .unwrap_or_else(|refusal| refusal);
+    response.body_mut().hold(Held {
+        _busy: busy,
+        _bytes: bytes,
+    });
+    Ok(response)
+}
+
+/// `Err` is an answer too: HTTP's own refusal.
+type Answer = Result<Response<Body>, Response<Body>>;
+
+async fn route(
+    link: &Arc<Link>,
+    head: request::Parts,
+    body: Incoming,
+    bytes: &mut Option<Reserved>,
+) -> Answer {
+    let endpoint = match door::place(head.uri.path()) {
+        Place::Mcp(endpoint) => endpoint,
+        // Probes come by address and know no names, so `Host` is not looked at.
+        Place::Health => return probe(&head.method, Ok(())),
+        Place::Ready => {
+            let ready = link.shared.options.ready.as_ref();
+            return probe(&head.method, ready.map_or(Ok(()), |ready| ready()));
+        }
+        Place::Nowhere => {
+            return Err(text(StatusCode::NOT_FOUND, "nothing here, hint: the endpoint is /mcp"));
+        }
+    };
+    let visit = Visit::enter(link, endpoint, &head)?;
+    match head.method {
+        Verb::POST => post(visit, &head.headers, body, bytes).await,
+        Verb::GET => get(visit, &head.headers).await,
+        Verb::DELETE => delete(visit, &head.headers).await,
+        Verb::OPTIONS => {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            response.headers_mut().insert(ALLOW, ALLOW_ALL);
+            Ok(response)
+        }
+        _ => Err(not_allowed(ALLOW_ALL)),
+    }
+}
+
+fn probe(verb: &Verb, state: Result<(), String>) -> Answer {
+    if !matches!(*verb, Verb::GET | Verb::HEAD) {
+        return Err(not_allowed(ALLOW_GET));
+    }
+    match state {
+        Ok(()) => Ok(text(StatusCode::OK, "ok")),
+        Err(reason) => Err(text(StatusCode::SERVICE_UNAVAILABLE, reason)),
+    }
+}
+
+/// What all messages of one request have in common.
+struct Visit {
+    link: Arc<Link>,
+    endpoint: Arc<str>,
+    authorization: Option<HeaderValue>,
+    session: Option<Arc<str>>,
+}
+
+impl Visit {
+    /// The checks that need no body: who is named as host and origin, and how credentials come.
+    fn enter(link: &Arc<Link>, endpoint: &str, head: &request::Parts) -> Result<Self, Response<Body>> {
+        let shared = &link.shared;
+        host_and_origin(shared, head)?;
+        if let Some(name) = head.uri.query().and_then(door::credential_in_query) {
+            return Err(text(
+                StatusCode::BAD_REQUEST,
+                format!("credentials do not belong into a URL (`{name}`), hint: send them as `Authorization: Bearer ...`"),
+            ));
+        }
+        let mut credentials = head.headers.get_all(AUTHORIZATION).iter();
+        let authorization = credentials.next().cloned();
+        if credentials.next().is_some() {
+            return Err(bad_request("more than one `Authorization` header"));
+        }
+        let session = door::single(&head.headers, &door::SESSION)
+            .map_err(|Repeated| bad_request("more than one `Mcp-Session-Id` header"))?;
+        let session = match session {
+            None => None,
+            Some(id) if door::is_session_id(id, shared.options.limits.session_id_bytes_max) => {
+                std::str::from_utf8(id).ok().map(Arc::from)
+            }
+            Some(_) => return Err(bad_request("`Mcp-Session-Id` is no session id")),
+        };
+        Ok(Self {
+            link: link.clone(),
+            endpoint: match endpoint {
+                "" => shared.whole_endpoint.clone(),
+                name => Arc::from(name),
+            },
+            authorization,
+            session,
+        })
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.link.shared
+    }
+
+    /// Calls the handler.
+    fn ask(
+        &self,
+        admitted: Admitted,
+        parameters: Vec<(String, Vec<u8>)>,
+        standing: Option<Outlet>,
+    ) -> Exchange {
+        let (outlet, news) = Outlet::channel();
+        let inbound = Inbound {
+            peer: self.link.peer.clone(),
+            authorization: self
+                .authorization
+                .as_ref()
+                .map(|value| Authorization::new(value.as_bytes())),
+            endpoint: self.endpoint.clone(),
+            session: match admitted.revision.era() {
+                Era::Modern => None,
+                Era::Legacy => self.session.clone(),
+            },
+            revision: admitted.revision,
+            parameters,
+            received: Instant::now(),
+            ask: admitted.ask,
+            outlet,
+            standing,
+        };
+        Exchange::new((self.shared().handler)(inbound), news)
+    }
+
+    /// Calls the handler for what has no body, and waits for its word.
+    async fn ask_plainly(&self, revision: Revision, ask: Ask) -> Next {
+        let admitted = Admitted {
+            revision,
+            ask,
+            opens_session: false,
+        };
+        let source = Source::One(self.ask(admitted, Vec::new(), None));
+        let mut detached = Detached::new(source, self.link.alive.clone());
+        detached.source().next().await
+    }
+}
+
+fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Response<Body>> {
+    let headers = &head.headers;
+    let named = match door::single(headers, &HOST) {
+        Ok(host) => host,
+        Err(Repeated) => return Err(bad_request("more than one `Host` header")),
+    };
+    // HTTP/2 has `:authority` in its place, HTTP/1.1 may have both; whichever is there must be one of ours.
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    if named.is_none() && authority.is_none() {
+        return Err(bad_request("`Host` is missing"));
+    }
+    let allowed = |host: &[u8]| {
+        std::str::from_utf8(host).is_ok_and(|host| shared.names.host_allowed(host))
+    };
+    if !named.is_none_or(allowed) || !authority.is_none_or(|host| allowed(host.as_bytes())) {
+        return Err(text(
+            StatusCode::FORBIDDEN,
+            "this host name is not allowed, hint: add it to the hosts of the listener",
+        ));
+    }
+    let origin = match door::single(headers, &ORIGIN) {
+        Ok(origin) => origin,
+        Err(Repeated) => return Err(bad_request("more than one `Origin` header")),
+    };
+    let allowed = |origin: &[u8]| {
+        std::str::from_utf8(origin).is_ok_and(|origin| shared.names.origin_allowed(origin))
+    };
+    if !origin.is_none_or(allowed) {
+        return Err(text(
+            StatusCode::FORBIDDEN,
+            "this origin is not allowed, hint: add it to the origins of the listener",
+        ));
+    }
+    Ok(())
+}
+
+// ---- POST ----
+
+async fn post(
+    visit: Visit,
+    headers: &HeaderMap,
+    body: Incoming,
+    bytes: &mut Option<Reserved>,
+) -> Answer {
+    if !door::is_json(headers) {
+        return Err(text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body must be JSON, hint: send `Content-Type: application/json`",
+        ));
+    }
+    if !door::is_plain(headers) {
+        return Err(text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "compressed bodies are not taken, hint: leave `Content-Encoding` out",
+        ));
+    }
+    if !door::accepts(headers, Media::Json) || !door::accepts(headers, Media::Events) {
+        return Err(text(
+            StatusCode::NOT_ACCEPTABLE,
+            "hint: send `Accept: application/json, text/event-stream`",
+        ));
+    }
+    let body = read_body(visit.shared(), body, bytes).await?;
+    let version = match Version::read(headers) {
+        Ok(version) => version,
+        Err(Repeated) => {
+            let error = RpcError::new(
+                error::HEADER_MISMATCH,
+                "header `MCP-Protocol-Version` comes more than once",
+            );
+            return request(visit, Admitted::refused(Revision::NEWEST, error, None), headers).await;
+        }
+    };
+    let limits = &visit.shared().options.message_limits;
+    if let Some(texts) = message::batch(&body, limits) {
+        return batch(visit, texts, version, headers).await;
+    }
+    let admitted = door::admit_http(Message::parse(body, limits), version, headers);
+    request(visit, admitted, headers).await
+}
+
+/// One message that is no batch.
+async fn request(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
+    let revision = admitted.revision;
+    let wants_answer = matches!(admitted.ask, Ask::Request(_));
+    if revision == Revision::NEWEST && wants_answer {
+        return modern(visit, admitted, headers).await;
+    }
+    let session = match admitted.opens_session || revision.era() == Era::Modern {
+        true => None,
+        false => visit.session.as_deref().and_then(|id| visit.shared().sessions.find(id)),
+    };
+    let (standing, standing_end) = match admitted.opens_session {
+        true => {
+            let (outlet, end) = Outlet::channel();
+            (Some(outlet), Some(end))
+        }
+        false => (None, None),
+    };
+    let limits = &visit.shared().options.limits;
+    let patience = match (&session, standing_end.is_some()) {
+        // The session's id is a header of the answer: nothing can be written before it is known.
+        (_, true) => None,
+        (Some(_), _) if revision.has_sse_polling() => Some(limits.resumable_after),
+        _ => Some(limits.stream_after),
+    };
+    let source = Source::One(visit.ask(admitted, Vec::new(), standing));
+    let mut detached = Detached::new(source, visit.link.alive.clone());
+    let mut first = Vec::new();
+    if let Some(standing) = standing_end {
+        let next = loop {
+            match detached.source().next().await {
+                Next::News(news) => first.push(Next::News(news)),
+                next => break next,
+            }
+        };
+        let begun = match &next {
+            Next::Reply(reply) => reply.get().session.clone(),
+            _ => None,
+        };
+        if let Some(id) = &begun {
+            visit.shared().sessions.begin(id.clone(), standing);
+        }
+        if first.is_empty() {
+            return finish(next, detached, &visit);
+        }
+        first.push(next);
+        let mut response = live_response(detached, first, &visit);
+        set_session(response.headers_mut(), begun.as_deref());
+        return Ok(response);
+    }
+    match outcome(detached.source(), patience).await {
+        Some(next) if next.is_last() => return finish(next, detached, &visit),
+        next => first.extend(next),
+    }
+    match session.and_then(|session| visit.shared().sessions.open(&session)) {
+        None => Ok(live_response(detached, first, &visit)),
+        Some(stream) => {
+            let (source, alive) = detached.take();
+            let retry_ms = revision.has_sse_polling().then(|| millis(limits.retry));
+            // Read before the first event is written, so that none is dropped for want of a reader.
+            let Ok(reader) = stream.attach(Some(0), streams::pulse(limits, None), retry_ms) else {
+                return Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no stream"));
+            };
+            tokio::spawn(async move {
+                streams::pump(source, stream, first).await;
+                drop(alive);
+            });
+            Ok(events(Body::replay(reader)))
+        }
+    }
+}
+
+/// A 2026-07-28 request. The handler runs in this very task; when the client goes away it is dropped, which cancels.
+async fn modern(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
+    let limits = &visit.shared().options.limits;
+    let listens = matches!(&admitted.ask, Ask::Request(request) if *request.method() == Method::SubscriptionsListen);
+    let parameters = door::parameters(headers);
+    let mut source = Source::One(visit.ask(admitted, parameters, None));
+    let mut first = Vec::new();
+    match outcome(&mut source, Some(limits.stream_after)).await {
+        Some(Next::Reply(reply)) if reply.get().last => return Ok(sealed(reply)),
+        Some(Next::Plain(handled)) => return plain(handled),
+        next => first.extend(next),
+    }
+    let phase = listens.then_some(&visit.shared().phase);
+    let pulse = streams::pulse(limits, phase);
+    Ok(events(Body::live(Live::new(LiveSource::Cancelled(source), first, pulse))))
+}
+
+/// The first thing that comes, or `None` when nothing came in time.
+async fn outcome(source: &mut Source, patience: Option<Duration>) -> Option<Next> {
+    match patience {
+        None => Some(source.next().await),
+        Some(patience) => tokio::time::timeout(patience, source.next()).await.ok(),
+    }
+}
+
+/// The answer to a message whose first and last outcome is `next`.
+fn finish(next: Next, detached: Detached, visit: &Visit) -> Answer {
+    match next {
+        Next::Reply(reply) if reply.get().last => Ok(sealed(reply)),
+        Next::Plain(handled) => plain(handled),
+        next @ (Next::Reply(_) | Next::News(_)) => Ok(live_response(detached, vec![next], visit)),
+        Next::End => Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
+    }
+}
+
+fn live_response(detached: Detached, first: Vec<Next>, visit: &Visit) -> Response<Body> {
+    let pulse = streams::pulse(&visit.shared().options.limits, None);
+    events(Body::live(Live::new(LiveSource::Detached(detached), first, pulse)))
+}
+
+/// A 2025-03-26 batch (basic, "Batching"): all its messages are dispatched at once and their replies come as one array, or
+/// on one stream where there are news.
+async fn batch(
+    visit: Visit,
+    texts: Result<Vec<Bytes>, Refused>,
+    version: Version<'_>,
+    headers: &HeaderMap,
+) -> Answer {
+    let revision = match version {
+        Version::Known(revision) => revision,
+        Version::Absent => Revision::V2025_03_26,
+        Version::Unknown(_) => Revision::NEWEST,
+    };
+    let texts = match texts {
+        Ok(texts) if revision.has_batches() => texts,
+        Ok(_) => {
+            let error = RpcError::new(
+                error::INVALID_REQUEST,
+                format!("a batch, which {revision} does not have, hint: send one message a request"),
+            );
+            return request(visit, Admitted::refused(revision, error, None), headers).await;
+        }
+        Err(Refused { error, id }) => {
+            return request(visit, Admitted::refused(revision, error, id), headers).await;
+        }
+    };
+    let limits = &visit.shared().options;
+    let exchanges = texts
+        .into_iter()
+        .map(|text| {
+            let message = Message::parse(text, &limits.message_limits);
+            visit.ask(door::not_initialize(door::admit_http(message, version, headers)), Vec::new(), None)
+        })
+        .collect();
+    let mut detached = Detached::new(Source::Many(exchanges), visit.link.alive.clone());
+    let mut replies = Vec::new();
+    let deadline = tokio::time::Instant::now() + limits.limits.stream_after;
+    loop {
+        match tokio::time::timeout_at(deadline, detached.source().next()).await {
+            Ok(Next::Reply(reply)) if reply.get().last => replies.push(reply),
+            Ok(Next::Plain(Handled::Accepted)) => {}
+            // Authentication and session are the same for all of the batch.
+            Ok(Next::Plain(handled)) => return plain(handled),
+            Ok(Next::End) => break,
+            later => {
+                let first = replies
+                    .into_iter()
+                    .map(Next::Reply)
+                    .chain(later.ok())
+                    .collect();
+                return Ok(live_response(detached, first, &visit));
+            }
+        }
+    }
+    if replies.is_empty() {
+        return Ok(empty(StatusCode::ACCEPTED));
+    }
+    Ok(json(StatusCode::OK, Body::pieces(array(replies).into_pieces())))
+}
+
+// ---- GET and DELETE ----
+
+/// GET and DELETE exist in the legacy era alone.
+fn legacy_version(headers: &HeaderMap) -> Result<Revision, Response<Body>> {
+    match Version::read(headers) {
+        Err(Repeated) => Err(bad_request("more than one `MCP-Protocol-Version` header")),
+        Ok(version) if version.is_modern() => Err(not_allowed(ALLOW_POST)),
+        Ok(Version::Unknown(_)) => Err(bad_request("`MCP-Protocol-Version` names no known revision")),
+        Ok(version) => Ok(version.legacy()),
+    }
+}
+
+async fn get(visit: Visit, headers: &HeaderMap) -> Answer {
+    let revision = legacy_version(headers)?;
+    if !door::accepts(headers, Media::Events) {
+        return Err(text(
+            StatusCode::NOT_ACCEPTABLE,
+            "hint: send `Accept: text/event-stream`",
+        ));
+    }
+    match visit.ask_plainly(revision, Ask::OpenStream).await {
+        Next::Plain(Handled::Accepted) => {}
+        Next::Plain(handled) => return plain(handled),
+        Next::Reply(reply) => return Ok(sealed(reply)),
+        Next::News(_) | Next::End => {
+            return Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer"));
+        }
+    }
+    let shared = visit.shared();
+    let session = visit.session.as_deref().and_then(|id| shared.sessions.find(id));
+    // A session whose stream is not here has none to offer, which 405 says to every client.
+    let session = session.ok_or_else(|| not_allowed(ALLOW_POST))?;
+    let resumed = door::single(headers, &LAST_EVENT_ID)
+        .map_err(|Repeated| bad_request("more than one `Last-Event-ID` header"))?;
+    let limits = &shared.options.limits;
+    let retry_ms = revision.has_sse_polling().then(|| millis(limits.retry));
+    let (stream, after) = match resumed {
+        None => (session.standing(), None),
+        Some(event) => {
+            let (stream, after) = session.locate(event).map_err(|_| unknown_event())?;
+            (stream, Some(after))
+        }
+    };
+    // A drain ends the standing stream; one of a request lasts as long as the request.
+    let phase = stream.is_standing().then_some(&shared.phase);
+    let reader = stream
+        .attach(after, streams::pulse(limits, phase), retry_ms)
+        .map_err(|_| unknown_event())?;
+    Ok(events(Body::replay(reader)))
+}
+
+fn unknown_event() -> Response<Body> {
+    bad_request("`Last-Event-ID` is unknown or too long ago, hint: open the stream without it")
+}
+
+async fn delete(visit: Visit, headers: &HeaderMap) -> Answer {
+    let revision = legacy_version(headers)?;
+    match visit.ask_plainly(revision, Ask::CloseSession).await {
+        Next::Plain(Handled::Accepted) => {
+            if let Some(id) = &visit.session {
+                visit.shared().sessions.end(id);
+            }
+            Ok(empty(StatusCode::NO_CONTENT))
+        }
+        Next::Plain(handled) => plain(handled),
+        Next::Reply(reply) => Ok(sealed(reply)),
+        Next::News(_) | Next::End => Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
+    }
+}
+
+// ---- bodies of requests ----
+
+/// A part of the bytes that all bodies together may hold, given back when dropped.
+pub(super) struct Reserved {
+    shared: Arc<Shared>,
+    bytes: usize,
+}
+
+impl Reserved {
+    /// Reserves `bytes` more; false when there is no room.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let held = &self.shared.counters.bodies_bytes;
+        let before = held.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        before.saturating_add(bytes) <= self.shared.options.limits.bodies_bytes_max
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let held = &self.shared.counters.bodies_bytes;
+        held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Reads a body whole, in one buffer; where it came in one piece, that is the buffer.
+async fn read_body(
+    shared: &Arc<Shared>,
+    mut body: Incoming,
+    reserved: &mut Option<Reserved>,
+) -> Result<Bytes, Response<Body>> {
+    let bytes_max = shared.options.message_limits.message_bytes_max;
+    let too_large = || {
+        text(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body is larger than {bytes_max} bytes"),
+        )
+    };
+    let too_much = || {
+        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in work");
+        response
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+    };
+    let reserved = reserved.insert(Reserved {
+        shared: shared.clone(),
+        bytes: 0,
+    });
+    let declared = body.size_hint().exact();
+    let declared = match declared.map(usize::try_from) {
+        Some(Ok(length)) if length <= bytes_max => Some(length),
+        Some(_) => return Err(too_large()),
+        None => None,
+    };
+    if let Some(length) = declared
+        && !reserved.grow(length)
+    {
+        return Err(too_much());
+    }
+    // Nearly always the whole body has come with the head: no timer and no copy then.
+    let mut first = None;
+    let waiting = poll_fn(|context| {
+        Poll::Ready(match Pin::new(&mut body).poll_frame(context) {
+            Poll::Ready(frame) => {
+                first = frame;
+                false
+            }
+            Poll::Pending => true,
+        })
+    })
+    .await;
+    let mut whole = BytesMut::new();
+    if !waiting {
+        match first {
+            None => return Ok(Bytes::new()),
+            Some(Err(_)) => return Err(bad_request("the body broke off")),
+            Some(Ok(frame)) => {
+                let data = frame.into_data().unwrap_or_default();
+                if declared == Some(data.len()) {
+                    return Ok(data);
+                }
+                if data.len() > bytes_max {
+                    return Err(too_large());
+                }
+                if declared.is_none() && !reserved.grow(data.len()) {
+                    return Err(too_much());
+                }
+                whole.reserve(declared.unwrap_or(data.len()).min(BODY_ROOM_MAX).max(data.len()));
+                whole.extend_from_slice(&data);
+            }
+        }
+    } else {
+        whole.reserve(declared.unwrap_or_default().min(BODY_ROOM_MAX));
+    }
+    let rest = async {
+        loop {
+            match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+                None => return Ok(()),
+                Some(Err(_)) => return Err(bad_request("the body broke off")),
+                Some(Ok(frame)) => {
+                    let data = frame.into_data().unwrap_or_default();
+                    if whole.len() + data.len() > bytes_max {
+                        return Err(too_large());
+                    }
+                    if declared.is_none() && !reserved.grow(data.len()) {
+                        return Err(too_much());
+                    }
+                    whole.extend_from_slice(&data);
+                }
+            }
+        }
+    };
+    match tokio::time::timeout(shared.options.limits.body_timeout, rest).await {
+        Ok(Ok(())) => Ok(whole.freeze()),
+        Ok(Err(refusal)) => Err(refusal),
+        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    }
+}
+
+// ---- responses ----
+
+fn respond(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    respond(status, Body::whole(Bytes::new()))
+}
+
+/// HTTP's own word, for people.
+fn text(status: StatusCode, message: impl Into<String>) -> Response<Body> {
+    let mut message = message.into();
+    message.push('\n');
+    let mut response = respond(status, Body::whole(message));
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}
+
+fn bad_request(message: &'static str) -> Response<Body> {
+    text(StatusCode::BAD_REQUEST, message)
+}
+
+fn not_allowed(allow: HeaderValue) -> Response<Body> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    response.headers_mut().insert(ALLOW, allow);
+    response
+}
+
+fn json(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = respond(status, body);
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn events(body: Body) -> Response<Body> {
+    let mut response = respond(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, EVENTS);
+    headers.insert(CACHE_CONTROL, NO_CACHE);
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// A reply as a single JSON body.
+fn sealed(reply: Sealed<Reply>) -> Response<Body> {
+    let reply = reply.into_inner();
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let mut response = json(status, Body::pieces(reply.message.into_pieces()));
+    set_session(response.headers_mut(), reply.session.as_deref());
+    response
+}
+
+fn set_session(headers: &mut HeaderMap, id: Option<&str>) {
+    match id.map(HeaderValue::from_str) {
+        None => {}
+        Some(Ok(value)) => {
+            headers.insert(door::SESSION, value);
+        }
+        Some(Err(_)) => tracing::error!("a session id that is no header value was not sent"),
+    }
+}
+
+/// What the handler said where it had no reply.
+fn plain(handled: Handled) -> Answer {
+    match handled {
+        Handled::Sealed(reply) => Ok(sealed(reply)),
+        Handled::Accepted => Ok(empty(StatusCode::ACCEPTED)),
+        Handled::Unauthenticated { challenge, message } => {
+            let mut response = text(StatusCode::UNAUTHORIZED, message);
+            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+            }
+            Err(response)
+        }
+        Handled::SessionGone => Err(text(
+            StatusCode::NOT_FOUND,
+            "the session is unknown or has ended, hint: send `initialize` again",
+        )),
+        Handled::SessionMissing => Err(bad_request(
+            "`Mcp-Session-Id` is missing, hint: send the one that came with the answer to `initialize`",
+        )),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,5 @@
+//! The integration tests of the transport, in one binary: each module is one subject.
+
+mod child;
+mod server_http;
+mod server_script;

@@ -1,0 +1,122 @@
+//! Envelopes: the table of malformed ones, and what must pass although it looks odd.
+
+use bytes::Bytes;
+use portcullis_wire::message::batch;
+use portcullis_wire::{Limits, Message, Method};
+use serde_json::Value;
+
+fn parse(text: impl Into<Bytes>) -> Result<Message, portcullis_wire::message::Refused> {
+    Message::parse(text.into(), &Limits::default())
+}
+
+/// Expands `<<x*n>>` (the text x, n times) and `<<hex xx>>` (bytes) in a case of the table.
+fn expand(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("<<") {
+        out.extend_from_slice(before.as_bytes());
+        let (mark, behind) = behind.split_once(">>").unwrap();
+        if let Some(hex) = mark.strip_prefix("hex ") {
+            for pair in hex.as_bytes().chunks(2) {
+                out.push(u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+            }
+        } else {
+            let (what, times) = mark.rsplit_once('*').unwrap();
+            out.extend_from_slice(what.repeat(times.parse().unwrap()).as_bytes());
+        }
+        rest = behind;
+    }
+    out.extend_from_slice(rest.as_bytes());
+    out
+}
+
+#[test]
+fn malformed_messages_are_refused_with_code_and_id() {
+    let table = include_str!("malformed.jsonl");
+    let mut cases = 0;
+    let mut wrong = Vec::new();
+    for line in table.lines().filter(|line| !line.is_empty()) {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let text = |key: &str| case[key].as_str().unwrap_or_else(|| panic!("`{key}` in {line}"));
+        cases += 1;
+        let refused = match parse(expand(text("text"))) {
+            Ok(_) => {
+                wrong.push(format!("{}: accepted", text("why")));
+                continue;
+            }
+            Err(refused) => refused,
+        };
+        let id = refused
+            .id
+            .map_or(Value::Null, |id| serde_json::from_slice(id.as_json()).unwrap());
+        let says = refused.error.message.contains(text("says"));
+        if (i64::from(refused.error.code), &id) != (case["code"].as_i64().unwrap(), &case["id"]) || !says {
+            wrong.push(format!(
+                "{}: {} with id {id}, `{}`",
+                text("why"),
+                refused.error.code,
+                refused.error.message
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(cases >= 120, "{cases} cases");
+}
+
+#[test]
+fn odd_messages_that_are_right_pass() {
+    for text in [
+        "\t{ \"id\" : 1 ,\r\n\"method\":\"a\",\"jsonrpc\":\"2.0\"}\n ",
+        r#"{"jsonrpc":"2.0","id":"","method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":-1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":0,"method":"\u0070ing"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"acme/x","params":{"a":1,"a":2}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"x","vendor":[1e999],"z":"\ud83e\udd80"}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/acme"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":[1]}"#,
+        r#"{"jsonrpc":"2.0","id":null,"error":{}}"#,
+        r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":""}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"x"},"params":[]}"#,
+    ] {
+        assert!(parse(text).is_ok(), "{text} {:?}", parse(text));
+    }
+}
+
+#[test]
+fn parts_are_found_where_they_stand() {
+    let text = r#" {"id":"é","jsonrpc":"2.0","params":{"id":9} ,"method":"tools\/call","x":{"method":1}}"#;
+    let Ok(Message::Request(request)) = parse(text) else {
+        panic!("no request");
+    };
+    assert_eq!(request.method(), &Method::ToolsCall);
+    assert_eq!(&text[request.id_at()], "\"é\"");
+    assert_eq!(&text[request.params_at().unwrap()], r#"{"id":9}"#);
+    assert_eq!(request.params().unwrap().as_str(), r#"{"id":9}"#);
+    assert_eq!(request.whole(), text);
+}
+
+#[test]
+fn an_id_is_bounded() {
+    let max = Limits::default().id_bytes_max;
+    let with = |length: usize| parse(format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#, "i".repeat(length)));
+    assert!(with(max - 2).is_ok());
+    assert!(with(max - 1).is_err());
+}
+
+#[test]
+fn batches_are_split_and_bounded() {
+    let limits = Limits::default();
+    let split = |text: String| batch(&Bytes::from(text), &limits);
+    assert!(split(r#"{"jsonrpc":"2.0"}"#.into()).is_none());
+    assert!(split("  ".into()).is_none());
+    assert_eq!(
+        split(" [ {\"a\":1} , 2 ]".into()).unwrap().unwrap(),
+        [&b"{\"a\":1}"[..], b"2"]
+    );
+    assert_eq!(split("[]".into()).unwrap().unwrap_err().error.code, -32600);
+    assert_eq!(split("[1,".into()).unwrap().unwrap_err().error.code, -32700);
+    let many = |count: usize| split(format!("[{}]", vec!["1"; count].join(",")));
+    assert_eq!(many(limits.batch_max).unwrap().unwrap().len(), limits.batch_max);
+    assert_eq!(many(limits.batch_max + 1).unwrap().unwrap_err().error.code, -32600);
+}

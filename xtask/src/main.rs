@@ -1,0 +1,42 @@
+//! The workspace's tasks: `cargo xtask NAME`.
+
+mod breakages;
+mod child;
+mod conformance;
+mod peers;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((task, rest)) if task == "conformance" => conformance::command(rest),
+        Some((task, rest)) if task == "peers" => peers::command(rest),
+        Some((task, _)) if task == "tidy" => tidy::check(&root()).map(|files| {
+            println!("tidy: {files} files, nothing to say");
+            true
+        }),
+        Some((task, _)) if task == "breakages" => breakages::check(&root()).map(|count| {
+            println!("breakages: {count} of {count} refused by the compiler at their place");
+            true
+        }),
+        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages)".into()),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's own directory.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}

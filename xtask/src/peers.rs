@@ -354,7 +354,7 @@ struct Server {
 /// Runs every client against every server by each of `routes`.
 ///
 /// # Errors
-/// A server or the gateway cannot be started. A client that fails is in its cell.
+/// A server cannot be prepared. A gateway that does not start, or a client that fails, is in its cells.
 pub(crate) fn matrix(peers: &Peers, kit: &Kit, routes: &[Route]) -> Result<Vec<Cell>> {
     let fixture = Fixture::start(&kit.everything_server, &[])?;
     let servers = servers(peers, fixture.url())?;
@@ -375,7 +375,13 @@ pub(crate) fn matrix(peers: &Peers, kit: &Kit, routes: &[Route]) -> Result<Vec<C
                         Target::Http(url) => Upstream::Http(url),
                         Target::Command(command) => Upstream::Command(command),
                     };
-                    Some(Gateway::start(program, &peers.scratch("gateways")?, upstream)?)
+                    match Gateway::start(program, &peers.scratch("gateways")?, upstream) {
+                        Ok(gateway) => Some(gateway),
+                        Err(error) => {
+                            cells.extend(unreached(route.name(), server.name, &error.to_string()));
+                            continue;
+                        }
+                    }
                 }
             };
             if let Some(gateway) = &gateway {
@@ -396,7 +402,7 @@ fn servers(peers: &Peers, fixture_url: &str) -> Result<Vec<Server>> {
     let repository = peers.scratch("repository")?;
     child::succeed(
         Command::new("git")
-            .args(["init", "--quiet", "--initial-branch=main"])
+            .args(["-c", "init.defaultBranch=main", "init", "--quiet"])
             .arg(&repository),
         PROBE_LIMIT,
     )?;
@@ -435,6 +441,18 @@ fn servers(peers: &Peers, fixture_url: &str) -> Result<Vec<Server>> {
             expect: "Hello, Portcullis!",
         },
     ])
+}
+
+/// The cells of a server that no client could reach.
+fn unreached(route: &'static str, server: &'static str, error: &str) -> Vec<Cell> {
+    let cell = |&(_, client, era)| Cell {
+        route,
+        client,
+        era,
+        server,
+        outcome: Err(error.to_owned()),
+    };
+    CLIENTS.iter().map(cell).collect()
 }
 
 fn run_clients(peers: &Peers, route: &'static str, server: &Server) -> Vec<Cell> {

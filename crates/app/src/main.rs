@@ -1,6 +1,72 @@
-//! The program: reads the command line and the file, builds a plan, runs it.
+//! The program: reads the command line, makes a plan, and hands it to the command that runs it.
 
+mod build;
+mod cli;
 mod config;
 mod demo;
+mod failure;
+mod inspect;
+mod plan;
+mod run;
 
-fn main() {}
+use clap::Parser;
+use cli::{Cli, Command, exit};
+use failure::Failure;
+use plan::Plan;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The launcher of a server's command is this same program, started again; before threads exist.
+    if let Some(code) = portcullis_transport::launcher::main(std::env::args_os()) {
+        return code;
+    }
+    let cli = Cli::parse();
+    // The control runtime: start, reload, lists, signals. Connections have threads of their own.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::from(exit::CANNOT);
+        }
+    };
+    match runtime.block_on(run(&cli)) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(cli: &Cli) -> Result<(), Failure> {
+    let plan = || Plan::up(cli.config.as_deref(), cli.state.as_deref(), None);
+    match &cli.command {
+        Command::Up { listen } => {
+            let again = || Plan::up(cli.config.as_deref(), cli.state.as_deref(), *listen);
+            run::up(again()?, again).await
+        }
+        Command::Wrap { name, command } => {
+            let user = run::os_user();
+            run::wrap(Plan::wrap(name.as_deref(), command, cli.state.as_deref(), &user)?, &user).await
+        }
+        Command::Check { file, json } => {
+            let file = file.as_deref().or(cli.config.as_deref());
+            inspect::check(&Plan::up(file, cli.state.as_deref(), None)?, *json).await
+        }
+        Command::Catalog { json } => inspect::catalog(&plan()?, *json).await,
+        Command::Policy { command } => inspect::policy(&plan()?, command).await,
+        Command::Explain { subject, groups, method, target, arguments, json } => {
+            let plan = plan()?;
+            let question = inspect::Question {
+                subject: subject.as_deref().unwrap_or(&plan.owner),
+                groups,
+                method,
+                target: target.as_deref(),
+                arguments: arguments.as_deref(),
+            };
+            inspect::explain(&plan, &question, *json).await
+        }
+        Command::Audit { command } => inspect::audit(&plan()?, command),
+        Command::Key { command } => inspect::key(&plan()?, command),
+    }
+}

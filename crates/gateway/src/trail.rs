@@ -63,10 +63,14 @@ pub struct Recorder {
 /// record.
 #[derive(Debug, Clone)]
 pub struct RecordSettings {
-    /// Before a read goes to its server.
-    pub read_decision: Durability,
-    /// Before anything else goes to its server.
-    pub write_decision: Durability,
+    /// Before a call that only reads goes to its server.
+    pub read: Durability,
+    /// Before one that may be repeated without further change does.
+    pub idempotent: Durability,
+    /// Before one that changes something does.
+    pub write: Durability,
+    /// Before one that destroys does.
+    pub destructive: Durability,
     /// Before an answer is released.
     pub outcome: Durability,
 }
@@ -74,8 +78,10 @@ pub struct RecordSettings {
 impl Default for RecordSettings {
     fn default() -> Self {
         Self {
-            read_decision: Durability::Written,
-            write_decision: Durability::Durable,
+            read: Durability::Written,
+            idempotent: Durability::Durable,
+            write: Durability::Durable,
+            destructive: Durability::Durable,
             outcome: Durability::Durable,
         }
     }
@@ -275,9 +281,11 @@ impl Recorder {
         trail: &mut Trail,
         call: Screened<Call>,
     ) -> Result<Intended<Screened<Call>>, LedgerError> {
-        let durability = match trail.impact.effect {
-            Effect::Read | Effect::Fetch => self.settings.read_decision,
-            _ => self.settings.write_decision,
+        let durability = match class_of(trail.impact) {
+            EffectClass::Read => self.settings.read,
+            EffectClass::Idempotent => self.settings.idempotent,
+            EffectClass::Write => self.settings.write,
+            EffectClass::Destructive => self.settings.destructive,
         };
         let names = trail.names();
         let decision = trail.decision(&names, "");

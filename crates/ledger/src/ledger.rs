@@ -108,7 +108,8 @@ pub enum CloseError {
 /// acknowledged is safe, and the next [`Ledger::open`] recovers.
 #[derive(Clone)]
 pub struct Ledger {
-    handle: Arc<Handle>,
+    /// `None`: nothing is kept.
+    handle: Option<Arc<Handle>>,
 }
 
 /// Owns the threads: they hold [`Shared`] only, so that they end when this goes.
@@ -137,12 +138,17 @@ impl Ledger {
         let handle = Handle { shared, threads: Mutex::default(), lock: Mutex::new(Some(opened.lock)), published: Mutex::new(Some(told)) };
         handle.start("ledger-sync", move || keeper::run(&for_keeper))?;
         handle.start("ledger-tiles", move || publisher.run(&for_publisher, tell))?;
-        Ok(Self { handle: Arc::new(handle) })
+        Ok(Self { handle: Some(Arc::new(handle)) })
+    }
+
+    /// A ledger that keeps nothing and grants evidence all the same: for benchmarks, and for commands that make no call.
+    pub fn danger_disabled() -> Ledger {
+        Self { handle: None }
     }
 
     /// A fresh id for a call.
     pub fn call_id(&self) -> CallId {
-        self.handle.shared.next_id()
+        self.handle.as_ref().map_or(CallId(0), |handle| handle.shared.next_id())
     }
 
     /// Puts the decision on the record, as safe as `durability` says, then hands `value` back as fit to be acted on.
@@ -151,8 +157,11 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]: the record is not kept, or not as safe as asked; nothing may be sent upstream.
     pub async fn intend<T>(&self, decision: &Decision<'_>, durability: Durability, value: T) -> Result<Intended<T>, LedgerError> {
-        let shared = &*self.handle.shared;
-        let (body, call_key) = self.decision_body(decision);
+        let Some(handle) = &self.handle else {
+            return Ok(Intended::new(value, 0));
+        };
+        let shared = &*handle.shared;
+        let (body, call_key) = decision_body(shared, decision);
         let call = decision.call;
         let (sequence, told) = {
             let mut core = shared.lock();
@@ -176,10 +185,13 @@ impl Ledger {
     /// [`LedgerError`]: the record is not kept; the answer may not leave. The call is then closed as `unknown` as soon as
     /// the disk allows.
     pub async fn seal<T>(&self, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
-        let shared = &*self.handle.shared;
+        let Some(handle) = &self.handle else {
+            return Ok(Sealed::new(value, 0));
+        };
+        let shared = &*handle.shared;
         let call = outcome.call;
         let call_key = shared.lock().open.get(&call).cloned().ok_or(LedgerError::OutOfTurn(call))?;
-        let body = self.outcome_body(outcome, call_key.as_ref());
+        let body = outcome_body(shared, outcome, call_key.as_ref());
         let (sequence, told) = {
             let mut core = shared.lock();
             // Looked up again: another outcome may have come between.
@@ -208,9 +220,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]: the record is not kept; the refusal may not leave.
     pub async fn refuse<T>(&self, decision: &Decision<'_>, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
-        let shared = &*self.handle.shared;
-        let (decided, call_key) = self.decision_body(decision);
-        let ended = self.outcome_body(&Outcome { call: decision.call, ..*outcome }, Some(&call_key));
+        let Some(handle) = &self.handle else {
+            return Ok(Sealed::new(value, 0));
+        };
+        let shared = &*handle.shared;
+        let (decided, call_key) = decision_body(shared, decision);
+        let ended = outcome_body(shared, &Outcome { call: decision.call, ..*outcome }, Some(&call_key));
         let (sequence, told) = {
             let mut core = shared.lock();
             admit(&core, decision.call)?;
@@ -226,8 +241,10 @@ impl Ledger {
     /// Says that `call`, whose decision is on the record, gets no outcome from its caller (cancelled, panicked): the
     /// ledger writes `unknown` for it. Does not wait, so that `Drop` may call it. A call that is not open is left alone.
     pub fn abandon(&self, call: CallId) {
-        let mut core = self.handle.shared.lock();
-        self.handle.shared.abandon(&mut core, call);
+        if let Some(handle) = &self.handle {
+            let mut core = handle.shared.lock();
+            handle.shared.abandon(&mut core, call);
+        }
     }
 
     /// Puts an event on the record, durable.
@@ -235,7 +252,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]: the record is not kept.
     pub async fn note(&self, event: &Event<'_>) -> Result<(), LedgerError> {
-        let shared = &*self.handle.shared;
+        let Some(handle) = &self.handle else {
+            return Ok(());
+        };
+        let shared = &*handle.shared;
         let actor = event.actor.map(|actor| shared.secrets.subject(actor));
         let body = Body::event(event, shared.next_id(), actor.as_ref().map(|actor| actor.handle()), SystemTime::now());
         let told = {
@@ -248,12 +268,15 @@ impl Ledger {
 
     /// Whether the log takes records now. False from the first write that fails until one succeeds again, and when closed.
     pub fn is_writable(&self) -> bool {
-        self.handle.shared.is_writable()
+        self.handle.as_ref().is_none_or(|handle| handle.shared.is_writable())
     }
 
     /// The length of the record so far: written, durable, and under the published checkpoint.
     pub fn progress(&self) -> Progress {
-        let core = self.handle.shared.lock();
+        let Some(handle) = &self.handle else {
+            return Progress { written: 0, synced: 0, published: 0, open_calls: 0 };
+        };
+        let core = handle.shared.lock();
         Progress { written: core.writer.next(), synced: core.synced, published: core.published, open_calls: core.open.len() }
     }
 
@@ -263,10 +286,13 @@ impl Ledger {
     /// # Errors
     /// [`CloseError`]; the ledger is then shut all the same.
     pub async fn close(self) -> Result<(), CloseError> {
-        let shared = &*self.handle.shared;
+        let Some(handle) = &self.handle else {
+            return Ok(());
+        };
+        let shared = &*handle.shared;
         let stopped = {
             let mut core = shared.lock();
-            match self.append_stop(&mut core) {
+            match append_stop(shared, &mut core) {
                 Ok(()) => Ok(shared.wait_for_sync(&mut core)),
                 Err(error) => Err(error),
             }
@@ -276,45 +302,44 @@ impl Ledger {
             Err(error) => Err(error),
         };
         let ending = if stopped.is_ok() { Ending::Finish } else { Ending::Now };
-        self.handle.end(ending);
-        let told = self.handle.published.lock().unwrap_or_else(PoisonError::into_inner).take();
+        handle.end(ending);
+        let told = handle.published.lock().unwrap_or_else(PoisonError::into_inner).take();
         let published = match told {
             Some(told) => told.await.unwrap_or_else(|_| Err("the publishing thread ended early".to_owned())),
             None => Ok(()),
         };
-        self.handle.join();
+        handle.join();
         stopped?;
         published.map_err(CloseError::Publish)
     }
+}
 
-    fn append_stop(&self, core: &mut Core) -> Result<(), LedgerError> {
-        let shared = &*self.handle.shared;
-        core.check()?;
-        let open: Vec<CallId> = core.open.keys().copied().collect();
-        let mut bodies: Vec<Body> = shared.unknown_outcomes(core, &open, "stopped").into_iter().map(|(_, body)| body).collect();
-        let stop = Event { kind: EventKind::Stop, action: ACTION_CLOSED, actor: None, details: &[] };
-        bodies.push(Body::event(&stop, shared.next_id(), None, SystemTime::now()));
-        shared.append(core, &bodies)?;
-        core.open.clear();
-        shared.set_health(core, Health::Closed);
-        Ok(())
-    }
+fn append_stop(shared: &Shared, core: &mut Core) -> Result<(), LedgerError> {
+    core.check()?;
+    let open: Vec<CallId> = core.open.keys().copied().collect();
+    let mut bodies: Vec<Body> = shared.unknown_outcomes(core, &open, "stopped").into_iter().map(|(_, body)| body).collect();
+    let stop = Event { kind: EventKind::Stop, action: ACTION_CLOSED, actor: None, details: &[] };
+    bodies.push(Body::event(&stop, shared.next_id(), None, SystemTime::now()));
+    shared.append(core, &bodies)?;
+    core.open.clear();
+    shared.set_health(core, Health::Closed);
+    Ok(())
+}
 
-    fn decision_body(&self, decision: &Decision<'_>) -> (Body, CallKey) {
-        let subject = self.handle.shared.secrets.subject(decision.who.subject);
-        let call_key = subject.call_key(decision.call);
-        let handles = Handles {
-            subject: subject.handle(),
-            session: decision.who.session.map(|session| subject.session(session)),
-            input: call_key.commitment(Side::In, &decision.input.digest),
-        };
-        (Body::decision(decision, &handles, SystemTime::now()), call_key)
-    }
+fn decision_body(shared: &Shared, decision: &Decision<'_>) -> (Body, CallKey) {
+    let subject = shared.secrets.subject(decision.who.subject);
+    let call_key = subject.call_key(decision.call);
+    let handles = Handles {
+        subject: subject.handle(),
+        session: decision.who.session.map(|session| subject.session(session)),
+        input: call_key.commitment(Side::In, &decision.input.digest),
+    };
+    (Body::decision(decision, &handles, SystemTime::now()), call_key)
+}
 
-    fn outcome_body(&self, outcome: &Outcome<'_>, call_key: Option<&CallKey>) -> Body {
-        let commitment = outcome.output.zip(call_key).map(|(output, key)| key.commitment(Side::Out, &output.digest));
-        Body::outcome(outcome, self.handle.shared.next_id(), commitment.as_ref(), SystemTime::now())
-    }
+fn outcome_body(shared: &Shared, outcome: &Outcome<'_>, call_key: Option<&CallKey>) -> Body {
+    let commitment = outcome.output.zip(call_key).map(|(output, key)| key.commitment(Side::Out, &output.digest));
+    Body::outcome(outcome, shared.next_id(), commitment.as_ref(), SystemTime::now())
 }
 
 /// How far the record is, in numbers of records.

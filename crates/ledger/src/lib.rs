@@ -18,6 +18,7 @@ mod recover;
 mod schema;
 mod secrets;
 mod shelves;
+mod tail;
 mod tiles;
 mod tree;
 mod verify;
@@ -30,4 +31,5 @@ pub use record::{
 };
 pub use recover::OpenError;
 pub use schema::{Kind, Summary};
+pub use tail::{Recorded, Tail};
 pub use verify::{Finding, Report, verify};

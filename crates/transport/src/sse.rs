@@ -41,13 +41,17 @@ impl Default for SseLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SseError {
     /// A line ran past [`SseLimits::line_bytes_max`].
-    #[error("a line of the event stream is longer than {line_bytes_max} bytes, hint: raise the frame limit of this server if it is right to send so much")]
+    #[error(
+        "a line of the event stream is longer than {line_bytes_max} bytes, hint: raise the frame limit of this server if it is right to send so much"
+    )]
     LineTooLong {
         /// The limit that was broken.
         line_bytes_max: usize,
     },
     /// The `data` lines of one event ran past [`SseLimits::event_bytes_max`].
-    #[error("an event has more than {event_bytes_max} bytes of data, hint: raise the frame limit of this server if it is right to send so much")]
+    #[error(
+        "an event has more than {event_bytes_max} bytes of data, hint: raise the frame limit of this server if it is right to send so much"
+    )]
     EventTooLong {
         /// The limit that was broken.
         event_bytes_max: usize,
@@ -437,9 +441,7 @@ fn body<'a>(data: &'a [u8], after_return: &mut bool, mut put: impl FnMut(Piece<'
         *after_return = false;
         rest = rest.strip_prefix(b"\n").unwrap_or(rest);
     }
-    while let Some((text, ended)) =
-        memchr::memchr2(b'\r', b'\n', rest).and_then(|at| rest.split_at_checked(at))
-    {
+    while let Some((text, ended)) = memchr::memchr2(b'\r', b'\n', rest).and_then(|at| rest.split_at_checked(at)) {
         if !text.is_empty() {
             put(Piece::Text(text));
         }

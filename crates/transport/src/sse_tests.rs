@@ -41,10 +41,7 @@ fn in_chunks(stream: &[u8], size: usize) -> Vec<SseEvent> {
 
 #[test]
 fn the_examples_of_the_standard() {
-    assert_eq!(
-        whole(b"data: YHOO\ndata: +2\ndata: 10\n\n"),
-        [event("YHOO\n+2\n10")]
-    );
+    assert_eq!(whole(b"data: YHOO\ndata: +2\ndata: 10\n\n"), [event("YHOO\n+2\n10")]);
     // Four blocks: a comment, an event with an id, one that unsets it, one with a space kept; the last is not over.
     let stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n";
     let mut decoder = Decoder::new(SseLimits::default());
@@ -190,10 +187,7 @@ fn beyond_a_limit_the_stream_is_given_up_for_good() {
                 field_bytes_max: 4
             })
         );
-        assert_eq!(
-            failure(b"data: \xff\n", size),
-            Some(SseError::Utf8 { at: 6 })
-        );
+        assert_eq!(failure(b"data: \xff\n", size), Some(SseError::Utf8 { at: 6 }));
         assert_eq!(failure(b": \xc3(\n", size), Some(SseError::Utf8 { at: 2 }));
     }
 }
@@ -215,14 +209,32 @@ fn retry_is_digits_alone() {
 #[test]
 fn what_is_written_is_read_back_with_line_feeds_for_breaks() {
     let texts = [
-        "", "{}", "{\"a\":\n1}", "{\r\n\"a\":\r1\n\r}", "\n", "\r", "\r\n", "\n\n", "a\r", " b", "\r\r\n\n", ": c",
+        "",
+        "{}",
+        "{\"a\":\n1}",
+        "{\r\n\"a\":\r1\n\r}",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\n",
+        "a\r",
+        " b",
+        "\r\r\n\n",
+        ": c",
     ];
     for text in texts {
         let expected = text.replace("\r\n", "\n").replace('\r', "\n");
         let mut out = Vec::new();
         encode_event(&mut out, Some("7"), None, text.as_bytes());
         let read = whole(&out);
-        assert_eq!(read, [SseEvent { id: Some("7".into()), ..event(&expected) }], "{text:?}");
+        assert_eq!(
+            read,
+            [SseEvent {
+                id: Some("7".into()),
+                ..event(&expected)
+            }],
+            "{text:?}"
+        );
         // In pieces, short and long, cut everywhere.
         for pad in [0, COPY_BYTES_MAX] {
             let padding = "x".repeat(pad);

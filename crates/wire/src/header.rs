@@ -134,7 +134,9 @@ pub enum HeaderError {
         error: ValueError,
     },
     /// The argument is no string, safe integer or boolean, or is too long for a header.
-    #[error("the argument for header `{header}` is no string, boolean or integer within 2^53-1, or too long for a header")]
+    #[error(
+        "the argument for header `{header}` is no string, boolean or integer within 2^53-1, or too long for a header"
+    )]
     NotMirrorable {
         /// Full name.
         header: String,
@@ -177,10 +179,7 @@ pub fn encode(text: &str) -> Cow<'_, str> {
         && !(text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END));
     match plain {
         true => Cow::Borrowed(text),
-        false => Cow::Owned(format!(
-            "{SENTINEL_START}{}{SENTINEL_END}",
-            STANDARD.encode(text)
-        )),
+        false => Cow::Owned(format!("{SENTINEL_START}{}{SENTINEL_END}", STANDARD.encode(text))),
     }
 }
 
@@ -196,10 +195,7 @@ pub fn decode(value: &[u8]) -> Result<Cow<'_, str>, ValueError> {
             max: Limits::HEADER_VALUE_BYTES_MAX,
         });
     }
-    if let Some(at) = value
-        .iter()
-        .position(|byte| !matches!(byte, b'\t' | 0x20..=0x7e))
-    {
+    if let Some(at) = value.iter().position(|byte| !matches!(byte, b'\t' | 0x20..=0x7e)) {
         return Err(ValueError::Character { at });
     }
     let text = std::str::from_utf8(value).map_err(|_| ValueError::Utf8)?;
@@ -210,9 +206,7 @@ pub fn decode(value: &[u8]) -> Result<Cow<'_, str>, ValueError> {
         return Ok(Cow::Borrowed(text));
     };
     let decoded = STANDARD.decode(encoded).map_err(|_| ValueError::Base64)?;
-    String::from_utf8(decoded)
-        .map(Cow::Owned)
-        .map_err(|_| ValueError::Utf8)
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| ValueError::Utf8)
 }
 
 /// Whether a received value says what the body's `value` is: strings and booleans to the letter, integers by number (`42.0`
@@ -264,10 +258,7 @@ pub fn check_encoded<'a>(
 ) -> Result<(), HeaderError> {
     let named = || header.to_owned();
     let value = only(header, received)?.ok_or_else(|| HeaderError::Missing { header: named() })?;
-    let value = decode(value).map_err(|error| HeaderError::Value {
-        header: named(),
-        error,
-    })?;
+    let value = decode(value).map_err(|error| HeaderError::Value { header: named(), error })?;
     match value == expected {
         true => Ok(()),
         false => Err(HeaderError::Different { header: named() }),
@@ -282,10 +273,7 @@ fn trim(mut value: &[u8]) -> &[u8] {
     value
 }
 
-fn only<'a>(
-    header: &str,
-    received: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<Option<&'a [u8]>, HeaderError> {
+fn only<'a>(header: &str, received: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, HeaderError> {
     let mut received = received.into_iter();
     let first = received.next();
     match received.next() {
@@ -307,13 +295,13 @@ fn safe_integer(text: &str) -> Option<i64> {
         Some((mantissa, exponent)) => (mantissa, exponent),
         None => (unsigned, "0"),
     };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (mantissa, ""),
+    };
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let well_formed = !whole.is_empty()
-        && is_digits(whole)
-        && is_digits(fraction)
-        && mantissa.contains('.') != fraction.is_empty();
-    if !well_formed {
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
     let digits = format!("{whole}{fraction}");
@@ -356,8 +344,8 @@ pub fn annotations(input_schema: &Raw) -> Result<Vec<Annotation>, AnnotationErro
     let text = input_schema.as_bytes();
     let mut found = Vec::new();
     // Nearly all tools have none. The keyword can also be spelt with escapes.
-    let may_have = memchr::memmem::find(text, ANNOTATION.as_bytes()).is_some()
-        || memchr::memmem::find(text, br"\u").is_some();
+    let may_have =
+        memchr::memmem::find(text, ANNOTATION.as_bytes()).is_some() || memchr::memmem::find(text, br"\u").is_some();
     if may_have {
         schema(input_schema, &Place::Root, &mut found)?;
     }
@@ -399,11 +387,7 @@ impl Place<'_> {
 }
 
 /// Reads one schema and those in it. The recursion is bounded by the depth that the door lets in.
-fn schema(
-    raw: &Raw,
-    place: &Place<'_>,
-    found: &mut Vec<Annotation>,
-) -> Result<(), AnnotationError> {
+fn schema(raw: &Raw, place: &Place<'_>, found: &mut Vec<Annotation>) -> Result<(), AnnotationError> {
     if raw.kind() != Kind::Object {
         return Ok(());
     }
@@ -425,9 +409,22 @@ fn schema(
                 }
             }
             // ... one, or a list ...
-            "items" | "prefixItems" | "additionalItems" | "contains" | "unevaluatedItems"
-            | "additionalProperties" | "unevaluatedProperties" | "propertyNames" | "oneOf"
-            | "anyOf" | "allOf" | "not" | "if" | "then" | "else" | "contentSchema" => {
+            "items"
+            | "prefixItems"
+            | "additionalItems"
+            | "contains"
+            | "unevaluatedItems"
+            | "additionalProperties"
+            | "unevaluatedProperties"
+            | "propertyNames"
+            | "oneOf"
+            | "anyOf"
+            | "allOf"
+            | "not"
+            | "if"
+            | "then"
+            | "else"
+            | "contentSchema" => {
                 let here = Place::Elsewhere(&key, place);
                 schema(&value, &here, found)?;
                 for element in value.elements() {
@@ -453,9 +450,9 @@ fn annotation(
         .ok_or_else(|| AnnotationError::NotAString { place: pointer() })?;
     let is_token = !name.is_empty()
         && name.len() <= Limits::HEADER_NAME_BYTES_MAX
-        && name.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-        });
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if !is_token {
         return Err(AnnotationError::Name {
             place: pointer(),
@@ -470,10 +467,7 @@ fn annotation(
         return Err(AnnotationError::Type { place: pointer() });
     }
     let header = format!("{PARAM_PREFIX}{name}");
-    if found
-        .iter()
-        .any(|other| other.header.eq_ignore_ascii_case(&header))
-    {
+    if found.iter().any(|other| other.header.eq_ignore_ascii_case(&header)) {
         return Err(AnnotationError::Duplicate {
             place: pointer(),
             name: name.into_owned(),
@@ -490,12 +484,7 @@ fn annotation(
 
 /// Whether `type` allows strings, integers and booleans alone; null may stand beside them, for it is not mirrored.
 fn is_mirrorable(kind: &Raw) -> bool {
-    let one = |kind: &Raw| {
-        matches!(
-            kind.as_string().as_deref(),
-            Some("string" | "integer" | "boolean")
-        )
-    };
+    let one = |kind: &Raw| matches!(kind.as_string().as_deref(), Some("string" | "integer" | "boolean"));
     let null = |kind: &Raw| kind.as_string().as_deref() == Some("null");
     match kind.kind() {
         Kind::Array => {
@@ -528,10 +517,7 @@ fn parts<'a>(raw: &'a Raw, member: &Member) -> (Cow<'a, str>, Raw) {
 ///
 /// # Errors
 /// [`HeaderError::NotMirrorable`], [`HeaderError::Arguments`].
-pub fn parameters(
-    annotations: &[Annotation],
-    arguments: Option<&Raw>,
-) -> Result<Vec<(String, String)>, HeaderError> {
+pub fn parameters(annotations: &[Annotation], arguments: Option<&Raw>) -> Result<Vec<(String, String)>, HeaderError> {
     let mut headers = Vec::with_capacity(annotations.len());
     for annotation in annotations {
         let Some(value) = argument(arguments, &annotation.path)? else {

@@ -107,8 +107,7 @@ fn integers_compare_by_number_and_exactly() {
 
 #[test]
 fn annotations_are_found_at_any_depth_of_properties() {
-    let schema = raw(
-        r#"{"type":"object","properties":{
+    let schema = raw(r#"{"type":"object","properties":{
             "region":{"type":"string","x-mcp-header":"Region"},
             "x-mcp-header":{"type":"string"},
             "options":{"type":"object","properties":{
@@ -116,8 +115,7 @@ fn annotations_are_found_at_any_depth_of_properties() {
                 "limit":{"x-mcp-header":"limit","type":"integer"}}},
             "flag":{"type":"boolean","x-mcp-header":"Flag","default":{"x-mcp-header":7}},
             "any":true},
-          "examples":[{"x-mcp-header":""}],"enum":[{"x-mcp-header":""}]}"#,
-    );
+          "examples":[{"x-mcp-header":""}],"enum":[{"x-mcp-header":""}]}"#);
     let found = annotations(&schema).unwrap();
     let short: Vec<_> = found
         .iter()
@@ -147,7 +145,10 @@ fn one_bad_annotation_makes_the_tool_invalid() {
     let at = || "/properties/p".to_owned();
     for name in ["", "a b", "a:b", "R\\u00e9gion", "R\\t1", "a\\r\\nb", "(a)"] {
         let error = property(&format!(r#"{{"type":"string","x-mcp-header":"{name}"}}"#));
-        assert!(matches!(error, AnnotationError::Name { place, .. } if place == at()), "{name}");
+        assert!(
+            matches!(error, AnnotationError::Name { place, .. } if place == at()),
+            "{name}"
+        );
     }
     for value in ["1", "null", "true", "[\"A\"]", "{}"] {
         assert_eq!(
@@ -156,7 +157,13 @@ fn one_bad_annotation_makes_the_tool_invalid() {
         );
     }
     for kind in [
-        "\"number\"", "\"object\"", "\"array\"", "\"null\"", "[\"null\"]", "[]", "7",
+        "\"number\"",
+        "\"object\"",
+        "\"array\"",
+        "\"null\"",
+        "[\"null\"]",
+        "[]",
+        "7",
         "[\"string\",\"number\"]",
     ] {
         assert_eq!(
@@ -165,18 +172,36 @@ fn one_bad_annotation_makes_the_tool_invalid() {
             "{kind}"
         );
     }
-    assert_eq!(property(r#"{"x-mcp-header":"A"}"#), AnnotationError::Type { place: at() });
+    assert_eq!(
+        property(r#"{"x-mcp-header":"A"}"#),
+        AnnotationError::Type { place: at() }
+    );
     assert_eq!(
         property(r#"{"type":"string","x-mcp-header":"oK"}"#),
-        AnnotationError::Duplicate { place: at(), name: "oK".into() }
+        AnnotationError::Duplicate {
+            place: at(),
+            name: "oK".into()
+        }
     );
     let inner = r#"{"type":"string","x-mcp-header":"A"}"#;
     for around in [
-        r#"{"items":@}"#, r#"{"prefixItems":[@]}"#, r#"{"oneOf":[{},@]}"#, r#"{"anyOf":[@]}"#,
-        r#"{"allOf":[{"properties":{"x":@}}]}"#, r#"{"not":@}"#, r#"{"if":@}"#, r#"{"then":@}"#,
-        r#"{"else":@}"#, r#"{"additionalProperties":@}"#, r#"{"patternProperties":{"^a":@}}"#,
-        r#"{"$defs":{"d":@}}"#, r#"{"definitions":{"d":@}}"#, r#"{"dependentSchemas":{"d":@}}"#,
-        r#"{"propertyNames":@}"#, r#"{"contains":@}"#, r#"{"unevaluatedItems":@}"#,
+        r#"{"items":@}"#,
+        r#"{"prefixItems":[@]}"#,
+        r#"{"oneOf":[{},@]}"#,
+        r#"{"anyOf":[@]}"#,
+        r#"{"allOf":[{"properties":{"x":@}}]}"#,
+        r#"{"not":@}"#,
+        r#"{"if":@}"#,
+        r#"{"then":@}"#,
+        r#"{"else":@}"#,
+        r#"{"additionalProperties":@}"#,
+        r#"{"patternProperties":{"^a":@}}"#,
+        r#"{"$defs":{"d":@}}"#,
+        r#"{"definitions":{"d":@}}"#,
+        r#"{"dependentSchemas":{"d":@}}"#,
+        r#"{"propertyNames":@}"#,
+        r#"{"contains":@}"#,
+        r#"{"unevaluatedItems":@}"#,
         r#"{"properties":{"q":{"items":{"properties":{"z":@}}}}}"#,
     ] {
         let error = property(&around.replace('@', inner));
@@ -195,7 +220,9 @@ fn one_bad_annotation_makes_the_tool_invalid() {
         .collect();
     assert_eq!(
         annotations(&raw(&format!(r#"{{"properties":{{{}}}}}"#, many.join(",")))),
-        Err(AnnotationError::TooMany { max: Limits::MIRRORED_MAX })
+        Err(AnnotationError::TooMany {
+            max: Limits::MIRRORED_MAX
+        })
     );
 }
 
@@ -215,10 +242,7 @@ fn some() -> Vec<Annotation> {
 fn headers_are_computed_from_arguments() {
     let of = |text: &str| {
         parameters(&some(), Some(&raw(text))).map(|headers| {
-            let headers: Vec<_> = headers
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}"))
-                .collect();
+            let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             headers.join("; ")
         })
     };
@@ -239,7 +263,10 @@ fn headers_are_computed_from_arguments() {
     }
     let long = format!(r#"{{"region":"{}"}}"#, "x".repeat(Limits::HEADER_VALUE_BYTES_MAX + 1));
     assert!(matches!(of(&long), Err(HeaderError::NotMirrorable { .. })));
-    assert!(matches!(of(r#"{"region":"a","region":"b"}"#), Err(HeaderError::Arguments(_))));
+    assert!(matches!(
+        of(r#"{"region":"a","region":"b"}"#),
+        Err(HeaderError::Arguments(_))
+    ));
 }
 
 #[test]
@@ -256,18 +283,36 @@ fn received_headers_are_checked_against_the_arguments() {
     let good = [("mcp-param-region", "us west"), ("MCP-PARAM-LIMIT", "42.0")];
     assert_eq!(check(&good), Ok(vec![]));
     assert_eq!(
-        check(&[good[0], good[1], ("mcp-param-else", "\u{1}"), ("accept", "x"), ("mcp", "x")]),
+        check(&[
+            good[0],
+            good[1],
+            ("mcp-param-else", "\u{1}"),
+            ("accept", "x"),
+            ("mcp", "x")
+        ]),
         Ok(vec!["mcp-param-else"])
     );
     assert_eq!(
         check(&[("mcp-param-region", "=?base64?dXMgd2VzdA==?="), good[1]]),
         Ok(vec![])
     );
-    assert_eq!(check(&good[..1]), Err(HeaderError::Missing { header: header("Limit") }));
-    assert_eq!(check(&[]), Err(HeaderError::Missing { header: header("Region") }));
+    assert_eq!(
+        check(&good[..1]),
+        Err(HeaderError::Missing {
+            header: header("Limit")
+        })
+    );
+    assert_eq!(
+        check(&[]),
+        Err(HeaderError::Missing {
+            header: header("Region")
+        })
+    );
     assert_eq!(
         check(&[("mcp-param-region", "us  west"), good[1]]),
-        Err(HeaderError::Different { header: header("Region") })
+        Err(HeaderError::Different {
+            header: header("Region")
+        })
     );
     assert_eq!(
         check(&[good[0], good[1], ("mcp-param-flag", "true")]),
@@ -275,11 +320,16 @@ fn received_headers_are_checked_against_the_arguments() {
     );
     assert_eq!(
         check(&[good[0], good[1], ("Mcp-Param-REGION", "us west")]),
-        Err(HeaderError::Repeated { header: header("Region") })
+        Err(HeaderError::Repeated {
+            header: header("Region")
+        })
     );
     assert_eq!(
         check(&[("mcp-param-region", "=?base64?*?="), good[1]]),
-        Err(HeaderError::Value { header: header("Region"), error: ValueError::Base64 })
+        Err(HeaderError::Value {
+            header: header("Region"),
+            error: ValueError::Base64
+        })
     );
     let error = check(&[]).unwrap_err();
     assert_eq!(RpcError::from(&error).code, error::HEADER_MISMATCH);

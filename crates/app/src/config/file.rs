@@ -101,7 +101,7 @@ pub(crate) struct ListenLimits {
     #[schemars(range(min = 1024, max = 268_435_456))]
     pub(crate) body_bytes_max: usize,
     /// Bytes of one request's headers.
-    #[schemars(range(min = 1024, max = 1_048_576))]
+    #[schemars(range(min = 8192, max = 1_048_576))]
     pub(crate) header_bytes_max: usize,
     /// Connections at once.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -441,6 +441,8 @@ pub(crate) struct Policy {
     /// Several. Without `file` and `files`, a starter policy is written to the state directory on first run and read from there.
     #[schemars(length(min = 1, max = 1000), inner(length(min = 1)))]
     pub(crate) files: Option<Vec<PathBuf>>,
+    /// No policy at all, for benchmarks. Everybody who is authenticated may everything then.
+    pub(crate) danger_disabled: bool,
 }
 
 /// The record of every call.

@@ -423,7 +423,7 @@ impl Month {
         let month = text
             .split_once('-')
             .filter(|(year, _)| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))
-            .filter(|(_, month)| month.len() == 2)
+            .filter(|(_, month)| month.len() == 2 && month.bytes().all(|byte| byte.is_ascii_digit()))
             .and_then(|(_, month)| month.parse::<u8>().ok());
         match month {
             Some(1..=12) => Ok(Self(text.to_owned())),

@@ -1,112 +1,169 @@
-//! Who is asking. A credential comes in, a [`Caller`] goes out; nothing behind this stage sees the credential, and no server
-//! ever does (PROTOCOL 3.2, requirements 14 to 16). It must not know sessions, policy or the wire.
+//! Who is asking: the identity stage. One function, [`Identity::authenticate`], looks at what was presented and mints a
+//! [`Caller`], and nothing else can. It must not know policy, what is asked, or where credentials go afterwards: nowhere.
 
+mod failures;
 mod jwt;
 mod keys;
 mod subject;
+#[cfg(test)]
+mod tests;
 
-pub use jwt::{Issuer, IssuerError, Issuers};
-pub use keys::{KeyEntry, KeyFileError, Keys, NewKey};
+pub use failures::Failures;
+pub use jwt::{IssuerConfig, IssuerError, Issuers, TOKEN_BYTES_MAX, TokenError};
+pub use keys::{CreatedKey, KEY_PREFIX, KeyFile, KeyFileError, KeyInfo, KeyRing, NewKey};
 pub use subject::{GROUPS_MAX, Method, NAME_BYTES_MAX, Subject, SubjectError, SubjectKind};
 
-/// Proof that someone was authenticated. Only [`Identity::authenticate`] makes one: no `Clone`, no `Default`, no way to build it
-/// from parts.
+use keys::KeyCheck;
+use std::fmt;
+use std::sync::Arc;
+
+/// Proof that someone was authenticated. Only [`Identity::authenticate`] makes one.
 #[derive(Debug)]
 pub struct Caller {
-    subject: Subject,
+    subject: Arc<Subject>,
 }
 
 impl Caller {
     /// Whom the credential stands for.
     #[must_use]
-    pub const fn subject(&self) -> &Subject {
+    pub fn subject(&self) -> &Subject {
         &self.subject
     }
 }
 
-/// What a transport knows of who asks. Nothing in it is trusted yet.
+/// What a connection shows of who is behind it.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
-    /// The value of the one `Authorization` header.
+    /// The value of the `Authorization` header. A request with two such headers is the transport's to refuse.
     pub authorization: Option<&'a [u8]>,
-    /// Whether the peer is this machine.
+    /// Whether the connection comes from this machine.
     pub peer_is_loopback: bool,
-    /// Behind stdio: the user of the operating system that runs the host.
+    /// Behind stdio: the user of the operating system.
     pub os_user: Option<&'a str>,
-    /// Now, in seconds since 1970.
+    /// Seconds since 1970.
     pub now_unix_s: u64,
 }
 
-/// Why nobody was authenticated. What the client reads names no key, no issuer of ours and no other caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented")
+            .field("authorization", &self.authorization.map(|_| ".."))
+            .field("peer_is_loopback", &self.peer_is_loopback)
+            .field("os_user", &self.os_user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why somebody is not let in. The texts may go to the client: none quotes what was presented.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// There is no credential.
-    #[error("authentication required, hint: send `Authorization: Bearer KEY`; `portcullis key create NAME` makes one")]
-    NoCredential,
-    /// The header is no bearer token.
-    #[error("the `Authorization` header is not `Bearer TOKEN`, hint: other schemes are not accepted")]
+    /// Nothing was presented.
+    #[error("a credential is required, hint: send `Authorization: Bearer` with an API key or a token")]
+    Missing,
+    /// The header has another scheme than Bearer.
+    #[error("the authorization scheme is not accepted, hint: it is `Bearer`")]
     Scheme,
-    /// The token is neither a key of ours nor a signed token.
-    #[error("the token is malformed")]
+    /// The header is not written as one, or holds something that is neither key nor token.
+    #[error("the credential is malformed, hint: one `Bearer` and one API key or token")]
     Malformed,
-    /// The key is unknown, revoked, or its secret is wrong: not told apart.
-    #[error("the key is not valid, hint: `portcullis key list` shows those that are")]
-    UnknownKey,
-    /// The key or token is over.
-    #[error("the credential has expired")]
-    Expired,
-    /// The token is not valid yet.
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    /// No configured issuer made it, or its key is not known.
-    #[error("the token's issuer or key is not known here")]
-    UnknownIssuer,
-    /// It is signed with an algorithm that this issuer may not use.
-    #[error("the token's signature algorithm is not accepted")]
-    Algorithm,
-    /// The signature is wrong.
-    #[error("the token's signature is not valid")]
-    Signature,
-    /// It was made for somebody else.
-    #[error("the token was not issued for this gateway")]
-    Audience,
-    /// A claim that must be there is missing or of the wrong type.
-    #[error("the token lacks a claim that is needed")]
-    Claims,
-    /// `identity.anonymous` is for this machine alone.
-    #[error("authentication required: anonymous callers are taken from this machine only")]
-    NotLoopback,
+    /// No such key.
+    #[error("the API key is not valid, hint: it may have been revoked; `portcullis key create` makes one")]
+    KeyUnknown,
+    /// The key has ended.
+    #[error("the API key has expired, hint: `portcullis key create` makes one")]
+    KeyExpired,
+    /// Tokens are presented and no issuer is configured.
+    #[error("no issuer of tokens is configured, hint: use an API key")]
+    NoIssuer,
+    /// The token is refused.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Callers without a credential are let in from this machine alone.
+    #[error("a credential is required from another machine, hint: send `Authorization: Bearer` with an API key")]
+    AnonymousElsewhere,
+    /// The name of the operating system's user cannot be used.
+    #[error("the name of the operating system's user cannot be used")]
+    OsUser,
 }
 
 impl IdentityError {
-    /// The value of `WWW-Authenticate` (RFC 6750 section 3).
+    /// A stable word for counters.
     #[must_use]
-    pub const fn challenge(&self) -> &'static str {
+    pub const fn code(&self) -> &'static str {
         match self {
-            Self::NoCredential | Self::NotLoopback | Self::Scheme => "Bearer realm=\"portcullis\"",
-            _ => "Bearer realm=\"portcullis\", error=\"invalid_token\"",
+            Self::Missing => "credential_missing",
+            Self::Scheme => "scheme_unknown",
+            Self::Malformed => "credential_malformed",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyExpired => "key_expired",
+            Self::NoIssuer => "issuer_none",
+            Self::Token(TokenError::Malformed) => "token_malformed",
+            Self::Token(TokenError::TooLong) => "token_too_long",
+            Self::Token(TokenError::Algorithm) => "token_algorithm",
+            Self::Token(TokenError::Kind) => "token_kind",
+            Self::Token(TokenError::Issuer) => "token_issuer",
+            Self::Token(TokenError::Key) => "token_key",
+            Self::Token(TokenError::Signature) => "token_signature",
+            Self::Token(TokenError::Expired) => "token_expired",
+            Self::Token(TokenError::NotYetValid) => "token_not_yet_valid",
+            Self::Token(TokenError::Audience) => "token_audience",
+            Self::Token(TokenError::Claim(_)) => "token_claim",
+            Self::Token(TokenError::Subject) => "token_subject",
+            Self::AnonymousElsewhere => "anonymous_elsewhere",
+            Self::OsUser => "os_user_unusable",
+        }
+    }
+
+    /// The value of `WWW-Authenticate` (RFC 6750 3): without an error code where nothing was presented.
+    #[must_use]
+    pub fn challenge(&self) -> String {
+        const REALM: &str = "Bearer realm=\"portcullis\"";
+        match self {
+            Self::Missing | Self::Scheme | Self::AnonymousElsewhere | Self::OsUser => REALM.to_owned(),
+            Self::Malformed => format!("{REALM}, error=\"invalid_request\""),
+            Self::KeyUnknown | Self::KeyExpired | Self::NoIssuer | Self::Token(_) => {
+                format!("{REALM}, error=\"invalid_token\"")
+            }
         }
     }
 }
 
-/// The ways in, as configured.
+/// Why the ways in cannot be as configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityConfigError {
+    /// Callers without a credential would be let in from other machines.
+    #[error("`identity.anonymous` lets anybody in who can reach a listener, and one is not on loopback, hint: listen on 127.0.0.1, or take it out")]
+    AnonymousExposed,
+    /// Their name cannot be used.
+    #[error("`identity.anonymous`: {0}")]
+    AnonymousName(#[from] SubjectError),
+}
+
+/// Everybody who may come in, and how.
 #[derive(Debug)]
 pub struct Identity {
-    keys: Keys,
+    keys: KeyRing,
     issuers: Issuers,
-    anonymous: Option<Subject>,
+    anonymous: Option<Arc<Subject>>,
 }
 
 impl Identity {
-    /// The keys in force, the issuers that are trusted, and the name that a caller without a credential goes by, on this
-    /// machine.
+    /// The ways in: API keys, tokens of issuers, and callers without a credential under the name `anonymous`, who must come from
+    /// this machine. `listeners_are_loopback` says that no listener can be reached from elsewhere.
     ///
     /// # Errors
-    /// An `anonymous` that is no name.
-    pub fn new(keys: Keys, issuers: Issuers, anonymous: Option<&str>) -> Result<Self, SubjectError> {
-        let anonymous = anonymous
-            .map(|name| Subject::new(SubjectKind::User, name, [], Method::Anonymous, None))
-            .transpose()?;
+    /// When `anonymous` is given and cannot be used.
+    pub fn new(
+        keys: KeyRing,
+        issuers: Issuers,
+        anonymous: Option<&str>,
+        listeners_are_loopback: bool,
+    ) -> Result<Self, IdentityConfigError> {
+        let anonymous = match anonymous {
+            Some(_) if !listeners_are_loopback => return Err(IdentityConfigError::AnonymousExposed),
+            Some(name) => Some(Arc::new(Subject::new(SubjectKind::User, name, [], Method::Anonymous, None)?)),
+            None => None,
+        };
         Ok(Self {
             keys,
             issuers,
@@ -114,170 +171,61 @@ impl Identity {
         })
     }
 
-    /// Authenticates one message. A credential that is sent must be valid: it never falls back to anonymous.
+    /// Finds out who is asking. A credential that is presented must be good: a bad one is never taken for none.
     ///
     /// # Errors
-    /// See [`IdentityError`].
+    /// When nobody that is known is.
     pub fn authenticate(&self, presented: Presented<'_>) -> Result<Caller, IdentityError> {
-        let subject = match (presented.authorization, presented.os_user, &self.anonymous) {
-            (Some(header), ..) => self.bearer(token_of(header)?, presented.now_unix_s)?,
-            (None, Some(user), _) => {
-                Subject::new(SubjectKind::User, user, [], Method::OsUser, None).map_err(|_| IdentityError::Malformed)?
-            }
-            (None, None, Some(anonymous)) if presented.peer_is_loopback => anonymous.clone(),
-            (None, None, Some(_)) => return Err(IdentityError::NotLoopback),
-            (None, None, None) => return Err(IdentityError::NoCredential),
-        };
-        Ok(Caller { subject })
+        if let Some(header) = presented.authorization {
+            let subject = self.bearer(credential(header)?, presented.now_unix_s)?;
+            return Ok(Caller { subject });
+        }
+        if let Some(name) = presented.os_user {
+            let subject = Subject::new(SubjectKind::User, name, [], Method::OsUser, None);
+            let subject = Arc::new(subject.map_err(|_| IdentityError::OsUser)?);
+            return Ok(Caller { subject });
+        }
+        match &self.anonymous {
+            Some(subject) if presented.peer_is_loopback => Ok(Caller {
+                subject: Arc::clone(subject),
+            }),
+            Some(_) => Err(IdentityError::AnonymousElsewhere),
+            None => Err(IdentityError::Missing),
+        }
     }
 
-    fn bearer(&self, token: &str, now_unix_s: u64) -> Result<Subject, IdentityError> {
-        match token.starts_with(keys::PREFIX) {
-            true => self.keys.verify(token, now_unix_s),
-            false => self.issuers.verify(token, now_unix_s),
+    /// A key has our prefix, a token has dots; nothing is both.
+    fn bearer(&self, credential: &[u8], now_unix_s: u64) -> Result<Arc<Subject>, IdentityError> {
+        if credential.starts_with(KEY_PREFIX.as_bytes()) {
+            return match self.keys.check(credential, now_unix_s) {
+                KeyCheck::Is(subject) => Ok(subject),
+                KeyCheck::Malformed => Err(IdentityError::Malformed),
+                KeyCheck::Unknown => Err(IdentityError::KeyUnknown),
+                KeyCheck::Expired => Err(IdentityError::KeyExpired),
+            };
         }
+        if !credential.contains(&b'.') {
+            return Err(IdentityError::Malformed);
+        }
+        if self.issuers.is_empty() {
+            return Err(IdentityError::NoIssuer);
+        }
+        Ok(self.issuers.check(credential, now_unix_s)?)
     }
 }
 
-/// Longest token that is looked at, in bytes.
-const TOKEN_BYTES_MAX: usize = 16 << 10;
-
-fn token_of(header: &[u8]) -> Result<&str, IdentityError> {
-    let text = std::str::from_utf8(header).map_err(|_| IdentityError::Malformed)?;
-    let (scheme, token) = text.trim().split_once(' ').ok_or(IdentityError::Scheme)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
+/// The one credential of `Bearer <credential>` (RFC 6750 2.1; the scheme in any case, RFC 9110 11.1).
+fn credential(header: &[u8]) -> Result<&[u8], IdentityError> {
+    let end = header.iter().position(|byte| *byte == b' ').unwrap_or(header.len());
+    let (scheme, rest) = header.split_at_checked(end).ok_or(IdentityError::Malformed)?;
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(IdentityError::Scheme);
     }
-    let token = token.trim();
-    match token.is_empty() || token.len() > TOKEN_BYTES_MAX || token.contains(char::is_whitespace) {
-        true => Err(IdentityError::Malformed),
-        false => Ok(token),
-    }
-}
-
-/// Counts failed authentications, so that a stranger costs one record a window and not one a try.
-#[derive(Debug, Default)]
-pub struct Failures {
-    window: u64,
-    count: u64,
-}
-
-impl Failures {
-    /// Length of a window, in seconds.
-    pub const WINDOW_S: u64 = 60;
-
-    /// Counts one. `Some` with the failures of the window before (this one alone, the first time) when a record is due.
-    pub const fn observe(&mut self, now_unix_s: u64) -> Option<u64> {
-        let window = now_unix_s / Self::WINDOW_S;
-        if window == self.window {
-            self.count = self.count.saturating_add(1);
-            return None;
-        }
-        let due = self.count.saturating_add(1);
-        self.window = window;
-        self.count = 0;
-        Some(due)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn presented(authorization: Option<&'static [u8]>) -> Presented<'static> {
-        Presented {
-            authorization,
-            peer_is_loopback: true,
-            os_user: None,
-            now_unix_s: 1_800_000_000,
-        }
-    }
-
-    fn identity(anonymous: Option<&str>) -> (Identity, String) {
-        let mut keys = Keys::default();
-        let made = keys.create("ana", SubjectKind::User, &["tellers".to_owned()], None, 1_800_000_000).unwrap();
-        (
-            Identity::new(keys, Issuers::default(), anonymous).unwrap(),
-            made.danger_secret().to_owned(),
-        )
-    }
-
-    #[test]
-    fn a_key_of_ours_is_its_owner() {
-        let (identity, key) = identity(None);
-        let header = format!("Bearer {key}");
-        let presented = Presented {
-            authorization: Some(header.as_bytes()),
-            ..presented(None)
-        };
-        let caller = identity.authenticate(presented).unwrap();
-        assert_eq!(caller.subject().name(), "ana");
-        assert_eq!(caller.subject().groups(), ["tellers"]);
-        assert_eq!(caller.subject().method(), Method::Key);
-    }
-
-    #[test]
-    fn bad_headers_are_refused_each_for_its_reason() {
-        let (identity, key) = identity(Some("guest"));
-        let mut wrong = key.clone();
-        wrong.pop();
-        wrong.push(if key.ends_with('A') { 'B' } else { 'A' });
-        let cases: Vec<(String, IdentityError)> = vec![
-            ("Basic dXNlcjpwYXNz".into(), IdentityError::Scheme),
-            ("Bearer".into(), IdentityError::Scheme),
-            ("Bearer  ".into(), IdentityError::Scheme),
-            (key.clone(), IdentityError::Scheme),
-            (format!("Bearer {key} {key}"), IdentityError::Malformed),
-            (format!("Bearer {}", "x".repeat(TOKEN_BYTES_MAX + 1)), IdentityError::Malformed),
-            (format!("Bearer {wrong}"), IdentityError::UnknownKey),
-            ("Bearer pk_nobody_AAAA".into(), IdentityError::UnknownKey),
-            ("Bearer pk_".into(), IdentityError::Malformed),
-            ("Bearer not.a.token".into(), IdentityError::Malformed),
-            ("Bearer abc".into(), IdentityError::Malformed),
-        ];
-        for (header, expected) in cases {
-            let presented = Presented {
-                authorization: Some(header.as_bytes()),
-                ..presented(None)
-            };
-            // A bad credential never falls back to anonymous.
-            assert_eq!(identity.authenticate(presented).unwrap_err(), expected, "{header:.40}");
-        }
-    }
-
-    #[test]
-    fn anonymous_is_for_this_machine_alone() {
-        let (with, _) = identity(Some("guest"));
-        let caller = with.authenticate(presented(None)).unwrap();
-        assert_eq!(caller.subject().method(), Method::Anonymous);
-        let far = Presented {
-            peer_is_loopback: false,
-            ..presented(None)
-        };
-        assert_eq!(with.authenticate(far).unwrap_err(), IdentityError::NotLoopback);
-        let (without, _) = identity(None);
-        assert_eq!(without.authenticate(presented(None)).unwrap_err(), IdentityError::NoCredential);
-    }
-
-    #[test]
-    fn behind_stdio_the_caller_is_the_systems_user() {
-        let (identity, _) = identity(None);
-        let caller = identity
-            .authenticate(Presented {
-                os_user: Some("ana"),
-                ..presented(None)
-            })
-            .unwrap();
-        assert_eq!(caller.subject().method(), Method::OsUser);
-    }
-
-    #[test]
-    fn failures_are_one_record_a_window() {
-        let mut failures = Failures::default();
-        assert_eq!(failures.observe(6_000), Some(1));
-        assert_eq!(failures.observe(6_001), None);
-        assert_eq!(failures.observe(6_059), None);
-        assert_eq!(failures.observe(6_060), Some(3));
-        assert_eq!(failures.observe(6_061), None);
+    let credential = rest.trim_ascii();
+    // The characters of `b64token`. A comma or a space would be a second credential, or two headers made one.
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte);
+    match !credential.is_empty() && credential.iter().all(plain) {
+        true => Ok(credential),
+        false => Err(IdentityError::Malformed),
     }
 }

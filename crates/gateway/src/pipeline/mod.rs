@@ -205,6 +205,17 @@ impl Gateway {
         let _ = tokio::time::timeout(SETTLE_WAIT, waiting).await;
     }
 
+    /// Waits until every upstream has been asked once, at most for `patience`.
+    pub async fn settled(&self, patience: Duration) {
+        let mut taken_in = self.taken_in.subscribe();
+        let settled = || self.catalog.known().iter().all(|(_, known)| !matches!(known, crate::catalog::Known::Pending));
+        let waiting = async {
+            while !settled() && taken_in.changed().await.is_ok() {}
+        };
+        // Whatever is missing then is shown as missing.
+        let _ = tokio::time::timeout(patience, waiting).await;
+    }
+
     /// The catalog, for `portcullis catalog`.
     #[must_use]
     pub const fn catalog(&self) -> &Catalog {

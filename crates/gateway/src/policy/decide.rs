@@ -54,7 +54,7 @@ impl<T> Permitted<T> {
 /// The policies in force. A change of policy or catalog makes a new engine; calls in flight keep the one that they saw.
 #[derive(Debug)]
 pub struct Policy {
-    sources: Vec<Source>,
+    sources: Mutex<Vec<Source>>,
     force: ArcSwap<InForce>,
     visible: Mutex<HashMap<VisibleKey, Arc<[usize]>>>,
 }
@@ -94,7 +94,7 @@ impl Policy {
         };
         Ok((
             Self {
-                sources,
+                sources: Mutex::new(sources),
                 force: ArcSwap::from_pointee(force),
                 visible: Mutex::default(),
             },
@@ -106,7 +106,7 @@ impl Policy {
     #[must_use]
     pub fn danger_disabled() -> Self {
         Self {
-            sources: Vec::new(),
+            sources: Mutex::default(),
             force: ArcSwap::from_pointee(InForce {
                 engine: None,
                 set: "disabled".into(),
@@ -124,13 +124,23 @@ impl Policy {
         if self.force.load().engine.is_none() {
             return Ok(Report::default());
         }
-        let (engine, report) = Engine::load(&self.sources, facts)?;
+        let sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        let (engine, report) = Engine::load(&sources, facts)?;
         self.force.store(Arc::new(InForce {
             engine: Some(engine),
-            set: set_id(&self.sources),
+            set: set_id(&sources),
             epoch,
         }));
         Ok(report)
+    }
+
+    /// Puts other policies in force.
+    ///
+    /// # Errors
+    /// The report, when it has errors; what was in force stays.
+    pub fn replace(&self, sources: Vec<Source>, facts: &CatalogFacts, epoch: u64) -> Result<Report, Report> {
+        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
+        self.renew(facts, epoch)
     }
 
     /// The policy set's id: the first 16 hexadecimal digits of a SHA-256 over the files.

@@ -82,9 +82,9 @@ fn another_id_and_back_gives_the_same_bytes() {
             let at = (0..text.len())
                 .find(|&at| {
                     let (before, behind) = (&text.as_bytes()[..at], &text.as_bytes()[at..]);
-                    behind.strip_prefix(id_text).is_some_and(|behind| {
-                        [before, other.as_json(), behind].concat() == there
-                    })
+                    behind
+                        .strip_prefix(id_text)
+                        .is_some_and(|behind| [before, other.as_json(), behind].concat() == there)
                 })
                 .unwrap_or_else(|| panic!("{file}:{line}: more than the id changed"));
             assert!(at > 0);
@@ -112,7 +112,11 @@ fn the_corpus_is_what_it_says() {
         assert!(fits || directory == "any", "{file}:{line} is of another kind");
         if let (Ok(revision), Message::Request(request)) = (directory.parse::<Revision>(), &message) {
             assert!(request.method().is_in(revision), "{file}:{line}");
-            assert_eq!(request.method().is_question(), kind == "questions" && request.method() != &Method::Ping, "{file}:{line}");
+            assert_eq!(
+                request.method().is_question(),
+                kind == "questions" && request.method() != &Method::Ping,
+                "{file}:{line}"
+            );
         }
     }
 }

@@ -36,9 +36,7 @@ fn without_an_id_the_member_is_null_or_absent_by_era() {
         &br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"no"}}"#[..]
     );
     for era in [Era::Legacy, Era::Modern] {
-        let Ok(Message::Response(response)) =
-            Message::parse(error.to_message(None, era), &Limits::default())
-        else {
+        let Ok(Message::Response(response)) = Message::parse(error.to_message(None, era), &Limits::default()) else {
             panic!("no response");
         };
         assert!(response.id().is_none());
@@ -50,7 +48,11 @@ fn codes_and_revisions() {
     for revision in Revision::ALL {
         let modern = revision.era() == Era::Modern;
         assert_eq!(may_carry(error::RESOURCE_NOT_FOUND, revision), !modern);
-        for code in [error::HEADER_MISMATCH, error::MISSING_CLIENT_CAPABILITY, error::UNSUPPORTED_VERSION] {
+        for code in [
+            error::HEADER_MISMATCH,
+            error::MISSING_CLIENT_CAPABILITY,
+            error::UNSUPPORTED_VERSION,
+        ] {
             assert_eq!(may_carry(code, revision), modern);
         }
         assert_eq!(
@@ -100,7 +102,13 @@ fn an_unsupported_version_names_ours_newest_first() {
 fn a_code_is_an_integer() {
     let code = |text: &'static str| RpcError::code_of(&Raw::own(text).unwrap());
     assert_eq!(code(r#"{"code":-32601}"#), Some(-32601));
-    for bad in [r#"{"code":"1"}"#, r#"{"code":1.5}"#, r#"{"code":99999999999}"#, "{}", r#"{"code":1,"code":2}"#] {
+    for bad in [
+        r#"{"code":"1"}"#,
+        r#"{"code":1.5}"#,
+        r#"{"code":99999999999}"#,
+        "{}",
+        r#"{"code":1,"code":2}"#,
+    ] {
         assert_eq!(code(bad), None, "{bad}");
     }
 }

@@ -61,12 +61,17 @@ fn integers_of_any_size_are_kept() {
     }
     assert_eq!(read("18446744073709551616").unwrap().as_u64(), None);
     assert_eq!(read("-1").unwrap().as_u64(), None);
-    assert_ne!(read("123456789012345678901234567890"), read("123456789012345678901234567891"));
+    assert_ne!(
+        read("123456789012345678901234567890"),
+        read("123456789012345678901234567891")
+    );
 }
 
 #[test]
 fn other_values_are_no_ids() {
-    for text in ["null", "true", "false", "1.0", "-1.5", "1e3", "1E3", "0.0", "[]", "[1]", "{}"] {
+    for text in [
+        "null", "true", "false", "1.0", "-1.5", "1e3", "1E3", "0.0", "[]", "[1]", "{}",
+    ] {
         assert!(read(text).is_none(), "{text}");
     }
 }

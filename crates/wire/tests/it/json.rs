@@ -150,8 +150,15 @@ fn surrogates_come_in_pairs_or_not_at_all() {
         assert!(parse(good.as_bytes()).is_ok(), "{good}");
     }
     for bad in [
-        r#""\ud800""#, r#""\udc00""#, r#""\ud800x""#, r#""\ud800\n""#, r#""\ud800\ud800""#,
-        r#""\udc00\ud800""#, r#""\ud83e\\udd80""#, r#"{"\ud800":1}"#, r#"[["\udfff"]]"#,
+        r#""\ud800""#,
+        r#""\udc00""#,
+        r#""\ud800x""#,
+        r#""\ud800\n""#,
+        r#""\ud800\ud800""#,
+        r#""\udc00\ud800""#,
+        r#""\ud83e\\udd80""#,
+        r#"{"\ud800":1}"#,
+        r#"[["\udfff"]]"#,
     ] {
         let error = parse(bad.as_bytes()).unwrap_err();
         assert!(matches!(error, JsonError::LoneSurrogate { .. }), "{bad} {error}");
@@ -169,7 +176,10 @@ fn depth_is_bounded_exactly() {
         assert!(matches!(error, JsonError::Depth { max: 128, .. }), "{error}");
     }
     // A caller's larger limit ends at the ceiling.
-    let limits = Limits { depth_max: usize::MAX, ..Limits::default() };
+    let limits = Limits {
+        depth_max: usize::MAX,
+        ..Limits::default()
+    };
     let deep = |depth| Raw::parse(Bytes::from(nest(depth, "[", "]")), &limits);
     assert!(deep(Limits::DEPTH_CEILING).is_ok());
     assert!(deep(Limits::DEPTH_CEILING + 1).is_err());
@@ -178,7 +188,10 @@ fn depth_is_bounded_exactly() {
 
 #[test]
 fn length_is_bounded_exactly() {
-    let limits = Limits { message_bytes_max: 8, ..Limits::default() };
+    let limits = Limits {
+        message_bytes_max: 8,
+        ..Limits::default()
+    };
     assert!(Raw::parse(Bytes::from_static(b"\"123456\""), &limits).is_ok());
     assert_eq!(
         Raw::parse(Bytes::from_static(b"\"123456\" "), &limits),
@@ -211,8 +224,14 @@ fn duplicates_are_found_by_meaning_however_wide_or_deep() {
     let limit = Limits::default().members_max;
     let members: Vec<_> = (0..=limit).map(|n| format!("\"{n}\":0")).collect();
     let too_many = own(format!("[{{{}}}]", members.join(",")));
-    assert_eq!(too_many.elements()[0].members(), Err(JsonError::TooManyMembers { max: limit }));
-    assert_eq!(too_many.refuse_duplicates(), Err(JsonError::TooManyMembers { max: limit }));
+    assert_eq!(
+        too_many.elements()[0].members(),
+        Err(JsonError::TooManyMembers { max: limit })
+    );
+    assert_eq!(
+        too_many.refuse_duplicates(),
+        Err(JsonError::TooManyMembers { max: limit })
+    );
 }
 
 #[test]

@@ -99,7 +99,12 @@ fn parts_are_found_where_they_stand() {
 #[test]
 fn an_id_is_bounded() {
     let max = Limits::default().id_bytes_max;
-    let with = |length: usize| parse(format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#, "i".repeat(length)));
+    let with = |length: usize| {
+        parse(format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#,
+            "i".repeat(length)
+        ))
+    };
     assert!(with(max - 2).is_ok());
     assert!(with(max - 1).is_err());
 }

@@ -41,8 +41,7 @@ fn call(bytes: usize) -> Bytes {
 
 /// A `tools/call` result full of small members and numbers, where string content is rare.
 fn table(bytes: usize) -> Bytes {
-    let mut whole =
-        r#"{"jsonrpc":"2.0","id":"a-7","result":{"content":[],"structuredContent":{"rows":["#.to_owned();
+    let mut whole = r#"{"jsonrpc":"2.0","id":"a-7","result":{"content":[],"structuredContent":{"rows":["#.to_owned();
     let mut number = 0;
     while whole.len() + 80 < bytes {
         number += 1;

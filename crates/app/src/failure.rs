@@ -1,0 +1,51 @@
+//! What ends a command early: a line for people and an exit code.
+
+use crate::cli::exit;
+use crate::config::Problems;
+use std::fmt;
+
+/// An error that a person reads, with what to do after `hint:`.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    /// The exit code.
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    /// The configuration or the command line cannot be used.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: exit::USAGE,
+        }
+    }
+
+    /// It cannot run here now.
+    pub(crate) fn cannot(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: exit::CANNOT,
+        }
+    }
+
+    /// It ran and found something.
+    pub(crate) fn found(message: impl fmt::Display) -> Self {
+        Self {
+            message: message.to_string(),
+            code: exit::FOUND,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::usage(problems.to_string().trim_end())
+    }
+}

@@ -1,0 +1,191 @@
+//! What will run, wherever it came from: a file, no file (the demo), or the command of `wrap`. Every one-liner makes the same
+//! [`Plan`] that a file would.
+
+use crate::config::environment::Environment;
+use crate::config::file::{File, Tool, Upstream};
+use crate::config::name::{ListenAddress, Name};
+use crate::config::{Config, FILE_NAME};
+use crate::demo;
+use crate::failure::Failure;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// Everything that a gateway is built from.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// The file, or what would stand in it.
+    pub(crate) file: File,
+    /// Where the file's relative paths start.
+    pub(crate) base: PathBuf,
+    /// The file it was read from.
+    pub(crate) source: Option<PathBuf>,
+    /// Where state is kept.
+    pub(crate) state: PathBuf,
+    /// The environment that references are resolved in.
+    pub(crate) environment: Environment,
+    /// Whom the first policy and the first key belong to.
+    pub(crate) owner: String,
+    /// Whether the first policy lets its owner do everything: `wrap` guards what its host could do anyway.
+    pub(crate) permissive: bool,
+    /// Whether a command gets the gateway's whole environment: the host of `wrap` put the server's variables there.
+    pub(crate) whole_environment: bool,
+}
+
+/// The name that the first key goes by.
+pub(crate) const OWNER: &str = "owner";
+
+impl Plan {
+    /// What `up` runs: `config`, else `./portcullis.toml`, else the demo.
+    pub(crate) fn up(config: Option<&Path>, state: Option<&Path>, listen: Option<SocketAddr>) -> Result<Self, Failure> {
+        let environment = Environment::of_process();
+        let found = match config {
+            Some(path) => Some(path.to_owned()),
+            None => Some(PathBuf::from(FILE_NAME)).filter(|path| path.exists()),
+        };
+        let (mut file, base, source) = match found {
+            Some(path) => {
+                let config = Config::load(&path, &environment)?;
+                (config.file, config.directory, Some(config.path))
+            }
+            None => (demo_file()?, here()?, None),
+        };
+        if let Some(address) = listen {
+            if !address.ip().is_loopback() && file.listen.tls.is_none() && !file.listen.danger_plaintext {
+                return Err(Failure::usage(format!(
+                    "`--listen {address}` can be reached by other machines and there is no TLS, hint: configure `listen.tls`"
+                )));
+            }
+            if !address.ip().is_loopback() && file.identity.anonymous.is_some() {
+                return Err(Failure::usage(format!(
+                    "`--listen {address}` can be reached by other machines, hint: remove `identity.anonymous`"
+                )));
+            }
+            file.listen.address = ListenAddress(address);
+        }
+        let owner = file.identity.anonymous.as_ref().map_or_else(|| OWNER.to_owned(), |name| name.as_str().to_owned());
+        Ok(Self {
+            state: state_directory(state, &file, &base, &environment)?,
+            file,
+            base,
+            source,
+            environment,
+            owner,
+            permissive: false,
+            whole_environment: false,
+        })
+    }
+
+    /// What `wrap` runs: one command, spoken to over stdio.
+    pub(crate) fn wrap(name: Option<&str>, command: &[String], state: Option<&Path>, os_user: &str) -> Result<Self, Failure> {
+        let environment = Environment::of_process();
+        let program = command.first().map(String::as_str).unwrap_or_default();
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => slug(program),
+        };
+        let name: Name = name.parse().map_err(|error| Failure::usage(format!("`--name {name}`: {error}")))?;
+        let mut upstream = Upstream::named(name.clone());
+        upstream.command = Some(command.to_vec());
+        let file = File {
+            upstream: vec![upstream],
+            ..File::default()
+        };
+        let base = here()?;
+        // A directory for each wrapped server, so that policy and key are the server's own; the record is the process's own.
+        let state = state_directory(state, &file, &base, &environment)?.join("wrap").join(name.as_str());
+        Ok(Self {
+            file,
+            base,
+            source: None,
+            state,
+            environment,
+            owner: os_user.to_owned(),
+            permissive: true,
+            whole_environment: true,
+        })
+    }
+
+    /// Where a path of the file is.
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// Where the record is kept.
+    pub(crate) fn record_directory(&self) -> PathBuf {
+        match &self.file.record.directory {
+            Some(directory) => self.path(directory),
+            None => self.state.join("record"),
+        }
+    }
+
+    /// The policy files: those of the configuration, or the starter in the state directory.
+    pub(crate) fn policy_files(&self) -> (Vec<PathBuf>, bool) {
+        match (&self.file.policy.file, &self.file.policy.files) {
+            (Some(file), _) => (vec![self.path(file)], false),
+            (None, Some(files)) => (files.iter().map(|file| self.path(file)).collect(), false),
+            (None, None) => (vec![self.state.join("policy.cedar")], true),
+        }
+    }
+
+    /// The file of API keys.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.state.join("keys.json")
+    }
+}
+
+fn here() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|error| Failure::cannot(format!("cannot tell the current directory: {error}")))
+}
+
+fn state_directory(chosen: Option<&Path>, file: &File, base: &Path, environment: &Environment) -> Result<PathBuf, Failure> {
+    let chosen = chosen
+        .map(Path::to_owned)
+        .or_else(|| file.state.directory.as_ref().map(|directory| base.join(directory)))
+        .or_else(|| environment.state_directory())
+        .ok_or_else(|| Failure::usage("nowhere to keep state, hint: name a directory with `--state DIR`"))?;
+    std::path::absolute(&chosen).map_err(|error| Failure::cannot(format!("`{}`: {error}", chosen.display())))
+}
+
+/// What stands in the file that nobody wrote: the demo bank, its tools pinned.
+fn demo_file() -> Result<File, Failure> {
+    let name: Name = demo::NAME.parse().map_err(Failure::usage)?;
+    let mut upstream = Upstream::named(name);
+    upstream.demo = true;
+    Ok(File {
+        upstream: vec![upstream],
+        ..File::default()
+    })
+}
+
+/// The pins of the demo's tools, where the file says nothing else.
+pub(crate) fn demo_tools(upstream: &Upstream) -> Vec<(String, Tool)> {
+    demo::EFFECTS
+        .iter()
+        .filter(|(name, _)| !upstream.tools.contains_key(*name))
+        .map(|(name, effect)| {
+            let tool = Tool {
+                effect: Some(*effect),
+                ..Tool::default()
+            };
+            ((*name).to_owned(), tool)
+        })
+        .collect()
+}
+
+/// A name made of a program's: `/usr/bin/Some_Server.py` becomes `some-server-py`.
+fn slug(program: &str) -> String {
+    let last = program.rsplit('/').next().unwrap_or(program);
+    let text: String = last
+        .chars()
+        .map(|c| match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => c,
+            _ => '-',
+        })
+        .take(32)
+        .collect();
+    let text = text.trim_matches('-').to_owned();
+    match text.is_empty() {
+        true => "server".to_owned(),
+        false => text,
+    }
+}

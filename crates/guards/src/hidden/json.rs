@@ -1,0 +1,267 @@
+//! Hidden characters in JSON text: looks at the decoded strings, keys too, without building a tree. The text has passed a
+//! parser; one that has not is looked at as far as it goes, and nothing here can fail.
+
+use super::{FINDINGS_MAX, Finding, findings, is_plain, neutralise_all};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{ControlFlow, Range};
+
+/// The longest path that is written out, in bytes.
+const PATH_BYTES_MAX: usize = 256;
+
+/// A finding and the string that it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonFinding {
+    /// JSON pointer (RFC 6901) of the value, or of the member whose key it is; itself made visible, and cut off with `...`
+    /// when long.
+    pub path: String,
+    /// Whether it is in the key.
+    pub in_key: bool,
+    /// What was found; its span is of the decoded string.
+    pub finding: Finding,
+}
+
+impl fmt::Display for JsonFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.in_key { "in the key" } else { "at" };
+        write!(f, "{} {place} `{}`", self.finding.class, self.path)
+    }
+}
+
+/// Finds hidden characters in the strings of a JSON text, at most [`FINDINGS_MAX`], in order.
+#[must_use]
+pub fn scan_json(text: &[u8]) -> Vec<JsonFinding> {
+    let mut found = Vec::new();
+    visit(text, |path, in_key, string| {
+        for finding in findings(&string.decoded()) {
+            if found.len() == FINDINGS_MAX {
+                return ControlFlow::Break(());
+            }
+            found.push(JsonFinding {
+                path: path(),
+                in_key,
+                finding,
+            });
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// The first finding in a JSON text, in words that may be logged and told: class and place, nothing of what it spells.
+#[must_use]
+pub fn first_in_json(text: &[u8]) -> Option<String> {
+    let mut first = None;
+    visit(text, |path, in_key, string| {
+        let decoded = string.decoded();
+        match findings(&decoded).next() {
+            None => ControlFlow::Continue(()),
+            Some(finding) => {
+                let found = JsonFinding {
+                    path: path(),
+                    in_key,
+                    finding,
+                };
+                first = Some(found.to_string());
+                ControlFlow::Break(())
+            }
+        }
+    });
+    first
+}
+
+/// The JSON text with all that is hidden in its strings replaced by [`super::MARK`]. Strings without a finding, and all
+/// between strings, stay byte for byte. Two keys that differ in hidden characters alone become one: a reader that refuses
+/// duplicates refuses that object, as it should.
+#[must_use]
+pub fn neutralise_json(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    visit(text, |_, _, string| {
+        let decoded = string.decoded();
+        if findings(&decoded).next().is_some() {
+            out.extend_from_slice(text.get(at..string.span.start).unwrap_or_default());
+            write_inside(&mut out, &neutralise_all(&decoded));
+            at = string.span.end;
+        }
+        ControlFlow::Continue(())
+    });
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    out
+}
+
+/// A string of the text that may hold something hidden: not plain, or with escapes that may make it so.
+struct Inside<'a> {
+    text: &'a str,
+    /// Where it stands, quotes excluded.
+    span: Range<usize>,
+}
+
+impl Inside<'_> {
+    fn decoded(&self) -> Cow<'_, str> {
+        decode(self.text)
+    }
+}
+
+/// One step of the way to a value.
+enum Step {
+    /// In an object; the key that was read last, as a range of the text, and whether a key comes next.
+    Key(Range<usize>, bool),
+    /// In an array; the index.
+    Index(usize),
+}
+
+/// Shows every string that may hold something hidden to `look`, with a function that writes its path.
+fn visit(text: &[u8], mut look: impl FnMut(&dyn Fn() -> String, bool, &Inside<'_>) -> ControlFlow<()>) {
+    if is_clean(text) {
+        return;
+    }
+    let mut steps: Vec<Step> = Vec::new();
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += 1;
+        match byte {
+            b'{' => steps.push(Step::Key(0..0, true)),
+            b'[' => steps.push(Step::Index(0)),
+            b'}' | b']' => {
+                steps.pop();
+            }
+            b':' => {
+                if let Some(Step::Key(_, next)) = steps.last_mut() {
+                    *next = false;
+                }
+            }
+            b',' => match steps.last_mut() {
+                Some(Step::Key(_, next)) => *next = true,
+                Some(Step::Index(index)) => *index += 1,
+                None => {}
+            },
+            b'"' => {
+                let end = string_end(text, at);
+                let span = at..end;
+                at = end + 1;
+                let in_key = match steps.last_mut() {
+                    Some(Step::Key(key, true)) => {
+                        *key = span.clone();
+                        true
+                    }
+                    _ => false,
+                };
+                let inside = text.get(span.clone()).unwrap_or_default();
+                if is_clean(inside) {
+                    continue;
+                }
+                let Ok(inside) = std::str::from_utf8(inside) else {
+                    continue;
+                };
+                let path = || path(text, &steps);
+                if look(&path, in_key, &Inside { text: inside, span }).is_break() {
+                    return;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether neither a byte nor an escape of the text can be part of a finding.
+fn is_clean(text: &[u8]) -> bool {
+    if !is_plain(text) {
+        return false;
+    }
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        if matches!(rest.get(at + 1), Some(b'u' | b'b' | b'f')) {
+            return false;
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    true
+}
+
+/// The offset of the quote that ends the string whose inside starts at `at`.
+fn string_end(text: &[u8], mut at: usize) -> usize {
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        match memchr::memchr2(b'"', b'\\', rest) {
+            Some(step) if rest.get(step) == Some(&b'"') => return at + step,
+            Some(step) => at += step + 2,
+            None => return text.len(),
+        }
+    }
+}
+
+fn path(text: &[u8], steps: &[Step]) -> String {
+    let mut path = String::new();
+    for step in steps {
+        path.push('/');
+        match step {
+            Step::Index(index) => path.push_str(&index.to_string()),
+            Step::Key(key, _) => {
+                let key = text.get(key.clone()).unwrap_or_default();
+                // No more than can be shown, with an escape for each character.
+                let key = key.get(..PATH_BYTES_MAX * 6).unwrap_or(key);
+                let key = String::from_utf8_lossy(key);
+                let key = decode(&key);
+                let key = neutralise_all(&key).replace('~', "~0").replace('/', "~1");
+                path.extend(key.chars().map(|one| if one.is_control() { super::MARK } else { one }));
+            }
+        }
+        if path.len() > PATH_BYTES_MAX {
+            let cut = (0..=PATH_BYTES_MAX).rev().find(|cut| path.is_char_boundary(*cut));
+            path.truncate(cut.unwrap_or(0));
+            path.push_str("...");
+            break;
+        }
+    }
+    path
+}
+
+/// Decodes the inside of a JSON string. What a parser would refuse becomes the replacement character.
+fn decode(inside: &str) -> Cow<'_, str> {
+    if !inside.contains('\\') {
+        return Cow::Borrowed(inside);
+    }
+    let mut out = String::with_capacity(inside.len());
+    let mut rest = inside;
+    while let Some((plain, escape)) = rest.split_once('\\') {
+        out.push_str(plain);
+        let unit = |at: usize| escape.get(at..at + 4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let (character, used) = match escape.chars().next() {
+            Some('b') => ('\u{8}', 1),
+            Some('f') => ('\u{c}', 1),
+            Some('n') => ('\n', 1),
+            Some('r') => ('\r', 1),
+            Some('t') => ('\t', 1),
+            Some('u') => match (unit(1), unit(7)) {
+                (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) if escape.get(5..7) == Some("\\u") => {
+                    let scalar = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                    (char::from_u32(scalar).unwrap_or(super::MARK), 11)
+                }
+                (unit, _) => (unit.and_then(char::from_u32).unwrap_or(super::MARK), 5),
+            },
+            Some(other) => (other, other.len_utf8()),
+            None => (super::MARK, 0),
+        };
+        out.push(character);
+        rest = escape.get(used..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
+/// Writes `text` as the inside of a JSON string.
+fn write_inside(out: &mut Vec<u8>, text: &str) {
+    let mut buffer = [0; 4];
+    for character in text.chars() {
+        match character {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\0'..='\x1f' => out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes()),
+            other => out.extend_from_slice(other.encode_utf8(&mut buffer).as_bytes()),
+        }
+    }
+}

@@ -270,7 +270,7 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
     }
     let demo = plan.file.upstream.iter().any(|upstream| upstream.demo);
     let (method, name, params) = match demo {
-        true => ("tools/call", " -H 'Mcp-Name: find_customer'", r#""name":"find_customer","arguments":{"name":"a"},"#),
+        true => ("tools/call", " -H 'Mcp-Name: find_customer'", r#""name":"find_customer","arguments":{"name":"an"},"#),
         false => ("tools/list", "", ""),
     };
     let authorization = credential.map_or_else(String::new, |key| format!(" -H \"Authorization: Bearer {key}\""));

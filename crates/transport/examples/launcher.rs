@@ -1,7 +1,8 @@
 //! A gateway in small, for the tests of child processes: `launcher MARKER PROGRAM [ARGUMENT...]` runs one command under
 //! supervision until it is killed itself. Like any program that uses `child`, it is its own launcher.
 //!
-//! It says `started PID` when the command runs and `ended ...` when the command and all below it are gone.
+//! It says `started PID` when the command runs, `silent` when nobody holds the command's stdout any more, and
+//! `ended ...` when the command ended.
 
 use std::process::ExitCode;
 
@@ -39,6 +40,11 @@ async fn run() -> std::io::Result<()> {
     };
     let child = Child::spawn(&spec).await.map_err(std::io::Error::other)?;
     println!("started {}", child.control.process_id());
-    println!("ended: it {}", child.control.exited().await);
+    let Child { stdin: _open, mut stdout, control } = child;
+    tokio::spawn(async move {
+        while let Ok(Some(_)) = stdout.next().await {}
+        println!("silent");
+    });
+    println!("ended: it {}", control.exited().await);
     reaper.await?
 }

@@ -20,18 +20,23 @@ struct Signer {
 impl Signer {
     fn new(algorithm: Algorithm, id: &str) -> Self {
         use aws_lc_rs::rand::SystemRandom;
-        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
         let random = SystemRandom::new();
-        let key = match algorithm {
+        let (key, mut jwk) = match algorithm {
             Algorithm::ES256 => {
                 let pair = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-                EncodingKey::from_ec_der(pair.as_ref())
+                let key = EncodingKey::from_ec_der(pair.as_ref());
+                let jwk = Jwk::from_encoding_key(&key, algorithm).unwrap();
+                (key, serde_json::to_value(jwk).unwrap())
             }
-            Algorithm::EdDSA => EncodingKey::from_ed_der(Ed25519KeyPair::generate_pkcs8(&random).unwrap().as_ref()),
+            Algorithm::EdDSA => {
+                let der = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
+                let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
+                let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+                (EncodingKey::from_ed_der(der.as_ref()), json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x}))
+            }
             other => panic!("{other:?}"),
         };
-        let jwk = Jwk::from_encoding_key(&key, algorithm).unwrap();
-        let mut jwk = serde_json::to_value(jwk).unwrap();
         jwk["kid"] = json!(id);
         jwk["use"] = json!("sig");
         Self { key, algorithm, jwk }

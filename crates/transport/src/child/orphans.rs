@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, WaitOptions};
 use tokio::signal::unix::SignalKind;
 use tokio::sync::Notify;
 
@@ -80,6 +80,9 @@ enum Swept {
 }
 
 /// Reaps dead strays and, if `kill`, kills the living with all below them. Tells whether any stray was there.
+///
+/// `Nobody` is exact although the table changes while it is read: whoever is left of a family has an ancestor or
+/// predecessor that is our child, and a child, even dead, stays in the table until it is reaped right here.
 fn sweep(kill: bool) -> Swept {
     let refused = if kill { processes::kill_all(stray_families).err() } else { None };
     let table = processes::all().unwrap_or_default();

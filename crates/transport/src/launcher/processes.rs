@@ -116,7 +116,7 @@ pub(crate) fn kill_all(family: impl Fn() -> Vec<Process>) -> io::Result<()> {
         }
     }
     let mut outcome = Ok(());
-    for process in family() {
+    for process in family().iter().filter(|process| !process.is_dead()) {
         if let Err(error) = process.signal(Signal::KILL) {
             outcome = outcome.and(Err(error));
         }

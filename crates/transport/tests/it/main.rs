@@ -2,4 +2,7 @@
 
 mod child;
 mod server_http;
+mod server_figures;
+mod server_http2_tls;
 mod server_script;
+mod server_stdio;

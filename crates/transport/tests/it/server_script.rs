@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// Longer than anything here takes.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for what must come.
-pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not come in time"))
@@ -26,30 +26,30 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 
 /// What the scripted handler saw and holds.
 #[derive(Default)]
-pub struct Script {
+pub(crate) struct Script {
     /// Standing streams by session.
-    pub sessions: Mutex<HashMap<String, Outlet>>,
+    pub(crate) sessions: Mutex<HashMap<String, Outlet>>,
     /// The request that waits for the answer to a question, with its outlet.
     parked: Mutex<Option<(Id, Outlet)>>,
     /// Lets `gate` calls go on.
-    pub gate: Notify,
+    pub(crate) gate: Notify,
     /// Calls of `gate` and `hang` that have begun.
-    pub begun: AtomicUsize,
+    pub(crate) begun: AtomicUsize,
     /// Those whose future was dropped before its end.
-    pub dropped: AtomicUsize,
+    pub(crate) dropped: AtomicUsize,
     /// Those that came to their end.
-    pub ended: AtomicUsize,
+    pub(crate) ended: AtomicUsize,
     /// Notifications, by method.
-    pub notified: Mutex<Vec<String>>,
+    pub(crate) notified: Mutex<Vec<String>>,
 }
 
 /// Proof enough for a test that a reply is on the record.
-pub fn seal(message: Rope, status: u16, session: Option<&str>, last: bool) -> Handled {
+pub(crate) fn seal(message: Rope, status: u16, session: Option<&str>, last: bool) -> Handled {
     Handled::Sealed(sealed(message, status, session, last))
 }
 
 /// See [`seal`].
-pub fn sealed(
+pub(crate) fn sealed(
     message: Rope,
     status: u16,
     session: Option<&str>,
@@ -78,7 +78,7 @@ impl Drop for Watch {
 }
 
 impl Script {
-    pub fn handler(self: &Arc<Self>) -> Arc<Handler> {
+    pub(crate) fn handler(self: &Arc<Self>) -> Arc<Handler> {
         let script = self.clone();
         Arc::new(move |inbound| -> BoxFuture<'static, Handled> {
             Box::pin(script.clone().handle(inbound))
@@ -225,12 +225,12 @@ impl Script {
 }
 
 /// A notification.
-pub const NEWS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hello"}}"#;
+pub(crate) const NEWS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"hello"}}"#;
 /// A question of a legacy server.
-pub const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{}}"#;
+pub(crate) const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicitation/create","params":{}}"#;
 
 /// A server on a free port of this machine.
-pub fn serve(options: Options) -> (HttpServer, SocketAddr, Arc<Script>) {
+pub(crate) fn serve(options: Options) -> (HttpServer, SocketAddr, Arc<Script>) {
     let script = Arc::new(Script::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = Options {
@@ -243,7 +243,7 @@ pub fn serve(options: Options) -> (HttpServer, SocketAddr, Arc<Script>) {
 }
 
 /// Waits until `condition` holds.
-pub async fn until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) async fn until(what: &str, condition: impl Fn() -> bool) {
     within(what, async {
         while !condition() {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -253,14 +253,14 @@ pub async fn until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// `_meta` of a modern request.
-pub const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+pub(crate) const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
 
 /// The headers that every POST has.
-pub const POST_HEADERS: &str =
+pub(crate) const POST_HEADERS: &str =
     "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n";
 
 /// A modern `tools/call`.
-pub fn call(name: &str) -> String {
+pub(crate) fn call(name: &str) -> String {
     post(
         "/mcp",
         &format!(
@@ -273,7 +273,7 @@ pub fn call(name: &str) -> String {
 }
 
 /// A legacy `tools/call` in `session`.
-pub fn legacy_call(name: &str, session: &str, version: &str) -> String {
+pub(crate) fn legacy_call(name: &str, session: &str, version: &str) -> String {
     post(
         "/mcp",
         &format!("{POST_HEADERS}MCP-Protocol-Version: {version}\r\nMcp-Session-Id: {session}\r\n"),
@@ -284,7 +284,7 @@ pub fn legacy_call(name: &str, session: &str, version: &str) -> String {
 }
 
 /// A POST.
-pub fn post(path: &str, headers: &str, body: &str) -> String {
+pub(crate) fn post(path: &str, headers: &str, body: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
@@ -292,12 +292,12 @@ pub fn post(path: &str, headers: &str, body: &str) -> String {
 }
 
 /// A request without a body.
-pub fn bare(verb: &str, path: &str, headers: &str) -> String {
+pub(crate) fn bare(verb: &str, path: &str, headers: &str) -> String {
     format!("{verb} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
 }
 
 /// An HTTP/1.1 connection by hand.
-pub struct Client<S = TcpStream> {
+pub(crate) struct Client<S = TcpStream> {
     stream: S,
     buffer: Vec<u8>,
     chunked: bool,
@@ -308,32 +308,32 @@ pub struct Client<S = TcpStream> {
 
 /// A response.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HashMap<String, String>,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.unwrap())
     }
 
     /// One request on a connection of its own.
-    pub async fn once(address: SocketAddr, request: &str) -> Answer {
+    pub(crate) async fn once(address: SocketAddr, request: &str) -> Answer {
         let mut client = Self::connect(address).await;
         client.ask(request).await
     }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
-    pub fn over(stream: S) -> Self {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -343,18 +343,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
-    pub async fn send(&mut self, bytes: &str) {
+    pub(crate) async fn send(&mut self, bytes: &str) {
         self.stream.write_all(bytes.as_bytes()).await.unwrap();
         self.stream.flush().await.unwrap();
     }
 
     /// A request and its whole response.
-    pub async fn ask(&mut self, request: &str) -> Answer {
+    pub(crate) async fn ask(&mut self, request: &str) -> Answer {
         self.send(request).await;
         self.answer().await
     }
 
-    pub async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> Answer {
         within("a response", async {
             let mut answer = self.head().await;
             let mut body = Vec::new();
@@ -368,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Status line and headers only.
-    pub async fn head(&mut self) -> Answer {
+    pub(crate) async fn head(&mut self) -> Answer {
         let end = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at;
@@ -393,7 +393,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next piece of the body; `None` at its end.
-    pub async fn piece(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn piece(&mut self) -> Option<Vec<u8>> {
         if !self.chunked {
             if self.left == 0 {
                 return None;
@@ -423,7 +423,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// The next event of a stream; `None` at its end.
-    pub async fn event(&mut self) -> Option<SseEvent> {
+    pub(crate) async fn event(&mut self) -> Option<SseEvent> {
         within("an event", async {
             loop {
                 if let Some(event) = self.events.next() {
@@ -437,7 +437,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Data of the events up to the end of the stream.
-    pub async fn rest(&mut self) -> Vec<String> {
+    pub(crate) async fn rest(&mut self) -> Vec<String> {
         let mut found = Vec::new();
         while let Some(event) = self.event().await {
             found.push(String::from_utf8(event.data.to_vec()).unwrap());
@@ -446,7 +446,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     /// Whether the server has closed the connection, which must come.
-    pub async fn closed(&mut self) -> bool {
+    pub(crate) async fn closed(&mut self) -> bool {
         within("the end of the connection", async {
             while self.fill().await {}
             true
@@ -464,7 +464,7 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
 }
 
 /// Begins a legacy session and gives its id.
-pub async fn initialize(address: SocketAddr, version: &str) -> String {
+pub(crate) async fn initialize(address: SocketAddr, version: &str) -> String {
     let body = format!(
         r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{version}","capabilities":{{}}}}}}"#
     );

@@ -45,7 +45,7 @@ pub(crate) enum Leg {
 }
 
 impl Leg {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Leg::Server => "server",
             Leg::Client => "client",

@@ -3,7 +3,10 @@
 mod breakages;
 mod child;
 mod conformance;
+mod first_run;
 mod peers;
+mod prove;
+mod test;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +17,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((task, rest)) if task == "conformance" => conformance::command(rest),
         Some((task, rest)) if task == "peers" => peers::command(rest),
+        Some((task, rest)) if task == "prove" => prove::command(rest),
+        Some((task, rest)) if task == "test" => test::command(rest),
         Some((task, _)) if task == "tidy" => tidy::check(&root()).map(|files| {
             println!("tidy: {files} files, nothing to say");
             true

@@ -7,7 +7,7 @@ use crate::policy::{Decided, ObligationKind, Permitted};
 use crate::session::{Call, Target};
 use portcullis_guards::hidden;
 use portcullis_transport::{Outlet, OutletClosed};
-use portcullis_wire::{JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
+use portcullis_wire::{Id, JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -123,7 +123,9 @@ impl Screen {
         carry_out(call.decided())?;
         let (call, decided) = call.into_parts();
         let answered = match call.target() {
-            Target::Resume { response, .. } => Some(response.whole().clone()),
+            Target::Resume { response, .. } | Target::Answer { response, .. } => {
+                Some(response.whole().clone())
+            }
             _ => None,
         };
         let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
@@ -261,6 +263,15 @@ impl Sink {
             return Ok(());
         };
         self.outlet.danger_try_news(message)
+    }
+
+    /// Passes a server's question of no call on, under the id that the client will answer, if there is room now.
+    pub(crate) fn try_question(&self, question: &Request, id: &Id) -> Result<(), ScreenError> {
+        let question = self.settings.question(question.clone())?;
+        let full = |_| ScreenError::Result("nobody reads the session's stream".to_owned());
+        self.outlet
+            .danger_try_news(question.with_id(id).finish())
+            .map_err(full)
     }
 
     /// How many went out.

@@ -242,10 +242,13 @@ impl<'a> Runs<'a> {
             }
             Kind::Variation => {
                 let end = self.end_of(at, kind);
-                if end > behind {
+                let selects = context::selects(self.before(at), character);
+                // Editors are seen to double the emoji selector; that spells nothing.
+                let is_double = selects && self.text.get(at..end) == Some("\u{fe0f}\u{fe0f}");
+                if end > behind && !is_double {
                     return strong(Class::VariationSelectors, end);
                 }
-                match context::selects(self.before(at), character) {
+                match selects {
                     true => Err(end),
                     false => Ok(Run {
                         class: Class::VariationSelectors,

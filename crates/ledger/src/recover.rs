@@ -232,6 +232,8 @@ fn rebuild(layout: &Layout, journal: &Journal, checkpoint: Option<Checkpoint>) -
             }
             follower.advance();
         }
+        // What was read ahead may be a torn end, which is about to be cut off.
+        follower.rest();
         Ok((tiles, follower))
     };
     let (mut tiles, mut follower) = grow(Mode::Compare)?;

@@ -50,6 +50,16 @@ fn prefix_bytes(shelf: Shelf, content: &[u8], width: usize) -> Option<usize> {
     }
 }
 
+/// Parts of a tile in a tree of `size` records; 0 where the tree does not reach it.
+fn width_covered(shelf: Shelf, number: u64, size: u64) -> usize {
+    let level = match shelf {
+        Shelf::Entries => 0,
+        Shelf::Hashes(level) => u32::from(level),
+    };
+    let parts = size.checked_shr(8 * level).unwrap_or(0);
+    usize::try_from(parts.saturating_sub(number.saturating_mul(TILE_WIDTH as u64))).unwrap_or(TILE_WIDTH).min(TILE_WIDTH)
+}
+
 impl Shelves {
     pub(crate) fn new(log: &Path) -> Self {
         Self { log: log.to_path_buf() }
@@ -72,12 +82,7 @@ impl Shelves {
 
     /// The name of the file that holds this tile (for messages): as found, or as it must be in a tree of `size` records.
     pub(crate) fn name(&self, shelf: Shelf, number: u64, width: usize, size: u64) -> String {
-        let level = match shelf {
-            Shelf::Entries => 0,
-            Shelf::Hashes(level) => u32::from(level),
-        };
-        let parts = size.checked_shr(8 * level).unwrap_or(0);
-        let due = usize::try_from(parts.saturating_sub(number.saturating_mul(TILE_WIDTH as u64))).unwrap_or(TILE_WIDTH).clamp(width.min(TILE_WIDTH), TILE_WIDTH);
+        let due = width_covered(shelf, number, size).clamp(width.min(TILE_WIDTH), TILE_WIDTH);
         self.locate(shelf, number, due).map_or_else(|| tile_path(shelf, number, due), |(name, _)| name)
     }
 
@@ -121,15 +126,19 @@ impl Shelves {
     }
 
     /// Compares the very file of this width with what is known of the tile: `beyond` (the tile as it is when all that
-    /// lies beyond the checkpoint is in), else the widest other file. Gives the offset of the first difference.
-    pub(crate) fn compare(&self, shelf: Shelf, number: u64, width: usize, beyond: Option<&[u8]>) -> io::Result<Option<u64>> {
+    /// lies beyond the checkpoint is in), else what a checkpoint over `size` records covers of it. Gives the offset of
+    /// the first difference.
+    pub(crate) fn compare(&self, shelf: Shelf, number: u64, width: usize, beyond: Option<&[u8]>, size: u64) -> io::Result<Option<u64>> {
         let bytes = read_limited(&self.log.join(tile_path(shelf, number, width)), BUNDLE_BYTES_MAX)?;
-        let widest;
+        let covered;
         let known: &[u8] = match beyond {
             Some(known) => known,
             None => {
-                widest = self.widest(shelf, number)?;
-                &widest
+                covered = match width_covered(shelf, number, size) {
+                    0 => Vec::new(),
+                    width => self.read(shelf, number, width)?.1,
+                };
+                &covered
             }
         };
         let Some(end) = prefix_bytes(shelf, known, width) else {
@@ -141,15 +150,6 @@ impl Shelves {
             return Ok(None);
         }
         Ok(Some(bytes.iter().zip(expected).take_while(|(found, expected)| found == expected).count() as u64))
-    }
-
-    fn widest(&self, shelf: Shelf, number: u64) -> io::Result<Vec<u8>> {
-        let full = self.log.join(tile_path(shelf, number, TILE_WIDTH));
-        if full.is_file() {
-            return read_limited(&full, BUNDLE_BYTES_MAX);
-        }
-        // A partial tile that neither checkpoint nor journal reaches vouches for nothing.
-        Ok(Vec::new())
     }
 
     /// Every file below `tile/`: its name, and what the name says where it is a tile's.

@@ -138,7 +138,7 @@ impl Verification {
         self.walk_entries(checkpoint.size, &journal, &mut pairing, &mut walk);
         self.judge(&checkpoint, &walk);
         self.check_tail(checkpoint.size, &journal, &mut pairing, &mut walk);
-        self.check_stray_files(&walk);
+        self.check_stray_files(checkpoint.size, &walk);
         let (records_not_covered, bytes_torn) = (journal.next.saturating_sub(checkpoint.size), journal.bytes_torn);
         if !self.findings.is_empty() {
             return Err(self.findings);
@@ -392,7 +392,7 @@ impl Verification {
     }
 
     /// Every other file below `tile/`: older and newer partial tiles must say the same as far as they go.
-    fn check_stray_files(&mut self, walk: &Walk) {
+    fn check_stray_files(&mut self, size: u64, walk: &Walk) {
         let files = match self.shelves.files() {
             Ok(files) => files,
             Err(error) => {
@@ -406,7 +406,7 @@ impl Verification {
                 continue;
             };
             let beyond = walk.beyond.iter().find(|(known_shelf, known_number, _)| (*known_shelf, *known_number) == (shelf, number));
-            match self.shelves.compare(shelf, number, width, beyond.map(|(.., bytes)| bytes.as_slice())) {
+            match self.shelves.compare(shelf, number, width, beyond.map(|(.., bytes)| bytes.as_slice()), size) {
                 Ok(None) => {}
                 Ok(Some(offset)) => self.find(name, Some(offset), None, "not what the log holds here"),
                 Err(error) => self.find(name, None, None, error.to_string()),

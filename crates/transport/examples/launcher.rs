@@ -13,7 +13,10 @@ fn main() -> ExitCode {
     if let Some(code) = launcher::main(std::env::args_os()) {
         return code;
     }
-    let outcome = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| runtime.block_on(run()));
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map(|runtime| runtime.block_on(run()));
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) | Err(error) => {
@@ -40,7 +43,11 @@ async fn run() -> std::io::Result<()> {
     };
     let child = Child::spawn(&spec).await.map_err(std::io::Error::other)?;
     println!("started {}", child.control.process_id());
-    let Child { stdin: _open, mut stdout, control } = child;
+    let Child {
+        stdin: _open,
+        mut stdout,
+        control,
+    } = child;
     tokio::spawn(async move {
         while let Ok(Some(_)) = stdout.next().await {}
         println!("silent");

@@ -70,9 +70,12 @@ pub fn environment(
     configured: &[(String, String)],
 ) -> Vec<(String, String)> {
     // What is not UTF-8 is left out: a configured entry can put it right.
-    let own = own.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let mut entries: BTreeMap<String, String> =
-        own.filter(|(name, _)| INHERITED_VARIABLES.contains(&name.as_str())).collect();
+    let own = own
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut entries: BTreeMap<String, String> = own
+        .filter(|(name, _)| INHERITED_VARIABLES.contains(&name.as_str()))
+        .collect();
     entries.extend(configured.iter().cloned());
     entries.into_iter().collect()
 }
@@ -89,7 +92,9 @@ pub enum ChildError {
         problem: &'static str,
     },
     /// No such program.
-    #[error("cannot run `{program}`: there is no such program (hint: did you install it? a name without a slash is looked for in `PATH`)")]
+    #[error(
+        "cannot run `{program}`: there is no such program (hint: did you install it? a name without a slash is looked for in `PATH`)"
+    )]
     ProgramMissing {
         /// As configured.
         program: String,
@@ -101,7 +106,9 @@ pub enum ChildError {
         program: String,
     },
     /// The working directory cannot be entered.
-    #[error("cannot enter the working directory `{directory}` to run `{program}`: {source} (hint: create it or correct `working_directory`)")]
+    #[error(
+        "cannot enter the working directory `{directory}` to run `{program}`: {source} (hint: create it or correct `working_directory`)"
+    )]
     WorkingDirectory {
         /// As configured.
         program: String,
@@ -187,7 +194,10 @@ impl Child {
     /// See [`ChildError`]. Nothing stays running then, nor if the call is dropped before it returns.
     pub async fn spawn(spec: &CommandSpec) -> Result<Self, ChildError> {
         let environment = check(spec)?;
-        let failed = |source| ChildError::Launcher { program: spec.program.clone(), source };
+        let failed = |source| ChildError::Launcher {
+            program: spec.program.clone(),
+            source,
+        };
         let started = Started::new(spec, &environment).map_err(failed)?;
         let tail = StderrTail::default();
         tokio::spawn(stderr::follow(started.stderr, spec.name.clone(), tail.clone()));
@@ -195,14 +205,23 @@ impl Child {
         let (first_sender, first) = oneshot::channel();
         let (exit_sender, exit) = watch::channel(None);
         // Followed from here on, so that the launcher is reaped even if this call is dropped.
-        tokio::spawn(follow_end(started.reports, started.launcher, started.noted, first_sender, exit_sender));
+        tokio::spawn(follow_end(
+            started.reports,
+            started.launcher,
+            started.noted,
+            first_sender,
+            exit_sender,
+        ));
         let process_id = match timeout(START_MAX, first).await {
             Ok(Ok(Report::Started { process_id })) => u32::try_from(process_id).unwrap_or_default(),
             Ok(Ok(Report::Refused { step, error_number })) => {
                 return Err(refused(spec, step, io::Error::from_raw_os_error(error_number)));
             }
             Ok(_) => {
-                let said = tail.last_lines(1).pop().unwrap_or_else(|| "it ended before the command ran".to_owned());
+                let said = tail
+                    .last_lines(1)
+                    .pop()
+                    .unwrap_or_else(|| "it ended before the command ran".to_owned());
                 return Err(failed(io::Error::other(said)));
             }
             Err(_) => return Err(failed(io::ErrorKind::TimedOut.into())),
@@ -227,7 +246,11 @@ impl Child {
     /// # Errors
     /// [`ChildError::StillRunning`].
     pub async fn stop(self, patience: Duration) -> Result<Exit, ChildError> {
-        let Self { stdin, mut stdout, control } = self;
+        let Self {
+            stdin,
+            mut stdout,
+            control,
+        } = self;
         drop(stdin);
         let drain = async {
             while let Ok(Some(_)) = stdout.next().await {}
@@ -276,9 +299,16 @@ impl ChildControl {
         if let Ok(exit) = timeout(patience, &mut exited).await {
             return Ok(exit);
         }
-        let Self { lifeline, process_id, grace, .. } = self;
+        let Self {
+            lifeline,
+            process_id,
+            grace,
+            ..
+        } = self;
         drop(lifeline);
-        timeout(grace.saturating_add(END_SLACK), exited).await.map_err(|_| ChildError::StillRunning { process_id })
+        timeout(grace.saturating_add(END_SLACK), exited)
+            .await
+            .map_err(|_| ChildError::StillRunning { process_id })
     }
 }
 
@@ -374,18 +404,32 @@ async fn read_report(reports: &mut OwnedReadHalf) -> io::Result<Option<Report>> 
             Some(report) => Ok(Some(report)),
             None => Err(io::Error::new(io::ErrorKind::InvalidData, "an unknown report")),
         },
-        Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+            ) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
 
 /// Refuses what no program can be given, and puts the environment into the form of [`Files::environment`].
 fn check(spec: &CommandSpec) -> Result<Vec<u8>, ChildError> {
-    let unusable = |problem| Err(ChildError::Unusable { name: spec.name.clone(), problem });
+    let unusable = |problem| {
+        Err(ChildError::Unusable {
+            name: spec.name.clone(),
+            problem,
+        })
+    };
     let mut environment = Vec::new();
     for (name, value) in &spec.environment {
         if name.is_empty() || name.contains(['=', '\0']) {
-            return unusable("a name in `environment` is empty or has `=` or a zero byte in it (hint: correct the name)");
+            return unusable(
+                "a name in `environment` is empty or has `=` or a zero byte in it (hint: correct the name)",
+            );
         }
         if value.contains('\0') {
             return unusable("a value in `environment` has a zero byte in it (hint: is the secret file binary?)");
@@ -414,8 +458,17 @@ fn refused(spec: &CommandSpec, step: Step, source: io::Error) -> ChildError {
     match step {
         Step::Prepare => ChildError::Launcher { program, source },
         Step::Directory => {
-            let directory = spec.working_directory.as_deref().unwrap_or(Path::new("")).display().to_string();
-            ChildError::WorkingDirectory { program, directory, source }
+            let directory = spec
+                .working_directory
+                .as_deref()
+                .unwrap_or(Path::new(""))
+                .display()
+                .to_string();
+            ChildError::WorkingDirectory {
+                program,
+                directory,
+                source,
+            }
         }
         // "No such file" is said of a script's interpreter too.
         Step::Program if missing && program_exists(spec) => ChildError::InterpreterMissing { program },
@@ -429,7 +482,11 @@ fn program_exists(spec: &CommandSpec) -> bool {
     if spec.program.contains('/') {
         return base.join(&spec.program).exists();
     }
-    let path = spec.environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let path = spec
+        .environment
+        .iter()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, value)| value.as_str());
     std::env::split_paths(path.unwrap_or_default()).any(|folder| base.join(folder).join(&spec.program).exists())
 }
 
@@ -438,12 +495,20 @@ mod tests {
     use super::*;
 
     fn pairs(entries: &[(&str, &str)]) -> Vec<(String, String)> {
-        entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        entries
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_child_gets_the_allow_list_and_what_is_configured() {
-        let own = [("PATH", "/bin"), ("AWS_SECRET_ACCESS_KEY", "s3cret"), ("HOME", "/root"), ("LD_PRELOAD", "x.so")];
+        let own = [
+            ("PATH", "/bin"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret"),
+            ("HOME", "/root"),
+            ("LD_PRELOAD", "x.so"),
+        ];
         let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let found = environment(own, &pairs(&[("TOKEN", "t"), ("HOME", "/srv")]));
         assert_eq!(found, pairs(&[("HOME", "/srv"), ("PATH", "/bin"), ("TOKEN", "t")]));
@@ -463,12 +528,30 @@ mod tests {
         };
         assert_eq!(check(&good).unwrap(), b"A=1\0B=\0");
         let bad = [
-            CommandSpec { environment: pairs(&[("", "hunter2")]), ..good.clone() },
-            CommandSpec { environment: pairs(&[("A=B", "hunter2")]), ..good.clone() },
-            CommandSpec { environment: pairs(&[("A", "hunter2\0")]), ..good.clone() },
-            CommandSpec { environment: pairs(&[("A", &"hunter2".repeat(200_000))]), ..good.clone() },
-            CommandSpec { program: String::new(), ..good.clone() },
-            CommandSpec { arguments: vec!["a\0b".into()], ..good.clone() },
+            CommandSpec {
+                environment: pairs(&[("", "hunter2")]),
+                ..good.clone()
+            },
+            CommandSpec {
+                environment: pairs(&[("A=B", "hunter2")]),
+                ..good.clone()
+            },
+            CommandSpec {
+                environment: pairs(&[("A", "hunter2\0")]),
+                ..good.clone()
+            },
+            CommandSpec {
+                environment: pairs(&[("A", &"hunter2".repeat(200_000))]),
+                ..good.clone()
+            },
+            CommandSpec {
+                program: String::new(),
+                ..good.clone()
+            },
+            CommandSpec {
+                arguments: vec!["a\0b".into()],
+                ..good.clone()
+            },
         ];
         for spec in bad {
             let error = check(&spec).unwrap_err().to_string();

@@ -211,7 +211,9 @@ impl Supervisor {
                     self.hear_second_stage();
                     let report = match status.terminating_signal() {
                         Some(signal) => Report::Killed { signal },
-                        None => Report::Exited { code: status.exit_status().unwrap_or_default() },
+                        None => Report::Exited {
+                            code: status.exit_status().unwrap_or_default(),
+                        },
                     };
                     self.report(report);
                 }
@@ -226,7 +228,10 @@ impl Supervisor {
     /// Does what the phase asks for; the answer is how long there is nothing to do.
     fn act(&mut self) -> Option<Duration> {
         if matches!(self.phase, Phase::Running) && self.must_end() {
-            self.phase = Phase::Ending { deadline: Instant::now() + self.grace, asked: HashSet::new() };
+            self.phase = Phase::Ending {
+                deadline: Instant::now() + self.grace,
+                asked: HashSet::new(),
+            };
         }
         if let Phase::Ending { deadline, asked } = &mut self.phase {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -255,7 +260,11 @@ impl Supervisor {
     /// Sleeps until something happens: a signal, news on a socket, or the time is up.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         // Once all are to end, the lifeline has nothing more to tell (and would be readable for ever).
-        let lifeline_interest = if matches!(self.phase, Phase::Running) { PollFlags::IN } else { PollFlags::empty() };
+        let lifeline_interest = if matches!(self.phase, Phase::Running) {
+            PollFlags::IN
+        } else {
+            PollFlags::empty()
+        };
         let mut watched = vec![PollFd::new(&self.signals.wake, PollFlags::IN)];
         if !lifeline_interest.is_empty() {
             watched.push(PollFd::new(&self.lifeline, lifeline_interest));
@@ -280,7 +289,10 @@ impl Supervisor {
         }
         // The gateway sends nothing after the files: what can be read is the end.
         if lifeline_ready && !matches!(self.lifeline.read(&mut [0; 16]), Ok(1..)) {
-            self.phase = Phase::Ending { deadline: Instant::now() + self.grace, asked: HashSet::new() };
+            self.phase = Phase::Ending {
+                deadline: Instant::now() + self.grace,
+                asked: HashSet::new(),
+            };
         }
         Ok(())
     }
@@ -292,7 +304,9 @@ impl Supervisor {
         let report = match started.read_exact(&mut bytes) {
             Ok(()) => Report::from_bytes(bytes),
             // Killed before it was the command looks the same; then its end is reported next.
-            Err(_) => Some(Report::Started { process_id: self.child.as_raw_nonzero().get() }),
+            Err(_) => Some(Report::Started {
+                process_id: self.child.as_raw_nonzero().get(),
+            }),
         };
         if let Some(report) = report {
             self.report(report);
@@ -318,7 +332,10 @@ fn ask_to_end(asked: &mut HashSet<(Pid, u64)>) {
 }
 
 fn own_descendants() -> Vec<processes::Process> {
-    processes::descendants(&processes::all().unwrap_or_default(), Pid::as_raw(Some(rustix::process::getpid())))
+    processes::descendants(
+        &processes::all().unwrap_or_default(),
+        Pid::as_raw(Some(rustix::process::getpid())),
+    )
 }
 
 /// Wakes the launcher on the signals that concern it.
@@ -353,7 +370,10 @@ impl Signals {
 fn execute(start: Start) -> io::Result<u8> {
     let launcher = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let (step, error) = become_command(&start, &launcher);
-    let report = Report::Refused { step, error_number: error.raw_os_error().unwrap_or_default() };
+    let report = Report::Refused {
+        step,
+        error_number: error.raw_os_error().unwrap_or_default(),
+    };
     (&launcher).write_all(&report.to_bytes())?;
     Ok(STATUS_NOT_RUN)
 }
@@ -405,7 +425,10 @@ fn read_environment(file: File) -> io::Result<Vec<u8>> {
 fn entries(environment: &[u8]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
     environment.split(|&byte| byte == 0).filter_map(|entry| {
         let equals = entry.iter().position(|&byte| byte == b'=')?;
-        Some((OsStr::from_bytes(entry.get(..equals)?), OsStr::from_bytes(entry.get(equals + 1..)?)))
+        Some((
+            OsStr::from_bytes(entry.get(..equals)?),
+            OsStr::from_bytes(entry.get(equals + 1..)?),
+        ))
     })
 }
 
@@ -439,8 +462,15 @@ mod tests {
 
     #[test]
     fn arguments_by_hand_are_refused() {
-        for arguments in [&["portcullis", LAUNCH][..], &["portcullis", EXECUTE, "x", "0", "", "true"], &["p", LAUNCH, "1", "0", ""]] {
-            assert_eq!(main(arguments.iter().map(OsString::from)), Some(ExitCode::from(STATUS_FAILED)));
+        for arguments in [
+            &["portcullis", LAUNCH][..],
+            &["portcullis", EXECUTE, "x", "0", "", "true"],
+            &["p", LAUNCH, "1", "0", ""],
+        ] {
+            assert_eq!(
+                main(arguments.iter().map(OsString::from)),
+                Some(ExitCode::from(STATUS_FAILED))
+            );
         }
     }
 

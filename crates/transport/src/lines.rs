@@ -40,7 +40,9 @@ pub enum LineError {
     },
     /// A message to be written holds a raw line break inside a JSON string. JSON forbids that (RFC 8259, section 7),
     /// and on this framing it would cut the message in two.
-    #[error("a message has a raw line break inside a string, at byte {offset} (hint: JSON wants `\\n` written as two characters)")]
+    #[error(
+        "a message has a raw line break inside a string, at byte {offset} (hint: JSON wants `\\n` written as two characters)"
+    )]
     BreakInString {
         /// Where the line break stands in the message.
         offset: usize,
@@ -78,7 +80,12 @@ pub struct LineDecoder {
 impl LineDecoder {
     /// A decoder that refuses lines of more than `line_bytes_max` bytes (the line end not counted).
     pub fn new(line_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), searched: 0, line_bytes_max, too_long: false }
+        Self {
+            buffer: BytesMut::new(),
+            searched: 0,
+            line_bytes_max,
+            too_long: false,
+        }
     }
 
     /// Adds received bytes.
@@ -98,10 +105,15 @@ impl LineDecoder {
     ///
     /// # Errors
     /// [`LineError::TooLong`], then and ever after: see there.
-    #[expect(clippy::should_implement_trait, reason = "not an iterator: `None` means more bytes are needed, not the end")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "not an iterator: `None` means more bytes are needed, not the end"
+    )]
     pub fn next(&mut self) -> Result<Option<Bytes>, LineError> {
         if self.too_long {
-            return Err(LineError::TooLong { line_bytes_max: self.line_bytes_max });
+            return Err(LineError::TooLong {
+                line_bytes_max: self.line_bytes_max,
+            });
         }
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
@@ -145,7 +157,9 @@ impl LineDecoder {
         self.too_long = true;
         self.searched = 0;
         self.buffer = BytesMut::new();
-        LineError::TooLong { line_bytes_max: self.line_bytes_max }
+        LineError::TooLong {
+            line_bytes_max: self.line_bytes_max,
+        }
     }
 }
 
@@ -160,7 +174,11 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Reads from `stream`, with lines of at most `line_bytes_max` bytes.
     pub fn new(stream: R, line_bytes_max: usize) -> Self {
-        Self { stream, decoder: LineDecoder::new(line_bytes_max), ended: false }
+        Self {
+            stream,
+            decoder: LineDecoder::new(line_bytes_max),
+            ended: false,
+        }
     }
 
     /// The next line; `None` at the end of the stream. Reads nothing ahead of what one read gives, so that a caller who
@@ -200,7 +218,10 @@ pub struct LineWriter<W> {
 impl<W: AsyncWrite + Unpin> LineWriter<W> {
     /// Writes to `stream`.
     pub fn new(stream: W) -> Self {
-        Self { stream, unwritten: Bytes::new() }
+        Self {
+            stream,
+            unwritten: Bytes::new(),
+        }
     }
 
     /// Writes one message and its line end, in one write where the stream takes it whole, and flushes.
@@ -218,7 +239,10 @@ impl<W: AsyncWrite + Unpin> LineWriter<W> {
         self.write_rest().await?;
         if self.stream.is_write_vectored() {
             // The first write is tried with both pieces, so that a message costs one system call and no copy.
-            let written = self.stream.write_vectored(&[IoSlice::new(&line), IoSlice::new(b"\n")]).await?;
+            let written = self
+                .stream
+                .write_vectored(&[IoSlice::new(&line), IoSlice::new(b"\n")])
+                .await?;
             if written == 0 {
                 return Err(LineError::Closed);
             }
@@ -329,7 +353,10 @@ mod tests {
                 let (mut decoder, refused) = fed(9);
                 assert!(matches!(refused, Err(LineError::TooLong { line_bytes_max: 8 })));
                 decoder.push(b"\n{}\n");
-                assert!(matches!(decoder.next(), Err(LineError::TooLong { .. })), "what follows is not read as messages");
+                assert!(
+                    matches!(decoder.next(), Err(LineError::TooLong { .. })),
+                    "what follows is not read as messages"
+                );
             }
         }
     }
@@ -353,9 +380,15 @@ mod tests {
     #[test]
     fn line_breaks_between_tokens_become_spaces_and_inside_strings_are_refused() {
         let pretty = Bytes::from_static(b"{\r\n  \"a\\\"\": \"b\\\\\",\n  \"c\": 0.9\n}");
-        assert_eq!(on_one_line(&pretty).unwrap(), &b"{    \"a\\\"\": \"b\\\\\",   \"c\": 0.9 }"[..]);
+        assert_eq!(
+            on_one_line(&pretty).unwrap(),
+            &b"{    \"a\\\"\": \"b\\\\\",   \"c\": 0.9 }"[..]
+        );
         let broken = Bytes::from_static(b"{\"a\\\"\n\":1}");
-        assert!(matches!(on_one_line(&broken), Err(LineError::BreakInString { offset: 5 })));
+        assert!(matches!(
+            on_one_line(&broken),
+            Err(LineError::BreakInString { offset: 5 })
+        ));
         let plain = Bytes::from_static(b"{\"a\":\"\\n\"}");
         assert_eq!(on_one_line(&plain).unwrap().as_ptr(), plain.as_ptr(), "not copied");
     }
@@ -365,7 +398,9 @@ mod tests {
         // Room for seven bytes only: every message is written and read in pieces.
         let (near, far) = tokio::io::duplex(7);
         let (mut writer, mut reader) = (LineWriter::new(near), LineReader::new(far, 1024));
-        let messages: Vec<Bytes> = (0..100).map(|n| Bytes::from(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(n)))).collect();
+        let messages: Vec<Bytes> = (0..100)
+            .map(|n| Bytes::from(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(n))))
+            .collect();
         let sent = messages.clone();
         let write = async move {
             for message in &sent {
@@ -399,7 +434,12 @@ mod tests {
         let write = async move {
             writer.write(&second).await.unwrap();
         };
-        let read = async { (reader.next().await.unwrap().unwrap(), reader.next().await.unwrap().unwrap()) };
+        let read = async {
+            (
+                reader.next().await.unwrap().unwrap(),
+                reader.next().await.unwrap().unwrap(),
+            )
+        };
         let ((), (one, two)) = tokio::join!(write, read);
         assert_eq!((&one[..], &two[..]), (&first[..], &b"{}"[..]));
     }

@@ -172,12 +172,9 @@ pub struct Annotation {
 #[must_use]
 pub fn encode(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
-    let edge = |byte: Option<&u8>| byte == Some(&b' ');
-    let plain = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e))
-        && !edge(bytes.first())
-        && !edge(bytes.last())
-        && !(text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END));
-    match plain {
+    let is_plain = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e)) && trim(bytes) == bytes;
+    let is_sentinel = text.starts_with(SENTINEL_START) && text.ends_with(SENTINEL_END);
+    match is_plain && !is_sentinel {
         true => Cow::Borrowed(text),
         false => Cow::Owned(format!("{SENTINEL_START}{}{SENTINEL_END}", STANDARD.encode(text))),
     }

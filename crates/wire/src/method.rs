@@ -138,7 +138,7 @@ impl Method {
             Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe => {
                 Some("uri")
             }
-            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel | Self::TasksResult => {
+            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => {
                 Some("taskId")
             }
             _ => None,

@@ -5,7 +5,7 @@
 use super::name::{ListenAddress, Name, ServerUrl};
 use super::problem::Problem;
 use super::secret::is_secret_name;
-use super::shape::{self, element, list, member, nearest};
+use super::shape::{element, list, member, nearest};
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -495,7 +495,7 @@ fn is_origin(text: &str) -> bool {
 
 /// Whether `pattern`, in which `*` stands for any text, matches all of `text`. Linear in both for one star, and bounded
 /// by their product for many: no pattern can blow it up.
-pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+fn glob(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
         return false;
@@ -541,7 +541,7 @@ mod tests {
 
     #[test]
     fn names_near_by_are_offered() {
-        assert_eq!(shape::nearest("adress", ["address", "threads"]), Some("address"));
-        assert_eq!(shape::nearest("zzz", ["address", "threads"]), None);
+        assert_eq!(nearest("adress", ["address", "threads"]), Some("address"));
+        assert_eq!(nearest("zzz", ["address", "threads"]), None);
     }
 }

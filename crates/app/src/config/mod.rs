@@ -12,7 +12,6 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use check::glob;
 pub(crate) use environment::Environment;
 pub(crate) use file::File;
 pub(crate) use problem::Problems;

@@ -198,11 +198,6 @@ pub(crate) struct ServerUrl(http::Uri);
 word!(ServerUrl, "portcullis-url", Some("^https?://[^#@]+$"));
 
 impl ServerUrl {
-    /// The parsed form: scheme and authority are present.
-    pub(crate) const fn uri(&self) -> &http::Uri {
-        &self.0
-    }
-
     /// Whether it is encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme_str() == Some("https")

@@ -355,10 +355,12 @@ impl<'a> Walk<'a> {
         here: &Here,
         span: Range<usize>,
     ) {
-        let known: Vec<&str> = properties
+        let mut known: Vec<&str> = properties
             .into_iter()
             .flat_map(|properties| properties.keys().map(String::as_str))
             .collect();
+        // The schema's own order depends on how the JSON library was built.
+        known.sort_unstable();
         let hint = match nearest(name, known.iter().copied()) {
             Some(word) => format!("did you mean `{word}`?"),
             None => match self.homes(name).as_slice() {

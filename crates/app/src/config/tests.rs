@@ -322,7 +322,7 @@ fn the_guide_is_true() {
     }
     let schema = schema().to_value();
     let mut missing = Vec::new();
-    each_key(&schema, &schema, &mut |key| {
+    each_key(&schema, &mut |key| {
         if !guide.contains(&format!("`{key}`")) {
             missing.push(key.to_owned());
         }
@@ -330,15 +330,15 @@ fn the_guide_is_true() {
     assert!(missing.is_empty(), "the guide does not name {missing:?}");
 }
 
-fn each_key(root: &serde_json::Value, schema: &serde_json::Value, visit: &mut impl FnMut(&str)) {
+fn each_key(schema: &serde_json::Value, visit: &mut impl FnMut(&str)) {
     match schema {
         serde_json::Value::Object(members) => {
             if let Some(properties) = members.get("properties").and_then(serde_json::Value::as_object) {
                 properties.keys().for_each(|key| visit(key));
             }
-            members.values().for_each(|below| each_key(root, below, visit));
+            members.values().for_each(|below| each_key(below, visit));
         }
-        serde_json::Value::Array(elements) => elements.iter().for_each(|below| each_key(root, below, visit)),
+        serde_json::Value::Array(elements) => elements.iter().for_each(|below| each_key(below, visit)),
         _ => {}
     }
 }

@@ -14,7 +14,7 @@ pub struct EndpointPlan {
     pub name: Arc<str>,
     /// Upstreams, in the order of merging.
     pub upstreams: Vec<Arc<str>>,
-    /// Patterns of own tool names with `*`, of which one must match; empty for all.
+    /// Patterns of `upstream/tool` with `*`, of which one must match; empty for all.
     pub tools: Vec<String>,
 }
 
@@ -92,7 +92,7 @@ impl View {
         let tools: Vec<_> = listings
             .iter()
             .flat_map(|(_, listing)| listing.tools.iter())
-            .filter(|tool| plan.tools.is_empty() || plan.tools.iter().any(|pattern| glob(pattern, &tool.name)))
+            .filter(|tool| plan.tools.is_empty() || plan.tools.iter().any(|pattern| glob(pattern, &tool.id)))
             .collect();
         let tools = shown(&tools, |tool| (&tool.upstream, &tool.name), |tool| &tool.definition);
         let prompts: Vec<_> = listings.iter().flat_map(|(_, l)| l.prompts.iter()).collect();

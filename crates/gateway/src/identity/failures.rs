@@ -29,7 +29,9 @@ impl Failures {
     /// How many are still to be told, when a window is over and nothing has failed since; to be asked now and then, and at the
     /// end with `u64::MAX`.
     pub fn flush(&mut self, now_unix_s: u64) -> Option<u64> {
-        let over = self.since_unix_s.is_some_and(|since| now_unix_s >= since.saturating_add(WINDOW_S));
+        let over = self
+            .since_unix_s
+            .is_some_and(|since| now_unix_s >= since.saturating_add(WINDOW_S));
         if !over {
             return None;
         }

@@ -211,7 +211,9 @@ impl Issuers {
             return Err(TokenError::TooLong);
         }
         let digest = sha256(token);
-        let shard = self.remembered.get(usize::from(digest.first().copied().unwrap_or(0)) % SHARDS);
+        let shard = self
+            .remembered
+            .get(usize::from(digest.first().copied().unwrap_or(0)) % SHARDS);
         if let Some(shard) = shard {
             let remembered = shard.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(verified) = remembered.by_digest.get(&digest) {
@@ -231,7 +233,10 @@ impl Issuers {
 
     #[cfg(test)]
     pub(super) fn remembered_count(&self) -> usize {
-        self.remembered.iter().map(|shard| shard.lock().unwrap().by_digest.len()).sum()
+        self.remembered
+            .iter()
+            .map(|shard| shard.lock().unwrap().by_digest.len())
+            .sum()
     }
 
     #[cfg(test)]
@@ -252,7 +257,10 @@ impl Issuers {
         let claims = object(claims)?;
 
         // Unverified until the signature is checked below: it only says whose keys to check it with.
-        let name = claims.get("iss").and_then(Value::as_str).ok_or(TokenError::Claim("iss"))?;
+        let name = claims
+            .get("iss")
+            .and_then(Value::as_str)
+            .ok_or(TokenError::Claim("iss"))?;
         let issuer = self.by_name.get(name).ok_or(TokenError::Issuer)?;
         if !issuer.algorithms.contains(&algorithm) {
             return Err(TokenError::Algorithm);
@@ -364,7 +372,9 @@ impl Issuer {
                 .collect::<Result<_, _>>()?,
             Some(_) => return Err(TokenError::Claim("groups")),
         };
-        let client = ["azp", "client_id"].into_iter().find_map(|name| claims.get(name)?.as_str());
+        let client = ["azp", "client_id"]
+            .into_iter()
+            .find_map(|name| claims.get(name)?.as_str());
         let subject = Subject::new(
             self.config.subject_kind,
             format!("{}{name}", self.config.subject_prefix),
@@ -421,15 +431,24 @@ fn accepted_algorithm(name: &str) -> Option<Algorithm> {
 /// The usable keys of a key set. Keys for other purposes and algorithms are passed over; a set without any is an error.
 fn keys_of(jwks: &str, accepted: &[Algorithm]) -> Result<Vec<Key>, String> {
     if jwks.len() > JWKS_BYTES_MAX {
-        return Err(format!("it has more than {} KiB, hint: is this the right file?", JWKS_BYTES_MAX >> 10));
+        return Err(format!(
+            "it has more than {} KiB, hint: is this the right file?",
+            JWKS_BYTES_MAX >> 10
+        ));
     }
-    let set: JwkSet = serde_json::from_str(jwks).map_err(|error| format!("{error}, hint: it is JSON with a list `keys`"))?;
+    let set: JwkSet =
+        serde_json::from_str(jwks).map_err(|error| format!("{error}, hint: it is JSON with a list `keys`"))?;
     if set.keys.len() > JWKS_KEYS_MAX {
-        return Err(format!("it has more than {JWKS_KEYS_MAX} keys, hint: take out those that are no longer used"));
+        return Err(format!(
+            "it has more than {JWKS_KEYS_MAX} keys, hint: take out those that are no longer used"
+        ));
     }
     let mut keys: Vec<Key> = Vec::new();
     for jwk in &set.keys {
-        let algorithms: Vec<Algorithm> = fitting(jwk).into_iter().filter(|fits| accepted.contains(fits)).collect();
+        let algorithms: Vec<Algorithm> = fitting(jwk)
+            .into_iter()
+            .filter(|fits| accepted.contains(fits))
+            .collect();
         let for_signatures = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
         if algorithms.is_empty() || !for_signatures {
             continue;
@@ -437,13 +456,18 @@ fn keys_of(jwks: &str, accepted: &[Algorithm]) -> Result<Vec<Key>, String> {
         let id = jwk.common.key_id.clone();
         if id.is_some() && keys.iter().any(|key| key.id == id) {
             let id = id.unwrap_or_default();
-            return Err(format!("the key id `{}` is there twice, hint: each key has its own", id.escape_debug()));
+            return Err(format!(
+                "the key id `{}` is there twice, hint: each key has its own",
+                id.escape_debug()
+            ));
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|error| format!("a key cannot be read: {error}"))?;
         keys.push(Key { id, algorithms, key });
     }
     match keys.is_empty() {
-        true => Err("it has no public key for an accepted algorithm, hint: look at `kty`, `crv`, `alg` and `use`".to_owned()),
+        true => Err(
+            "it has no public key for an accepted algorithm, hint: look at `kty`, `crv`, `alg` and `use`".to_owned(),
+        ),
         false => Ok(keys),
     }
 }
@@ -462,7 +486,10 @@ fn fitting(jwk: &Jwk) -> Vec<Algorithm> {
     };
     match jwk.common.key_algorithm {
         None => fits,
-        Some(own) => fits.into_iter().filter(|fits| format!("{fits:?}") == own.to_string()).collect(),
+        Some(own) => fits
+            .into_iter()
+            .filter(|fits| format!("{fits:?}") == own.to_string())
+            .collect(),
     }
 }
 
@@ -472,15 +499,21 @@ fn claim<'c>(claims: &'c BTreeMap<String, Value>, name: &str) -> Option<&'c Valu
         return Some(value);
     }
     let (first, rest) = name.split_once('.')?;
-    rest.split('.').try_fold(claims.get(first)?, |value, name| value.get(name))
+    rest.split('.')
+        .try_fold(claims.get(first)?, |value, name| value.get(name))
 }
 
 /// A NumericDate of RFC 7519, which may have a fraction.
 fn seconds(value: &Value) -> Option<u64> {
     match (value.as_u64(), value.as_f64()) {
         (Some(whole), _) => Some(whole),
-        (None, Some(fraction)) if (0.0..=9_007_199_254_740_992.0).contains(&fraction) => {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 2^53, checked above")]
+        (None, Some(fraction)) if (0.0..=9_007_199_254_740_992.0).contains(&fraction) =>
+        {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "between 0 and 2^53, checked above"
+            )]
             Some(fraction as u64)
         }
         _ => None,

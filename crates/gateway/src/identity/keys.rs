@@ -96,7 +96,9 @@ impl CreatedKey {
 
 impl fmt::Debug for CreatedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CreatedKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("CreatedKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +148,10 @@ struct Stored {
 
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stored").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Stored")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -235,14 +240,22 @@ impl KeyFile {
         for key in self.read()?.keys {
             let malformed = |reason: String| self.malformed(format!("key `{}`: {reason}", key.id.escape_debug()));
             let bytes = |text: &str, wanted: usize| {
-                let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|error| malformed(error.to_string()))?;
+                let bytes = URL_SAFE_NO_PAD
+                    .decode(text)
+                    .map_err(|error| malformed(error.to_string()))?;
                 match bytes.len() == wanted {
                     true => Ok(bytes),
                     false => Err(malformed(format!("{} bytes where {wanted} are wanted", bytes.len()))),
                 }
             };
-            let subject = Subject::new(self.kind(&key)?, key.name.clone(), key.groups.clone(), Method::Key, None)
-                .map_err(|error| malformed(error.to_string()))?;
+            let subject = Subject::new(
+                self.kind(&key)?,
+                key.name.clone(),
+                key.groups.clone(),
+                Method::Key,
+                None,
+            )
+            .map_err(|error| malformed(error.to_string()))?;
             let entry = Entry {
                 mac: hmac::Key::new(hmac::HMAC_SHA256, &bytes(&key.salt, SALT_BYTES)?),
                 hash: bytes(&key.hash, 32)?,
@@ -281,7 +294,10 @@ impl KeyFile {
         }
         let mut text = String::new();
         let limit = FILE_BYTES_MAX.saturating_add(1);
-        let read = file.take(limit).read_to_string(&mut text).map_err(|error| self.io(error))?;
+        let read = file
+            .take(limit)
+            .read_to_string(&mut text)
+            .map_err(|error| self.io(error))?;
         if u64::try_from(read).unwrap_or(u64::MAX) > FILE_BYTES_MAX {
             return Err(self.malformed(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20)));
         }
@@ -320,7 +336,12 @@ impl KeyFile {
     /// Held until dropped; the operating system lets go of it when the program dies.
     fn lock(&self) -> Result<File, KeyFileError> {
         let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(false).mode(0o600).open(self.beside("lock"));
+        let file = options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.beside("lock"));
         let file = file.map_err(|error| self.io(error))?;
         file.lock().map_err(|error| self.io(error))?;
         Ok(file)
@@ -422,7 +443,10 @@ fn id_of(key: &[u8]) -> Option<&str> {
     let key = str::from_utf8(key).ok()?;
     let rest = key.strip_prefix(KEY_PREFIX).filter(|_| key.len() == KEY_CHARS)?;
     let (id, secret) = rest.split_at_checked(ID_CHARS)?;
-    let plain = secret.strip_prefix('_')?.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let plain = secret
+        .strip_prefix('_')?
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let known = id.bytes().all(|byte| ID_ALPHABET.contains(&byte));
     (plain && known).then_some(id)
 }
@@ -458,18 +482,43 @@ mod tests {
         let file = KeyFile::at(dir.path().join("keys.json"));
         assert!(file.load().unwrap().is_empty());
         let ana = file.create(new("ana"), 100).unwrap();
-        let bob = file.create(NewKey { expires_unix_s: Some(200), ..new("bob") }, 101).unwrap();
+        let bob = file
+            .create(
+                NewKey {
+                    expires_unix_s: Some(200),
+                    ..new("bob")
+                },
+                101,
+            )
+            .unwrap();
         let ring = file.load().unwrap();
-        let KeyCheck::Is(subject) = ring.check(ana.danger_secret().as_bytes(), 1_000) else { panic!() };
-        assert_eq!((subject.name(), subject.groups(), subject.method()), ("ana", ["clerks".to_owned()].as_slice(), Method::Key));
-        assert!(matches!(ring.check(bob.danger_secret().as_bytes(), 199), KeyCheck::Is(_)));
-        assert!(matches!(ring.check(bob.danger_secret().as_bytes(), 200), KeyCheck::Expired));
+        let KeyCheck::Is(subject) = ring.check(ana.danger_secret().as_bytes(), 1_000) else {
+            panic!()
+        };
+        assert_eq!(
+            (subject.name(), subject.groups(), subject.method()),
+            ("ana", ["clerks".to_owned()].as_slice(), Method::Key)
+        );
+        assert!(matches!(
+            ring.check(bob.danger_secret().as_bytes(), 199),
+            KeyCheck::Is(_)
+        ));
+        assert!(matches!(
+            ring.check(bob.danger_secret().as_bytes(), 200),
+            KeyCheck::Expired
+        ));
 
         let listed = file.list().unwrap();
-        assert_eq!(listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(), ["ana", "bob"]);
+        assert_eq!(
+            listed.iter().map(|key| key.name.as_str()).collect::<Vec<_>>(),
+            ["ana", "bob"]
+        );
         assert!(file.revoke(&ana.id).unwrap());
         assert!(!file.revoke(&ana.id).unwrap());
-        assert!(matches!(file.load().unwrap().check(ana.danger_secret().as_bytes(), 1), KeyCheck::Unknown));
+        assert!(matches!(
+            file.load().unwrap().check(ana.danger_secret().as_bytes(), 1),
+            KeyCheck::Unknown
+        ));
     }
 
     #[test]
@@ -479,7 +528,10 @@ mod tests {
         let key = file.create(new("ana"), 100).unwrap();
         let secret = key.danger_secret().rsplit_once(&key.id).unwrap().1;
         let kept = fs::read_to_string(file.path()).unwrap();
-        assert!(!kept.contains(secret) && !format!("{key:?} {:?} {:?}", file.load().unwrap(), file.read().unwrap()).contains(secret));
+        assert!(
+            !kept.contains(secret)
+                && !format!("{key:?} {:?} {:?}", file.load().unwrap(), file.read().unwrap()).contains(secret)
+        );
         assert!(!format!("{:?}", file.read().unwrap()).contains("hash"));
         assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(file.path(), fs::Permissions::from_mode(0o640)).unwrap();
@@ -504,11 +556,20 @@ mod tests {
             format!("{}\u{e9}", &secret[..57]),
             secret.replacen(&format!("{}_", key.id), &format!("{}-", key.id), 1),
         ] {
-            assert!(matches!(ring.check(malformed.as_bytes(), 100), KeyCheck::Malformed), "{malformed}");
+            assert!(
+                matches!(ring.check(malformed.as_bytes(), 100), KeyCheck::Malformed),
+                "{malformed}"
+            );
         }
         let last = if secret.ends_with('A') { "B" } else { "A" };
-        for unknown in [format!("{}{last}", &secret[..58]), secret.replacen(&key.id, "aaaaaaaaaaaa", 1)] {
-            assert!(matches!(ring.check(unknown.as_bytes(), 100), KeyCheck::Unknown), "{unknown}");
+        for unknown in [
+            format!("{}{last}", &secret[..58]),
+            secret.replacen(&key.id, "aaaaaaaaaaaa", 1),
+        ] {
+            assert!(
+                matches!(ring.check(unknown.as_bytes(), 100), KeyCheck::Unknown),
+                "{unknown}"
+            );
         }
     }
 

@@ -132,7 +132,9 @@ impl IdentityError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityConfigError {
     /// Callers without a credential would be let in from other machines.
-    #[error("`identity.anonymous` lets anybody in who can reach a listener, and one is not on loopback, hint: listen on 127.0.0.1, or take it out")]
+    #[error(
+        "`identity.anonymous` lets anybody in who can reach a listener, and one is not on loopback, hint: listen on 127.0.0.1, or take it out"
+    )]
     AnonymousExposed,
     /// Their name cannot be used.
     #[error("`identity.anonymous`: {0}")]
@@ -161,7 +163,13 @@ impl Identity {
     ) -> Result<Self, IdentityConfigError> {
         let anonymous = match anonymous {
             Some(_) if !listeners_are_loopback => return Err(IdentityConfigError::AnonymousExposed),
-            Some(name) => Some(Arc::new(Subject::new(SubjectKind::User, name, [], Method::Anonymous, None)?)),
+            Some(name) => Some(Arc::new(Subject::new(
+                SubjectKind::User,
+                name,
+                [],
+                Method::Anonymous,
+                None,
+            )?)),
             None => None,
         };
         Ok(Self {

@@ -227,7 +227,14 @@ mod tests {
             user("an", &["aa"]).unwrap(),
             Subject::new(SubjectKind::Agent, "ana", ["a".to_owned()], Method::Key, None).unwrap(),
             Subject::new(SubjectKind::User, "ana", ["a".to_owned()], Method::Jwt, None).unwrap(),
-            Subject::new(SubjectKind::User, "ana", ["a".to_owned()], Method::Key, Some("a".to_owned())).unwrap(),
+            Subject::new(
+                SubjectKind::User,
+                "ana",
+                ["a".to_owned()],
+                Method::Key,
+                Some("a".to_owned()),
+            )
+            .unwrap(),
         ];
         for other in others {
             assert_ne!(base.digest(), other.digest(), "{other:?}");

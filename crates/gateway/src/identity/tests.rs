@@ -33,7 +33,10 @@ impl Signer {
                 let der = Ed25519KeyPair::generate_pkcs8(&random).unwrap();
                 let pair = Ed25519KeyPair::from_pkcs8(der.as_ref()).unwrap();
                 let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-                (EncodingKey::from_ed_der(der.as_ref()), json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x}))
+                (
+                    EncodingKey::from_ed_der(der.as_ref()),
+                    json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": x}),
+                )
             }
             other => panic!("{other:?}"),
         };
@@ -123,17 +126,27 @@ fn a_good_token_names_its_subject() {
         house.ed.token(&ed_header, &claims()),
         // The only key for its algorithm needs no name; dates may have fractions; one audience may stand alone.
         house.es.token(&without(header(), "kid"), &claims()),
-        house.es.token(&with(header(), "typ", json!("application/AT+JWT")), &with(claims(), "exp", json!(NOW as f64 + 0.5))),
-        house.es.token(&header(), &with(claims(), "aud", json!("https://gateway.example/mcp"))),
+        house.es.token(
+            &with(header(), "typ", json!("application/AT+JWT")),
+            &with(claims(), "exp", json!(NOW as f64 + 0.5)),
+        ),
+        house
+            .es
+            .token(&header(), &with(claims(), "aud", json!("https://gateway.example/mcp"))),
         // Within the leeway both ways.
         house.es.token(&header(), &with(claims(), "exp", json!(NOW - 29))),
         house.es.token(&header(), &with(claims(), "nbf", json!(NOW + 30))),
         // What a header points to is not followed, and does not matter.
-        house.es.token(&with(header(), "jku", json!("https://evil.example")), &claims()),
+        house
+            .es
+            .token(&with(header(), "jku", json!("https://evil.example")), &claims()),
     ] {
         let caller = bearer(&house.identity, &token, NOW).unwrap();
         let subject = caller.subject();
-        assert_eq!((subject.name(), subject.kind(), subject.method()), ("ana", SubjectKind::User, Method::Jwt));
+        assert_eq!(
+            (subject.name(), subject.kind(), subject.method()),
+            ("ana", SubjectKind::User, Method::Jwt)
+        );
         assert_eq!(subject.groups(), ["clerks", "staff"]);
         assert_eq!(subject.client(), Some("desktop"));
     }
@@ -152,7 +165,13 @@ fn bad_tokens_are_refused_each_with_its_reason() {
     };
     let public_x = URL_SAFE_NO_PAD.decode(house.es.jwk["x"].as_str().unwrap()).unwrap();
     let sign = |header: Value, claims: Value| house.es.token(&header, &claims);
-    let none = |alg: &str| format!("{}.{}.", URL_SAFE_NO_PAD.encode(json!({"alg": alg}).to_string()), parts[1]);
+    let none = |alg: &str| {
+        format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(json!({"alg": alg}).to_string()),
+            parts[1]
+        )
+    };
     let flipped = {
         let mut signature = URL_SAFE_NO_PAD.decode(parts[2]).unwrap();
         signature[10] ^= 1;
@@ -164,64 +183,257 @@ fn bad_tokens_are_refused_each_with_its_reason() {
         ("no algorithm", none("none"), E::Algorithm),
         ("no algorithm in capitals", none("NONE"), E::Algorithm),
         ("no algorithm, odd case", none("nOnE"), E::Algorithm),
-        ("a shared secret that is the public key", hmac_with(&public_x, json!({"alg": "HS256", "kid": "es-1"})), E::Algorithm),
-        ("a shared secret that is the key set", hmac_with(house.es.jwk.to_string().as_bytes(), json!({"alg": "HS256"})), E::Algorithm),
-        ("an algorithm that is not configured", sign(with(header(), "alg", json!("RS256")), claims()), E::Algorithm),
-        ("the algorithm of another key", sign(with(header(), "alg", json!("EdDSA")), claims()), E::Key),
-        ("the key of another algorithm", sign(with(header(), "kid", json!("ed-1")), claims()), E::Key),
-        ("an unknown algorithm", sign(with(header(), "alg", json!("XX1")), claims()), E::Algorithm),
-        ("an algorithm that is no text", sign(with(header(), "alg", json!(256)), claims()), E::Malformed),
-        ("no algorithm named", sign(without(header(), "alg"), claims()), E::Malformed),
-        ("two algorithms", house.es.sign(r#"{"alg":"none","alg":"ES256","kid":"es-1"}"#, &claims().to_string()), E::Malformed),
-        ("two subjects", house.es.sign(&header().to_string(), &claims().to_string().replacen('{', r#"{"sub":"root","#, 1)), E::Malformed),
-        ("an unknown key", sign(with(header(), "kid", json!("es-2")), claims()), E::Key),
-        ("a key id that is a path", sign(with(header(), "kid", json!("../../dev/null")), claims()), E::Key),
-        ("a key id that is no text", sign(with(header(), "kid", json!(1)), claims()), E::Malformed),
-        ("a stranger's key of that id", stranger.token(&header(), &claims()), E::Signature),
-        ("a stranger's key in the header", stranger.token(&with(header(), "jwk", stranger.jwk.clone()), &claims()), E::Signature),
+        (
+            "a shared secret that is the public key",
+            hmac_with(&public_x, json!({"alg": "HS256", "kid": "es-1"})),
+            E::Algorithm,
+        ),
+        (
+            "a shared secret that is the key set",
+            hmac_with(house.es.jwk.to_string().as_bytes(), json!({"alg": "HS256"})),
+            E::Algorithm,
+        ),
+        (
+            "an algorithm that is not configured",
+            sign(with(header(), "alg", json!("RS256")), claims()),
+            E::Algorithm,
+        ),
+        (
+            "the algorithm of another key",
+            sign(with(header(), "alg", json!("EdDSA")), claims()),
+            E::Key,
+        ),
+        (
+            "the key of another algorithm",
+            sign(with(header(), "kid", json!("ed-1")), claims()),
+            E::Key,
+        ),
+        (
+            "an unknown algorithm",
+            sign(with(header(), "alg", json!("XX1")), claims()),
+            E::Algorithm,
+        ),
+        (
+            "an algorithm that is no text",
+            sign(with(header(), "alg", json!(256)), claims()),
+            E::Malformed,
+        ),
+        (
+            "no algorithm named",
+            sign(without(header(), "alg"), claims()),
+            E::Malformed,
+        ),
+        (
+            "two algorithms",
+            house
+                .es
+                .sign(r#"{"alg":"none","alg":"ES256","kid":"es-1"}"#, &claims().to_string()),
+            E::Malformed,
+        ),
+        (
+            "two subjects",
+            house.es.sign(
+                &header().to_string(),
+                &claims().to_string().replacen('{', r#"{"sub":"root","#, 1),
+            ),
+            E::Malformed,
+        ),
+        (
+            "an unknown key",
+            sign(with(header(), "kid", json!("es-2")), claims()),
+            E::Key,
+        ),
+        (
+            "a key id that is a path",
+            sign(with(header(), "kid", json!("../../dev/null")), claims()),
+            E::Key,
+        ),
+        (
+            "a key id that is no text",
+            sign(with(header(), "kid", json!(1)), claims()),
+            E::Malformed,
+        ),
+        (
+            "a stranger's key of that id",
+            stranger.token(&header(), &claims()),
+            E::Signature,
+        ),
+        (
+            "a stranger's key in the header",
+            stranger.token(&with(header(), "jwk", stranger.jwk.clone()), &claims()),
+            E::Signature,
+        ),
         ("a changed signature", flipped, E::Signature),
         ("no signature", format!("{}.{}.", parts[0], parts[1]), E::Signature),
-        ("changed claims", format!("{}.{raised}.{}", parts[0], parts[2]), E::Signature),
-        ("an all-zero signature", format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode([0_u8; 64])), E::Signature),
-        ("another issuer", sign(header(), with(claims(), "iss", json!("https://evil.example"))), E::Issuer),
-        ("the issuer with a slash", sign(header(), with(claims(), "iss", json!("https://login.example/"))), E::Issuer),
+        (
+            "changed claims",
+            format!("{}.{raised}.{}", parts[0], parts[2]),
+            E::Signature,
+        ),
+        (
+            "an all-zero signature",
+            format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode([0_u8; 64])),
+            E::Signature,
+        ),
+        (
+            "another issuer",
+            sign(header(), with(claims(), "iss", json!("https://evil.example"))),
+            E::Issuer,
+        ),
+        (
+            "the issuer with a slash",
+            sign(header(), with(claims(), "iss", json!("https://login.example/"))),
+            E::Issuer,
+        ),
         ("no issuer", sign(header(), without(claims(), "iss")), E::Claim("iss")),
-        ("a list of issuers", sign(header(), with(claims(), "iss", json!(["https://login.example"]))), E::Claim("iss")),
-        ("another audience", sign(header(), with(claims(), "aud", json!("https://other.example"))), E::Audience),
-        ("an empty list of audiences", sign(header(), with(claims(), "aud", json!([]))), E::Audience),
-        ("an empty audience", sign(header(), with(claims(), "aud", json!(""))), E::Audience),
+        (
+            "a list of issuers",
+            sign(header(), with(claims(), "iss", json!(["https://login.example"]))),
+            E::Claim("iss"),
+        ),
+        (
+            "another audience",
+            sign(header(), with(claims(), "aud", json!("https://other.example"))),
+            E::Audience,
+        ),
+        (
+            "an empty list of audiences",
+            sign(header(), with(claims(), "aud", json!([]))),
+            E::Audience,
+        ),
+        (
+            "an empty audience",
+            sign(header(), with(claims(), "aud", json!(""))),
+            E::Audience,
+        ),
         ("no audience", sign(header(), without(claims(), "aud")), E::Claim("aud")),
-        ("expired", sign(header(), with(claims(), "exp", json!(NOW - 30))), E::Expired),
-        ("long expired", sign(header(), with(claims(), "exp", json!(0))), E::Expired),
+        (
+            "expired",
+            sign(header(), with(claims(), "exp", json!(NOW - 30))),
+            E::Expired,
+        ),
+        (
+            "long expired",
+            sign(header(), with(claims(), "exp", json!(0))),
+            E::Expired,
+        ),
         ("no expiry", sign(header(), without(claims(), "exp")), E::Claim("exp")),
-        ("an expiry that is a text", sign(header(), with(claims(), "exp", json!((NOW + 300).to_string()))), E::Claim("exp")),
-        ("a negative expiry", sign(header(), with(claims(), "exp", json!(-1))), E::Claim("exp")),
-        ("a huge expiry", sign(header(), with(claims(), "exp", json!(1e300))), E::Claim("exp")),
-        ("not yet valid", sign(header(), with(claims(), "nbf", json!(NOW + 31))), E::NotYetValid),
-        ("a start that is a text", sign(header(), with(claims(), "nbf", json!("now"))), E::Claim("nbf")),
+        (
+            "an expiry that is a text",
+            sign(header(), with(claims(), "exp", json!((NOW + 300).to_string()))),
+            E::Claim("exp"),
+        ),
+        (
+            "a negative expiry",
+            sign(header(), with(claims(), "exp", json!(-1))),
+            E::Claim("exp"),
+        ),
+        (
+            "a huge expiry",
+            sign(header(), with(claims(), "exp", json!(1e300))),
+            E::Claim("exp"),
+        ),
+        (
+            "not yet valid",
+            sign(header(), with(claims(), "nbf", json!(NOW + 31))),
+            E::NotYetValid,
+        ),
+        (
+            "a start that is a text",
+            sign(header(), with(claims(), "nbf", json!("now"))),
+            E::Claim("nbf"),
+        ),
         ("no subject", sign(header(), without(claims(), "sub")), E::Claim("sub")),
-        ("an empty subject", sign(header(), with(claims(), "sub", json!(""))), E::Claim("sub")),
-        ("a subject that is a list", sign(header(), with(claims(), "sub", json!(["ana"]))), E::Claim("sub")),
-        ("a subject with a line break", sign(header(), with(claims(), "sub", json!("a\nb"))), E::Subject),
-        ("a group that is no text", sign(header(), with(claims(), "groups", json!(["a", 1]))), E::Claim("groups")),
-        ("too many groups", sign(header(), with(claims(), "groups", json!((0..300).map(|n| n.to_string()).collect::<Vec<_>>()))), E::Subject),
-        ("a critical extension", sign(with(header(), "crit", json!(["b64"])), claims()), E::Kind),
-        ("a token for something else", sign(with(header(), "typ", json!("logout+jwt")), claims()), E::Kind),
-        ("a proof of possession", sign(with(header(), "typ", json!("dpop+jwt")), claims()), E::Kind),
+        (
+            "an empty subject",
+            sign(header(), with(claims(), "sub", json!(""))),
+            E::Claim("sub"),
+        ),
+        (
+            "a subject that is a list",
+            sign(header(), with(claims(), "sub", json!(["ana"]))),
+            E::Claim("sub"),
+        ),
+        (
+            "a subject with a line break",
+            sign(header(), with(claims(), "sub", json!("a\nb"))),
+            E::Subject,
+        ),
+        (
+            "a group that is no text",
+            sign(header(), with(claims(), "groups", json!(["a", 1]))),
+            E::Claim("groups"),
+        ),
+        (
+            "too many groups",
+            sign(
+                header(),
+                with(
+                    claims(),
+                    "groups",
+                    json!((0..300).map(|n| n.to_string()).collect::<Vec<_>>()),
+                ),
+            ),
+            E::Subject,
+        ),
+        (
+            "a critical extension",
+            sign(with(header(), "crit", json!(["b64"])), claims()),
+            E::Kind,
+        ),
+        (
+            "a token for something else",
+            sign(with(header(), "typ", json!("logout+jwt")), claims()),
+            E::Kind,
+        ),
+        (
+            "a proof of possession",
+            sign(with(header(), "typ", json!("dpop+jwt")), claims()),
+            E::Kind,
+        ),
         ("two parts", format!("{}.{}", parts[0], parts[1]), E::Malformed),
         ("four parts", format!("{good}.x"), E::Malformed),
         ("five parts, as if encrypted", format!("{good}.x.y"), E::Malformed),
         ("only dots", "..".to_owned(), E::Malformed),
-        ("a header that is no object", format!("{}.{}.{}", URL_SAFE_NO_PAD.encode("[]"), parts[1], parts[2]), E::Malformed),
-        ("a header with something after it", format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(format!("{} x", header())), parts[1], parts[2]), E::Malformed),
-        ("padded Base64", format!("{}=.{}.{}", parts[0], parts[1], parts[2]), E::Malformed),
-        ("the other Base64", format!("{}.{}.{}", STANDARD.encode(">>>???"), parts[1], parts[2]), E::Malformed),
-        ("too long", format!("{}.{}.{}", parts[0], "A".repeat(TOKEN_BYTES_MAX), parts[2]), E::TooLong),
+        (
+            "a header that is no object",
+            format!("{}.{}.{}", URL_SAFE_NO_PAD.encode("[]"), parts[1], parts[2]),
+            E::Malformed,
+        ),
+        (
+            "a header with something after it",
+            format!(
+                "{}.{}.{}",
+                URL_SAFE_NO_PAD.encode(format!("{} x", header())),
+                parts[1],
+                parts[2]
+            ),
+            E::Malformed,
+        ),
+        (
+            "padded Base64",
+            format!("{}=.{}.{}", parts[0], parts[1], parts[2]),
+            E::Malformed,
+        ),
+        (
+            "the other Base64",
+            format!("{}.{}.{}", STANDARD.encode(">>>???"), parts[1], parts[2]),
+            E::Malformed,
+        ),
+        (
+            "too long",
+            format!("{}.{}.{}", parts[0], "A".repeat(TOKEN_BYTES_MAX), parts[2]),
+            E::TooLong,
+        ),
     ];
     assert!(table.len() >= 25);
     for (name, token, expected) in table {
         for _ in 0..2 {
-            assert_eq!(bearer(&house.identity, &token, NOW).err(), Some(IdentityError::Token(expected)), "{name}");
+            assert_eq!(
+                bearer(&house.identity, &token, NOW).err(),
+                Some(IdentityError::Token(expected)),
+                "{name}"
+            );
         }
     }
     assert!(bearer(&house.identity, &good, NOW).is_ok());
@@ -246,7 +458,10 @@ fn headers_that_are_not_one_bearer_credential_are_refused() {
         (format!("Bearer \"{good}\""), IdentityError::Malformed),
         ("Bearer abc".to_owned(), IdentityError::Malformed),
         ("Bearer pk_short".to_owned(), IdentityError::Malformed),
-        ("Bearer pk_aaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), IdentityError::KeyUnknown),
+        (
+            "Bearer pk_aaaaaaaaaaaa_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+            IdentityError::KeyUnknown,
+        ),
         (format!("Bearer {good}\u{e9}"), IdentityError::Malformed),
     ] {
         assert_eq!(ask(&house.identity, Some(&value), NOW).err(), Some(expected), "{value}");
@@ -263,14 +478,20 @@ fn a_remembered_token_expires_all_the_same() {
     let token = house.es.token(&header(), &claims());
     assert!(bearer(&house.identity, &token, NOW).is_ok());
     assert!(bearer(&house.identity, &token, NOW + 329).is_ok());
-    assert_eq!(bearer(&house.identity, &token, NOW + 330).err(), Some(IdentityError::Token(TokenError::Expired)));
+    assert_eq!(
+        bearer(&house.identity, &token, NOW + 330).err(),
+        Some(IdentityError::Token(TokenError::Expired))
+    );
 }
 
 #[test]
 fn memory_of_tokens_is_bounded() {
     let house = house();
     for n in 0..5_000 {
-        let token = house.ed.token(&json!({"alg": "EdDSA", "kid": "ed-1"}), &with(claims(), "sub", json!(format!("u{n}"))));
+        let token = house.ed.token(
+            &json!({"alg": "EdDSA", "kid": "ed-1"}),
+            &with(claims(), "sub", json!(format!("u{n}"))),
+        );
         assert!(bearer(&house.identity, &token, NOW).is_ok());
     }
     assert!(house.identity.issuers.remembered_count() <= 4_096);
@@ -287,12 +508,25 @@ fn claims_are_found_where_configured() {
         ..config(&json!([es.jwk]))
     };
     let identity = Identity::new(KeyRing::default(), Issuers::new(vec![configured]).unwrap(), None, false).unwrap();
-    let claims = with(with(claims(), "email", json!("a@b.example")), "realm_access", json!({"roles": ["x"]}));
+    let claims = with(
+        with(claims(), "email", json!("a@b.example")),
+        "realm_access",
+        json!({"roles": ["x"]}),
+    );
     let caller = bearer(&identity, &es.token(&header(), &claims), NOW).unwrap();
     let subject = caller.subject();
-    assert_eq!((subject.name(), subject.kind(), subject.groups()), ("corp/a@b.example", SubjectKind::Agent, ["x".to_owned()].as_slice()));
+    assert_eq!(
+        (subject.name(), subject.kind(), subject.groups()),
+        ("corp/a@b.example", SubjectKind::Agent, ["x".to_owned()].as_slice())
+    );
     let scoped = with(claims, "realm_access.roles", json!("one two"));
-    assert_eq!(bearer(&identity, &es.token(&header(), &scoped), NOW).unwrap().subject().groups(), ["one", "two"]);
+    assert_eq!(
+        bearer(&identity, &es.token(&header(), &scoped), NOW)
+            .unwrap()
+            .subject()
+            .groups(),
+        ["one", "two"]
+    );
 }
 
 #[test]
@@ -303,26 +537,83 @@ fn issuers_that_cannot_be_used_are_refused_at_start() {
     let secret = json!([{"kty": "oct", "k": "c2VjcmV0", "kid": "h"}]);
     let encrypting = with(es.jwk.clone(), "use", json!("enc"));
     for (name, bad) in [
-        ("no issuer", IssuerConfig { issuer: String::new(), ..good.clone() }),
-        ("no audience", IssuerConfig { audiences: Vec::new(), ..good.clone() }),
-        ("an empty audience", IssuerConfig { audiences: vec![String::new()], ..good.clone() }),
-        ("no algorithm", IssuerConfig { algorithms: Vec::new(), ..good.clone() }),
-        ("none", IssuerConfig { algorithms: vec!["none".to_owned()], ..good.clone() }),
-        ("a shared secret", IssuerConfig { algorithms: vec!["HS256".to_owned()], ..good.clone() }),
-        ("no key set", IssuerConfig { jwks: String::new(), ..good.clone() }),
+        (
+            "no issuer",
+            IssuerConfig {
+                issuer: String::new(),
+                ..good.clone()
+            },
+        ),
+        (
+            "no audience",
+            IssuerConfig {
+                audiences: Vec::new(),
+                ..good.clone()
+            },
+        ),
+        (
+            "an empty audience",
+            IssuerConfig {
+                audiences: vec![String::new()],
+                ..good.clone()
+            },
+        ),
+        (
+            "no algorithm",
+            IssuerConfig {
+                algorithms: Vec::new(),
+                ..good.clone()
+            },
+        ),
+        (
+            "none",
+            IssuerConfig {
+                algorithms: vec!["none".to_owned()],
+                ..good.clone()
+            },
+        ),
+        (
+            "a shared secret",
+            IssuerConfig {
+                algorithms: vec!["HS256".to_owned()],
+                ..good.clone()
+            },
+        ),
+        (
+            "no key set",
+            IssuerConfig {
+                jwks: String::new(),
+                ..good.clone()
+            },
+        ),
         ("an empty key set", config(&json!([]))),
         ("a key set of secrets", config(&secret)),
         ("a key for encryption", config(&json!([encrypting]))),
-        ("a key of another curve", config(&json!([with(es.jwk.clone(), "crv", json!("P-521"))]))),
-        ("a key of another algorithm", config(&json!([with(es.jwk.clone(), "alg", json!("ES384"))]))),
+        (
+            "a key of another curve",
+            config(&json!([with(es.jwk.clone(), "crv", json!("P-521"))])),
+        ),
+        (
+            "a key of another algorithm",
+            config(&json!([with(es.jwk.clone(), "alg", json!("ES384"))])),
+        ),
         ("a key id twice", config(&json!([es.jwk, es.jwk]))),
-        ("a key set too large", IssuerConfig { jwks: " ".repeat(2 << 20), ..good.clone() }),
+        (
+            "a key set too large",
+            IssuerConfig {
+                jwks: " ".repeat(2 << 20),
+                ..good.clone()
+            },
+        ),
     ] {
         let error = Issuers::new(vec![bad]).err();
         assert!(error.is_some(), "{name}");
         assert!(error.unwrap().to_string().contains("hint:"), "{name}");
     }
-    assert!(matches!(Issuers::new(vec![good.clone(), good]), Err(IssuerError::Twice(_))));
+    assert!(matches!(
+        Issuers::new(vec![good.clone(), good]),
+        Err(IssuerError::Twice(_))
+    ));
 }
 
 #[test]
@@ -336,10 +627,19 @@ fn callers_without_a_credential() {
         now_unix_s: NOW,
     };
     let guest = open.authenticate(presented(true, None)).unwrap();
-    assert_eq!((guest.subject().name(), guest.subject().method()), ("guest", Method::Anonymous));
-    assert_eq!(open.authenticate(presented(false, None)).err(), Some(IdentityError::AnonymousElsewhere));
+    assert_eq!(
+        (guest.subject().name(), guest.subject().method()),
+        ("guest", Method::Anonymous)
+    );
+    assert_eq!(
+        open.authenticate(presented(false, None)).err(),
+        Some(IdentityError::AnonymousElsewhere)
+    );
     // A bad credential is not taken for none.
-    assert_eq!(ask(&open, Some("Bearer a.b.c"), NOW).err(), Some(IdentityError::NoIssuer));
+    assert_eq!(
+        ask(&open, Some("Bearer a.b.c"), NOW).err(),
+        Some(IdentityError::NoIssuer)
+    );
     assert_eq!(
         Identity::new(KeyRing::default(), none(), Some("guest"), false).err(),
         Some(IdentityConfigError::AnonymousExposed)
@@ -347,10 +647,19 @@ fn callers_without_a_credential() {
     assert!(Identity::new(KeyRing::default(), none(), Some(""), true).is_err());
 
     let closed = Identity::new(KeyRing::default(), none(), None, true).unwrap();
-    assert_eq!(closed.authenticate(presented(true, None)).err(), Some(IdentityError::Missing));
+    assert_eq!(
+        closed.authenticate(presented(true, None)).err(),
+        Some(IdentityError::Missing)
+    );
     let caller = closed.authenticate(presented(false, Some("ana"))).unwrap();
-    assert_eq!((caller.subject().name(), caller.subject().method()), ("ana", Method::OsUser));
-    assert_eq!(closed.authenticate(presented(true, Some("a\nb"))).err(), Some(IdentityError::OsUser));
+    assert_eq!(
+        (caller.subject().name(), caller.subject().method()),
+        ("ana", Method::OsUser)
+    );
+    assert_eq!(
+        closed.authenticate(presented(true, Some("a\nb"))).err(),
+        Some(IdentityError::OsUser)
+    );
 }
 
 #[test]
@@ -367,8 +676,14 @@ fn an_api_key_names_its_subject() {
     let ended = file.create(new("old", Some(NOW)), NOW - 10).unwrap();
     let identity = Identity::new(file.load().unwrap(), Issuers::new(Vec::new()).unwrap(), None, false).unwrap();
     let caller = bearer(&identity, key.danger_secret(), NOW).unwrap();
-    assert_eq!((caller.subject().name(), caller.subject().kind()), ("bot", SubjectKind::Agent));
-    assert_eq!(bearer(&identity, ended.danger_secret(), NOW).err(), Some(IdentityError::KeyExpired));
+    assert_eq!(
+        (caller.subject().name(), caller.subject().kind()),
+        ("bot", SubjectKind::Agent)
+    );
+    assert_eq!(
+        bearer(&identity, ended.danger_secret(), NOW).err(),
+        Some(IdentityError::KeyExpired)
+    );
 }
 
 #[test]
@@ -384,9 +699,16 @@ fn nothing_that_is_shown_holds_a_secret() {
     let house = house();
     let shown = format!("{:?}", house.identity);
     assert!(!shown.contains(house.es.jwk["x"].as_str().unwrap()), "{shown}");
-    for error in [IdentityError::Missing, IdentityError::Token(TokenError::Claim("aud")), IdentityError::Malformed] {
+    for error in [
+        IdentityError::Missing,
+        IdentityError::Token(TokenError::Claim("aud")),
+        IdentityError::Malformed,
+    ] {
         let challenge = error.challenge();
-        assert!(challenge.starts_with("Bearer realm=") && !challenge.contains('\n'), "{challenge}");
+        assert!(
+            challenge.starts_with("Bearer realm=") && !challenge.contains('\n'),
+            "{challenge}"
+        );
     }
 }
 
@@ -397,7 +719,12 @@ fn what_authentication_costs() {
     let house = house();
     let dir = tempfile::tempdir().unwrap();
     let file = KeyFile::at(dir.path().join("keys.json"));
-    let new = NewKey { kind: SubjectKind::User, name: "ana".to_owned(), groups: Vec::new(), expires_unix_s: None };
+    let new = NewKey {
+        kind: SubjectKind::User,
+        name: "ana".to_owned(),
+        groups: Vec::new(),
+        expires_unix_s: None,
+    };
     let key = file.create(new, NOW).unwrap();
     let keyed = Identity::new(file.load().unwrap(), Issuers::new(Vec::new()).unwrap(), None, false).unwrap();
     let key = format!("Bearer {}", key.danger_secret());

@@ -6,11 +6,11 @@ use crate::answer::Body;
 use crate::catalog::Known;
 use crate::labels::Labelled;
 use crate::refusal::Refusal;
-use crate::route::{Changed, LinkKey, StrayNews, What};
-use crate::session::Session;
+use crate::route::{Changed, LinkKey, StrayNews, What, may_be_asked};
+use crate::session::{Session, StandingAsked};
 use crate::trail::Trail;
 use portcullis_transport::{Event, Stray};
-use portcullis_wire::{Method, Notification};
+use portcullis_wire::{Method, Notification, Request};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -53,7 +53,9 @@ impl Gateway {
                 None => self.to_session(&key, &notification),
             },
             Stray::Question(question) => {
-                tracing::debug!(%upstream, method = %question.method(), "a question outside any call is declined");
+                if !self.ask_standing(&upstream, &key, &question).await {
+                    self.route.decline(&upstream, &key, &question).await;
+                }
             }
             Stray::Gone(reason) => {
                 tracing::warn!(%upstream, reason, "connection lost");
@@ -85,6 +87,47 @@ impl Gateway {
                 .is_some_and(|view| view.upstreams.contains(upstream));
             if concerned {
                 self.to_standing(&session, notification);
+            }
+        }
+    }
+
+    /// A legacy server asks out of nowhere: its client is asked on the session's standing stream, if it can be.
+    async fn ask_standing(&self, upstream: &Arc<str>, key: &LinkKey, question: &Request) -> bool {
+        let LinkKey::Session(id) = key else {
+            return false;
+        };
+        let Some(session) = self.sessions.all().into_iter().find(|session| session.id == *id) else {
+            return false;
+        };
+        let Some(outlet) = session.standing().filter(|_| may_be_asked(Some(&session.capabilities), question)) else {
+            return false;
+        };
+        let asked = StandingAsked {
+            question: session.question_id(),
+            upstream: Arc::clone(upstream),
+            request: question.clone(),
+        };
+        let own = asked.question.clone();
+        if !session.ask_standing(asked, &self.sessions.limits) {
+            return false;
+        }
+        self.recorder
+            .note(&portcullis_ledger::Event {
+                kind: portcullis_ledger::EventKind::Control,
+                action: "question_of_no_call",
+                actor: None,
+                details: &[
+                    ("upstream", portcullis_ledger::Detail::Text(upstream)),
+                    ("method", portcullis_ledger::Detail::Text(question.method().as_str())),
+                ],
+            })
+            .await;
+        match self.screen.sink_to(outlet.clone()).try_question(question, &own) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%upstream, ?error, "a question of no call was not passed on");
+                session.answered_standing(&own);
+                false
             }
         }
     }

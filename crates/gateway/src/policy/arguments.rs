@@ -158,14 +158,20 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
         match self.0 {
             Shape::Bool => Ok(RestrictedExpression::new_bool(value)),
-            _ => Err(E::custom(format_args!("a truth value where {} is declared", self.0.describe()))),
+            _ => Err(E::custom(format_args!(
+                "a truth value where {} is declared",
+                self.0.describe()
+            ))),
         }
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
         match self.0 {
             Shape::Long => Ok(RestrictedExpression::new_long(value)),
-            _ => Err(E::custom(format_args!("a number where {} is declared", self.0.describe()))),
+            _ => Err(E::custom(format_args!(
+                "a number where {} is declared",
+                self.0.describe()
+            ))),
         }
     }
 
@@ -180,7 +186,10 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if value.fract() != 0.0 || value.abs() > EXACT {
-            return Err(E::custom(format_args!("a fraction or a number too large where {} is declared", self.0.describe())));
+            return Err(E::custom(format_args!(
+                "a fraction or a number too large where {} is declared",
+                self.0.describe()
+            )));
         }
         #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53, checked above")]
         self.visit_i64(value as i64)
@@ -189,7 +198,10 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
         match self.0 {
             Shape::Text => Ok(RestrictedExpression::new_string(value.to_owned())),
-            _ => Err(E::custom(format_args!("a text where {} is declared", self.0.describe()))),
+            _ => Err(E::custom(format_args!(
+                "a text where {} is declared",
+                self.0.describe()
+            ))),
         }
     }
 
@@ -199,7 +211,10 @@ impl<'de> Visitor<'de> for ShapeSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let Shape::Set(element) = self.0 else {
-            return Err(A::Error::custom(format_args!("a list where {} is declared", self.0.describe())));
+            return Err(A::Error::custom(format_args!(
+                "a list where {} is declared",
+                self.0.describe()
+            )));
         };
         let mut elements = Vec::new();
         while let Some(value) = seq.next_element_seed(ShapeSeed(element))? {

@@ -7,7 +7,9 @@ use super::reads::Reads;
 use super::schema::{self, Callee, has_arguments};
 use super::shape::{Field, LeftOut, RecordShape, Shape};
 use super::source::{self, Lines, Source, Statement};
-use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -81,7 +83,11 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:{}:{}: {word}: {}", self.file, self.line, self.column, self.message)?;
+        write!(
+            f,
+            "{}:{}:{}: {word}: {}",
+            self.file, self.line, self.column, self.message
+        )?;
         match &self.hint {
             Some(hint) => write!(f, ", hint: {hint}"),
             None => Ok(()),
@@ -127,7 +133,11 @@ impl fmt::Display for Report {
         for left_out in &self.left_out {
             // Names come from an upstream: what would act on a terminal is written out.
             let (argument, tool) = (left_out.argument.escape_debug(), left_out.tool.escape_debug());
-            writeln!(f, "note: argument `{argument}` of `{tool}` may not be named: it is {}", left_out.why)?;
+            writeln!(
+                f,
+                "note: argument `{argument}` of `{tool}` may not be named: it is {}",
+                left_out.why
+            )?;
         }
         Ok(())
     }
@@ -203,7 +213,14 @@ impl<'a> Loader<'a> {
             let file = File { number, source };
             if source.text.len() > FILE_BYTES_MAX {
                 let message = format!("the file has more than {} MiB", FILE_BYTES_MAX >> 20);
-                self.problem_at(file, 0, Severity::Error, None, message, Some("split it, or take out what no longer serves"));
+                self.problem_at(
+                    file,
+                    0,
+                    Severity::Error,
+                    None,
+                    message,
+                    Some("split it, or take out what no longer serves"),
+                );
                 continue;
             }
             let statements = source::statements(&source.text);
@@ -321,7 +338,14 @@ impl<'a> Loader<'a> {
             };
             if !permits && kind != ObligationKind::Record {
                 let message = format!("`@{name}` does nothing on a `forbid`");
-                self.problem_at(file, at, Severity::Warning, Some(label), message, Some("put it on the `permit`"));
+                self.problem_at(
+                    file,
+                    at,
+                    Severity::Warning,
+                    Some(label),
+                    message,
+                    Some("put it on the `permit`"),
+                );
             }
             obligations.push(Obligation {
                 kind,
@@ -382,7 +406,9 @@ impl<'a> Loader<'a> {
                 let action = action_uid(callee.action);
                 let resource = lineage_of(callee);
                 match (action, resource) {
-                    (Some(action), Some(resource)) => scope.matches_action(&action) && scope.matches_resource(&resource),
+                    (Some(action), Some(resource)) => {
+                        scope.matches_action(&action) && scope.matches_resource(&resource)
+                    }
                     _ => false,
                 }
             })
@@ -401,12 +427,11 @@ impl<'a> Loader<'a> {
                 false => plain.push(place),
             }
         }
-        let made = |schema: Result<Schema, cedar_policy::SchemaError>| schema.map_err(|error| error.to_string());
-        self.validate(made(schema::common())?, &plain, None, true);
+        self.validate(schema::common()?, &plain, None, true);
         if reading.is_empty() {
             return Ok(());
         }
-        self.validate(made(schema::without_calls())?, &reading, None, false);
+        self.validate(schema::without_calls()?, &reading, None, false);
 
         let mut met: BTreeMap<(Action, RecordShape), BTreeMap<usize, Vec<String>>> = BTreeMap::new();
         let mut uncallable = Vec::new();
@@ -430,7 +455,7 @@ impl<'a> Loader<'a> {
         }
         for ((action, shape), rules) in met {
             let places: Vec<usize> = rules.keys().copied().collect();
-            self.validate(made(schema::for_call(action, &shape))?, &places, Some(&rules), false);
+            self.validate(schema::for_call(action, &shape)?, &places, Some(&rules), false);
         }
         Ok(())
     }
@@ -443,7 +468,10 @@ impl<'a> Loader<'a> {
             .filter_map(|problem| problem.policy.as_deref())
             .collect();
         let rules = self.rules.iter().enumerate();
-        rules.filter(|(_, rule)| wrong.contains(&*rule.label)).map(|(place, _)| place).collect()
+        rules
+            .filter(|(_, rule)| wrong.contains(&*rule.label))
+            .map(|(place, _)| place)
+            .collect()
     }
 
     /// `calls` names, where the schema is one for calls, the tools or prompts that each policy meets in it; `whole` says that
@@ -456,7 +484,10 @@ impl<'a> Loader<'a> {
         whole: bool,
     ) {
         let wrong = self.places_with_errors();
-        let policies = places.iter().filter_map(|place| self.rules.get(*place)).map(|rule| rule.policy.clone());
+        let policies = places
+            .iter()
+            .filter_map(|place| self.rules.get(*place))
+            .map(|rule| rule.policy.clone());
         let Ok(set) = PolicySet::from_policies(policies) else {
             return;
         };
@@ -530,7 +561,9 @@ impl<'a> Loader<'a> {
     }
 
     fn position(&self, file: File<'_>, offset: usize) -> (u32, u32) {
-        self.lines.get(file.number).map_or((1, 1), |lines| lines.position(offset))
+        self.lines
+            .get(file.number)
+            .map_or((1, 1), |lines| lines.position(offset))
     }
 
     fn problem_at(
@@ -602,13 +635,19 @@ fn unnameable(path: &[String], met: &[&Callee]) -> Option<(String, String)> {
         .collect();
     let message = match met {
         [only] => format!("`{}` has no argument `{written}`", only.id()),
-        _ => format!("none of the {} tools and prompts in scope has an argument `{written}`", met.len()),
+        _ => format!(
+            "none of the {} tools and prompts in scope has an argument `{written}`",
+            met.len()
+        ),
     };
     let name = path.first().map_or("", String::as_str);
     let hint = match (closest(name, known.iter().copied()), known.is_empty()) {
         (_, true) => "it declares none that a policy could name".to_owned(),
         (Some(near), false) if near != name => format!("did you mean `{near}`?"),
-        _ => format!("there are {}", known.into_iter().take(12).collect::<Vec<_>>().join(", ")),
+        _ => format!(
+            "there are {}",
+            known.into_iter().take(12).collect::<Vec<_>>().join(", ")
+        ),
     };
     Some((message, hint))
 }
@@ -617,7 +656,10 @@ fn has_path(shape: &RecordShape, path: &[String]) -> bool {
     match path {
         [] => true,
         [name, rest @ ..] => match shape.fields.get(name) {
-            Some(Field { shape: Shape::Record(record), .. }) => has_path(record, rest),
+            Some(Field {
+                shape: Shape::Record(record),
+                ..
+            }) => has_path(record, rest),
             Some(_) => rest.is_empty(),
             None => false,
         },
@@ -638,8 +680,16 @@ impl<'a> Names<'a> {
         let server = |server: &'a super::model::ServerFacts| (server.name.as_str(), server.unavailable);
         Self {
             servers: facts.servers.iter().map(server).collect(),
-            tools: facts.tools.iter().map(|tool| (tool.server.as_str(), tool.name.as_str())).collect(),
-            prompts: facts.prompts.iter().map(|prompt| (prompt.server.as_str(), prompt.name.as_str())).collect(),
+            tools: facts
+                .tools
+                .iter()
+                .map(|tool| (tool.server.as_str(), tool.name.as_str()))
+                .collect(),
+            prompts: facts
+                .prompts
+                .iter()
+                .map(|prompt| (prompt.server.as_str(), prompt.name.as_str()))
+                .collect(),
             endpoints: &facts.endpoints,
         }
     }
@@ -664,7 +714,11 @@ impl<'a> Names<'a> {
         if let Target::Endpoint { path } = target {
             let known = self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| endpoint == path);
             let near = || closest(path, self.endpoints.iter().map(String::as_str));
-            return if known { None } else { error(format!("there is no endpoint `{path}`"), near().map(str::to_owned)) };
+            return if known {
+                None
+            } else {
+                error(format!("there is no endpoint `{path}`"), near().map(str::to_owned))
+            };
         }
         let server = target.server()?;
         let Some(unavailable) = self.servers.get(server) else {
@@ -687,7 +741,10 @@ impl<'a> Names<'a> {
                 let names = names.iter().filter(|(of, _)| *of == server).map(|(_, name)| *name);
                 let wanted = id.split_once('/').map_or("", |(_, name)| name);
                 let near = closest(wanted, names).map(|near| format!("{server}/{near}"));
-                error(format!("`{server}` has no {} `{wanted}`", kind.as_str().to_lowercase()), near)
+                error(
+                    format!("`{server}` has no {} `{wanted}`", kind.as_str().to_lowercase()),
+                    near,
+                )
             }
         }
     }

@@ -300,8 +300,14 @@ pub(crate) fn path_of(view: &View) -> String {
 
 /// What is asked of policy for a call.
 fn question<'a>(call: &'a Call, path: &'a str) -> (Action, Aim<'a>) {
-    let action = Action::of_method(call.request().method().as_str());
+    let action = match call.aim() {
+        Target::Answer { .. } => Action::Answer,
+        _ => Action::of_method(call.request().method().as_str()),
+    };
     let target = match call.aim() {
+        Target::Answer { asked, .. } => Aim::Server {
+            name: &asked.upstream,
+        },
         Target::Tool(tool) => Aim::Tool {
             server: &tool.upstream,
             name: &tool.name,

@@ -123,8 +123,13 @@ impl Engine {
                 let needs = rule.reads.needs();
                 let built = context(&needs, spelled_out.shape.as_deref(), &ask.circumstances);
                 let request = built.and_then(|context| {
-                    request(&spelled_out.principal.uid, &spelled_out.action, &spelled_out.resource.uid, context)
-                        .map_err(Unasked::Cedar)
+                    request(
+                        &spelled_out.principal.uid,
+                        &spelled_out.action,
+                        &spelled_out.resource.uid,
+                        context,
+                    )
+                    .map_err(Unasked::Cedar)
                 });
                 let considered = match request {
                     Ok(request) => considered(rule, &request, &spelled_out.entities),
@@ -136,13 +141,13 @@ impl Engine {
                     Err(Unasked::Cedar(message)) => unasked(rule, Verdict::Broken(message)),
                 };
                 explanation.considered.push(considered);
-            } else if let (true, Some(misses)) = (rule.permits, only_miss(met)) {
-                if explanation.near.len() < NEAR_MAX {
-                    explanation.near.push(NearMiss {
-                        id: rule.label.to_string(),
-                        misses,
-                    });
-                }
+            } else if let (true, Some(misses)) = (rule.permits, only_miss(met))
+                && explanation.near.len() < NEAR_MAX
+            {
+                explanation.near.push(NearMiss {
+                    id: rule.label.to_string(),
+                    misses,
+                });
             }
         }
         explanation.needed = needed(&explanation);
@@ -209,7 +214,9 @@ fn clauses(rule: &Rule, request: &Request, entities: &Entities) -> Vec<Clause> {
                 "resource": { "op": "All" },
                 "conditions": [{ "kind": "when", "body": part }],
             });
-            let Ok(alone) = Policy::from_json(None, alone) else { continue };
+            let Ok(alone) = Policy::from_json(None, alone) else {
+                continue;
+            };
             clauses.push(Clause {
                 unless,
                 text: condition_text(&alone),
@@ -241,7 +248,10 @@ fn condition_text(policy: &Policy) -> String {
         .map_or(text.as_str(), |(inside, _)| inside);
     let mut inside = inside.trim().to_owned();
     if inside.len() > CLAUSE_BYTES_MAX {
-        let end = (0..=CLAUSE_BYTES_MAX).rev().find(|end| inside.is_char_boundary(*end)).unwrap_or(0);
+        let end = (0..=CLAUSE_BYTES_MAX)
+            .rev()
+            .find(|end| inside.is_char_boundary(*end))
+            .unwrap_or(0);
         inside.truncate(end);
         inside.push_str(" ..");
     }
@@ -266,19 +276,32 @@ fn needed(explanation: &Explanation) -> Vec<String> {
     for policy in &explanation.considered {
         let place = format!("`{}` ({}:{})", policy.id, policy.file, policy.line);
         match (&policy.verdict, policy.permits) {
-            (Verdict::Holds, false) => needed.push(format!("{place} forbids it: it wins over every permit while it holds")),
+            (Verdict::Holds, false) => {
+                needed.push(format!("{place} forbids it: it wins over every permit while it holds"))
+            }
             (Verdict::Broken(_), false) => {
-                needed.push(format!("{place} could not be evaluated, and as it forbids, the call is refused"));
+                needed.push(format!(
+                    "{place} could not be evaluated, and as it forbids, the call is refused"
+                ));
             }
             (Verdict::Fails | Verdict::Broken(_), true) => {
                 let unmet: Vec<String> = policy
                     .clauses
                     .iter()
                     .filter(|clause| !clause.met())
-                    .map(|clause| format!("{} {{ {} }}", if clause.unless { "unless" } else { "when" }, clause.text))
+                    .map(|clause| {
+                        format!(
+                            "{} {{ {} }}",
+                            if clause.unless { "unless" } else { "when" },
+                            clause.text
+                        )
+                    })
                     .collect();
                 if !unmet.is_empty() {
-                    needed.push(format!("{place} would permit it, were its condition met: {}", unmet.join(" and ")));
+                    needed.push(format!(
+                        "{place} would permit it, were its condition met: {}",
+                        unmet.join(" and ")
+                    ));
                 }
             }
             _ => {}
@@ -288,7 +311,10 @@ fn needed(explanation: &Explanation) -> Vec<String> {
         needed.push(format!("the arguments do not fit what the tool declares: {message}"));
     }
     for near in &explanation.near {
-        needed.push(format!("`{}` would permit it, but is for another {}", near.id, near.misses));
+        needed.push(format!(
+            "`{}` would permit it, but is for another {}",
+            near.id, near.misses
+        ));
     }
     if explanation.decision.reason == ReasonCode::NoPermit {
         let [principal, action, resource] = &explanation.asked;

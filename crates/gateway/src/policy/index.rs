@@ -3,9 +3,7 @@
 //! not know conditions or decisions.
 
 use super::model::Action;
-use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
-};
+use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 use std::collections::HashMap;
 
 /// An entity with all its ancestors.
@@ -24,7 +22,11 @@ impl Lineage {
 
     /// Every key that a policy which matches this entity may be filed under.
     fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        let own = [Key::Any, Key::Type(self.uid.type_name().clone()), Key::Entity(self.uid.clone())];
+        let own = [
+            Key::Any,
+            Key::Type(self.uid.type_name().clone()),
+            Key::Entity(self.uid.clone()),
+        ];
         own.into_iter().chain(self.ancestors.iter().cloned().map(Key::Entity))
     }
 }
@@ -179,9 +181,10 @@ impl ScopeIndex {
             .flatten()
             .copied()
             // The key says most of it; `is A in B` and `==` with something that is only an ancestor say the rest.
-            .filter(|place| self.scope(*place).is_some_and(|scope| {
-                scope.matches_principal(principal) && scope.matches_resource(resource)
-            }))
+            .filter(|place| {
+                self.scope(*place)
+                    .is_some_and(|scope| scope.matches_principal(principal) && scope.matches_resource(resource))
+            })
             .collect();
         found.sort_unstable();
         found

@@ -20,11 +20,9 @@ mod starter;
 #[cfg(test)]
 mod tests;
 
-pub use check::{
-    FILE_BYTES_MAX, LeftOutArgument, POLICIES_MAX, POLICY_BYTES_MAX, Problem, Report, Severity, check,
-};
-pub use decide::{Policy, facts};
+pub use check::{FILE_BYTES_MAX, LeftOutArgument, POLICIES_MAX, POLICY_BYTES_MAX, Problem, Report, Severity, check};
 pub(crate) use decide::{Decided, Permitted, PolicyError};
+pub use decide::{Policy, facts};
 pub use engine::{Ask, Engine, Listing, Visible};
 pub use explain::{Clause, Considered, Explanation, NearMiss, Verdict};
 pub use model::{

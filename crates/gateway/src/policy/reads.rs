@@ -202,11 +202,17 @@ mod tests {
         for (condition, expected) in [
             ("context.arguments.a > 1", vec!["arguments.a"]),
             ("context[\"arguments\"][\"a b\"] > 1", vec!["arguments.a b"]),
-            ("context has arguments && context.arguments has a.b", vec!["arguments", "arguments.a.b"]),
+            (
+                "context has arguments && context.arguments has a.b",
+                vec!["arguments", "arguments.a.b"],
+            ),
             ("context has arguments.a", vec!["arguments.a"]),
             ("context.time < datetime(\"2026-01-01\")", vec!["time"]),
             ("[1, context.x].contains(2)", vec!["x"]),
-            ("{\"Var\": context.x, \".\": 1, \"Value\": context.y}.Var", vec!["x", "y"]),
+            (
+                "{\"Var\": context.x, \".\": 1, \"Value\": context.y}.Var",
+                vec!["x", "y"],
+            ),
             ("{\"a\": context} == {\"a\": {}}", vec![""]),
             ("if context.x then context.y else !context.z", vec!["x", "y", "z"]),
             ("context.x like \"*context.q*\"", vec!["x"]),

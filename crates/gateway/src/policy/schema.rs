@@ -6,7 +6,7 @@
 use super::model::{Action, CatalogFacts, TargetKind};
 use super::shape::{self, Field, LeftOut, RecordShape, Shape};
 use crate::identity::Method;
-use cedar_policy::{Schema, SchemaError};
+use cedar_policy::Schema;
 use portcullis_wire::Effect;
 use serde_json::{Map, Value, json};
 
@@ -74,21 +74,25 @@ pub(crate) fn callees(facts: &CatalogFacts) -> Vec<Callee> {
 }
 
 /// The schema for policies that do not read arguments.
-pub(crate) fn common() -> Result<Schema, SchemaError> {
-    Schema::from_json_value(document(|_| Some(&EMPTY)))
+pub(crate) fn common() -> Result<Schema, String> {
+    schema_of(document(|_| Some(&EMPTY)))
 }
 
 /// The schema for what policies that read arguments say of everything but calls of tools and prompts.
-pub(crate) fn without_calls() -> Result<Schema, SchemaError> {
-    Schema::from_json_value(document(|action| match has_arguments(action) {
+pub(crate) fn without_calls() -> Result<Schema, String> {
+    schema_of(document(|action| match has_arguments(action) {
         true => None,
         false => Some(&EMPTY),
     }))
 }
 
 /// The schema for what policies that read arguments say of one callee's action.
-pub(crate) fn for_call(action: Action, shape: &RecordShape) -> Result<Schema, SchemaError> {
-    Schema::from_json_value(document(|other| (other == action).then_some(shape)))
+pub(crate) fn for_call(action: Action, shape: &RecordShape) -> Result<Schema, String> {
+    schema_of(document(|other| (other == action).then_some(shape)))
+}
+
+fn schema_of(document: Value) -> Result<Schema, String> {
+    Schema::from_json_value(document).map_err(|error| error.to_string())
 }
 
 /// The schema as text for people: the common part and, as comments, each callee's arguments.
@@ -101,7 +105,9 @@ pub fn describe(facts: &CatalogFacts) -> Result<String, String> {
         .map_err(|error| error.to_string())?
         .to_cedarschema()
         .map_err(|error| error.to_string())?;
-    let mut text = String::from("// What a policy may name. `context.arguments` is checked for each tool and prompt by its own type, below.\n");
+    let mut text = String::from(
+        "// What a policy may name. `context.arguments` is checked for each tool and prompt by its own type, below.\n",
+    );
     text.push_str(&common);
     for callee in callees(facts) {
         text.push_str(&format!(
@@ -111,7 +117,11 @@ pub fn describe(facts: &CatalogFacts) -> Result<String, String> {
             callee.shape.describe()
         ));
         for left_out in callee.left_out {
-            text.push_str(&format!("//   `{}` may not be named: it is {}\n", left_out.path.join("."), left_out.why));
+            text.push_str(&format!(
+                "//   `{}` may not be named: it is {}\n",
+                left_out.path.join("."),
+                left_out.why
+            ));
         }
     }
     Ok(text)
@@ -259,7 +269,10 @@ mod tests {
     #[test]
     fn the_description_names_every_callee_and_what_is_left_out() {
         let facts = CatalogFacts {
-            servers: vec![ServerFacts { name: "bank".to_owned(), unavailable: false }],
+            servers: vec![ServerFacts {
+                name: "bank".to_owned(),
+                unavailable: false,
+            }],
             tools: vec![ToolFacts {
                 server: "bank".to_owned(),
                 name: "transfer".to_owned(),
@@ -270,12 +283,22 @@ mod tests {
             prompts: vec![PromptFacts {
                 server: "bank".to_owned(),
                 name: "letter".to_owned(),
-                arguments: vec![PromptArgument { name: "to".to_owned(), required: true }],
+                arguments: vec![PromptArgument {
+                    name: "to".to_owned(),
+                    required: true,
+                }],
             }],
             endpoints: Vec::new(),
         };
         let text = describe(&facts).unwrap();
-        for part in ["action \"tools/call\"", "Tool \"bank/transfer\"", "amount?: Long", "`rate` may not be named", "Prompt \"bank/letter\"", "to: String"] {
+        for part in [
+            "action \"tools/call\"",
+            "Tool \"bank/transfer\"",
+            "amount?: Long",
+            "`rate` may not be named",
+            "Prompt \"bank/letter\"",
+            "to: String",
+        ] {
             assert!(text.contains(part), "{part}\n{text}");
         }
         // The text is itself a schema.

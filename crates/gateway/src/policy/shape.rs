@@ -138,7 +138,11 @@ impl<'a> Reader<'a> {
         if self.fields > FIELDS_MAX {
             return Err(format!("past the first {FIELDS_MAX} arguments of this tool"));
         }
-        if name.is_empty() || name.len() > NAME_BYTES_MAX || name.starts_with("__") || name.chars().any(char::is_control) {
+        if name.is_empty()
+            || name.len() > NAME_BYTES_MAX
+            || name.starts_with("__")
+            || name.chars().any(char::is_control)
+        {
             return Err("named in a way that Cedar cannot write".to_owned());
         }
         self.shape(schema, path, 0)
@@ -153,7 +157,9 @@ impl<'a> Reader<'a> {
             return Err("of any type".to_owned());
         };
         if let Some(Value::String(reference)) = object.get("$ref") {
-            let target = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+            let target = reference
+                .strip_prefix('#')
+                .and_then(|pointer| self.root.pointer(pointer));
             return match target {
                 Some(target) => self.shape(target, path, hops.saturating_add(1)),
                 None => Err("declared by a reference that is not within its schema".to_owned()),
@@ -213,7 +219,9 @@ fn type_of(schema: &Map<String, Value>) -> Result<&str, String> {
     if all(Value::is_boolean) {
         return Ok("boolean");
     }
-    let combined = ["anyOf", "oneOf", "allOf"].into_iter().any(|word| schema.contains_key(word));
+    let combined = ["anyOf", "oneOf", "allOf"]
+        .into_iter()
+        .any(|word| schema.contains_key(word));
     match combined || !values.is_empty() {
         true => Err(UNION.to_owned()),
         false => Err("of any type".to_owned()),
@@ -254,11 +262,17 @@ mod tests {
             (json!({"type": "number"}), "need not be whole"),
             (json!({"type": "null"}), "no null"),
             (json!({"type": ["string", "null"]}), "more than one type"),
-            (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), "more than one type"),
+            (
+                json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+                "more than one type",
+            ),
             (json!({"enum": ["a", 1]}), "more than one type"),
             (json!({"type": "object"}), "without declared properties"),
             (json!({"type": "array"}), "list of any type"),
-            (json!({"type": "array", "items": {"type": "number"}}), "elements are a number"),
+            (
+                json!({"type": "array", "items": {"type": "number"}}),
+                "elements are a number",
+            ),
             (json!({"type": "array", "prefixItems": []}), "a tuple"),
             (json!({"type": "text"}), "unknown type `text`"),
             (json!({"$ref": "https://elsewhere/x"}), "not within its schema"),
@@ -286,7 +300,13 @@ mod tests {
 
     #[test]
     fn schemas_that_are_none_have_no_arguments() {
-        for schema in [json!(null), json!(true), json!([]), json!({"properties": 3}), json!({"required": 3})] {
+        for schema in [
+            json!(null),
+            json!(true),
+            json!([]),
+            json!({"properties": 3}),
+            json!({"required": 3}),
+        ] {
             assert_eq!(of_input_schema(&schema).0, RecordShape::default());
         }
     }
@@ -302,6 +322,9 @@ mod tests {
             deep = json!({"type": "object", "properties": {"a": deep}});
         }
         let (_, left_out) = of_input_schema(&json!({"properties": {"a": deep}}));
-        assert!(left_out.iter().any(|out| out.why.contains("nested deeper")), "{left_out:?}");
+        assert!(
+            left_out.iter().any(|out| out.why.contains("nested deeper")),
+            "{left_out:?}"
+        );
     }
 }

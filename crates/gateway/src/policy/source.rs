@@ -178,10 +178,20 @@ impl<'a> Lines<'a> {
     /// Line and column, both from 1, of a byte of the text; the column counts characters.
     pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
         let line = self.starts.partition_point(|start| *start <= offset);
-        let start = line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(0);
+        let start = line
+            .checked_sub(1)
+            .and_then(|line| self.starts.get(line))
+            .copied()
+            .unwrap_or(0);
         let rest = self.text.get(start..).unwrap_or_default();
-        let column = rest.char_indices().take_while(|(at, c)| at.saturating_add(start).saturating_add(c.len_utf8()) <= offset).count();
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1))
+        let column = rest
+            .char_indices()
+            .take_while(|(at, c)| at.saturating_add(start).saturating_add(c.len_utf8()) <= offset)
+            .count();
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            u32::try_from(column).unwrap_or(u32::MAX).saturating_add(1),
+        )
     }
 }
 
@@ -196,7 +206,10 @@ mod tests {
             .iter()
             .map(|statement| &text[statement.range.clone()])
             .collect();
-        assert_eq!(found, ["@id(\"x;\\\";\") permit(principal, action, resource);", "forbid (x)"]);
+        assert_eq!(
+            found,
+            ["@id(\"x;\\\";\") permit(principal, action, resource);", "forbid (x)"]
+        );
     }
 
     #[test]
@@ -211,9 +224,7 @@ mod tests {
         let text = "permit(principal, action, resource == Tool::\"a/b\") when { context.x.y };";
         let statements = statements(text);
         let uid: EntityUid = "Tool::\"a/b\"".parse().unwrap();
-        let [statement] = statements.as_slice() else {
-            panic!()
-        };
+        let [statement] = statements.as_slice() else { panic!() };
         assert_eq!(&text[statement.find_entity(text, &uid)..][..4], "Tool");
         assert_eq!(&text[statement.find_name(text, "y")..][..1], "y");
         assert_eq!(statement.find_name(text, "nowhere"), 0);

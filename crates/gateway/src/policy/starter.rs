@@ -45,19 +45,38 @@ fn write_starter(
 ) -> Result<(), std::fmt::Error> {
     let servers: Vec<String> = facts.servers.iter().map(|server| comment(&server.name)).collect();
     let owner = format!("User::{}", quoted(owner));
-    writeln!(text, "// The starter policy, written on the first run for: {}.", listed(&servers))?;
+    writeln!(
+        text,
+        "// The starter policy, written on the first run for: {}.",
+        listed(&servers)
+    )?;
     writeln!(text, "// It is yours: edit it, then run `portcullis policy check`.")?;
-    writeln!(text, "// What no `permit` allows is denied, and a `forbid` wins over every `permit`.")?;
+    writeln!(
+        text,
+        "// What no `permit` allows is denied, and a `forbid` wins over every `permit`."
+    )?;
     writeln!(text, "// `portcullis explain` shows why a call was decided as it was.")?;
 
     let looks = Action::ALL
         .into_iter()
         .filter(|action| !matches!(action, Action::CallTool | Action::Other));
-    let looks: Vec<String> = looks.map(|action| format!("    Action::{}", quoted(action.id()))).collect();
-    writeln!(text, "\n// The owner of this gateway may connect, see every list, read resources and get prompts.")?;
-    writeln!(text, "@id(\"owner-looks\")\npermit (\n  principal == {owner},\n  action in [\n{}\n  ],\n  resource\n);", looks.join(",\n"))?;
+    let looks: Vec<String> = looks
+        .map(|action| format!("    Action::{}", quoted(action.id())))
+        .collect();
+    writeln!(
+        text,
+        "\n// The owner of this gateway may connect, see every list, read resources and get prompts."
+    )?;
+    writeln!(
+        text,
+        "@id(\"owner-looks\")\npermit (\n  principal == {owner},\n  action in [\n{}\n  ],\n  resource\n);",
+        looks.join(",\n")
+    )?;
 
-    writeln!(text, "\n// Tools that only look: inside the house (`read`), or with an argument that leaves it (`fetch`).")?;
+    writeln!(
+        text,
+        "\n// Tools that only look: inside the house (`read`), or with an argument that leaves it (`fetch`)."
+    )?;
     writeln!(
         text,
         "@id(\"owner-reads\")\npermit (\n  principal == {owner},\n  action == Action::\"tools/call\",\n  resource\n) when {{\n  \
@@ -68,8 +87,14 @@ fn write_starter(
     if writing.is_empty() {
         return writeln!(text, "\n// No tool in the catalog does more than look.");
     }
-    writeln!(text, "\n// Tools that change something, by what they do to the world. They are denied until allowed one by one:")?;
-    writeln!(text, "// take the two slashes off the lines of a policy to allow its tool.")?;
+    writeln!(
+        text,
+        "\n// Tools that change something, by what they do to the world. They are denied until allowed one by one:"
+    )?;
+    writeln!(
+        text,
+        "// take the two slashes off the lines of a policy to allow its tool."
+    )?;
     let mut used = HashSet::new();
     let effects = Effect::ALL.into_iter().filter(|effect| !effect.is_read());
     for effect in effects {
@@ -82,8 +107,18 @@ fn write_starter(
 
 /// A policy id of plain characters that no other tool has.
 fn policy_id(tool: &ToolFacts, used: &mut HashSet<String>) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
-    let name: String = format!("{}-{}", tool.server, tool.name).chars().map(plain).take(96).collect();
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    let name: String = format!("{}-{}", tool.server, tool.name)
+        .chars()
+        .map(plain)
+        .take(96)
+        .collect();
     let mut id = format!("owner-{name}");
     let mut count = 2_u32;
     while !used.insert(id.clone()) {
@@ -105,7 +140,11 @@ fn write_tool(
         tools: vec![tool.clone()],
         ..CatalogFacts::default()
     };
-    let shape = schema::callees(&facts).into_iter().next().map(|callee| callee.shape).unwrap_or_default();
+    let shape = schema::callees(&facts)
+        .into_iter()
+        .next()
+        .map(|callee| callee.shape)
+        .unwrap_or_default();
     let limit = options
         .limits
         .iter()
@@ -115,7 +154,10 @@ fn write_tool(
     writeln!(text, "\n// {} ({}): {}", comment(&id), tool.effect, means(tool.effect))?;
     writeln!(text, "// context.arguments: {}", comment(&shape.describe()))?;
     if limit.is_some() {
-        writeln!(text, "// Allowed from the start, up to a limit: change it, or take the policy out.")?;
+        writeln!(
+            text,
+            "// Allowed from the start, up to a limit: change it, or take the policy out."
+        )?;
     }
     writeln!(text, "{mark}@id({})", quoted(policy))?;
     writeln!(text, "{mark}permit (")?;
@@ -136,10 +178,11 @@ fn condition(limit: &StarterLimit, shape: &RecordShape) -> Option<String> {
     }
     let name = quoted(&limit.argument);
     let plain = limit.argument.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    let access = match plain && !limit.argument.starts_with(|c: char| c.is_ascii_digit()) && !is_reserved(&limit.argument) {
-        true => format!("context.arguments.{}", limit.argument),
-        false => format!("context.arguments[{name}]"),
-    };
+    let access =
+        match plain && !limit.argument.starts_with(|c: char| c.is_ascii_digit()) && !is_reserved(&limit.argument) {
+            true => format!("context.arguments.{}", limit.argument),
+            false => format!("context.arguments[{name}]"),
+        };
     let guard = match field.required {
         true => String::new(),
         false => format!("context.arguments has {name} && "),
@@ -149,7 +192,10 @@ fn condition(limit: &StarterLimit, shape: &RecordShape) -> Option<String> {
 
 /// Words that Cedar keeps for itself.
 fn is_reserved(name: &str) -> bool {
-    matches!(name, "true" | "false" | "if" | "then" | "else" | "in" | "is" | "like" | "has" | "__cedar")
+    matches!(
+        name,
+        "true" | "false" | "if" | "then" | "else" | "in" | "is" | "like" | "has" | "__cedar"
+    )
 }
 
 const fn means(effect: Effect) -> &'static str {

@@ -35,7 +35,12 @@ pub(super) fn bank() -> CatalogFacts {
         tools: vec![
             tool("bank", "transfer", Effect::Commit, transfer),
             tool("bank", "find_customer", Effect::Read, find),
-            tool("shop", "search", Effect::Fetch, json!({"type": "object", "properties": {"q": {"type": "string"}}})),
+            tool(
+                "shop",
+                "search",
+                Effect::Fetch,
+                json!({"type": "object", "properties": {"q": {"type": "string"}}}),
+            ),
             tool("shop", "wipe", Effect::Destroy, json!({"type": "object"})),
         ],
         prompts: vec![PromptFacts {
@@ -111,7 +116,10 @@ fn default_is_deny_and_forbid_wins() {
     let yes = call(&engine, &clerk, TRANSFER, r#"{"to":"bob","amount":1000,"rate":0.5}"#);
     assert!(yes.allowed);
     assert_eq!(labels(&yes), ["clerks-small"]);
-    assert_eq!(yes.obligations.first().map(|it| (it.kind, it.value.as_str())), Some((ObligationKind::Mask, "iban")));
+    assert_eq!(
+        yes.obligations.first().map(|it| (it.kind, it.value.as_str())),
+        Some((ObligationKind::Mask, "iban"))
+    );
 
     let too_much = call(&engine, &clerk, TRANSFER, r#"{"to":"bob","amount":1001}"#);
     assert_eq!((too_much.allowed, too_much.reason), (false, ReasonCode::NoPermit));
@@ -141,7 +149,11 @@ fn arguments_that_do_not_fit_are_refused_and_not_skipped() {
         "",
     ] {
         let decision = call(&engine, &clerk, TRANSFER, bad);
-        assert_eq!((decision.allowed, decision.reason), (false, ReasonCode::ArgumentMismatch), "{bad}");
+        assert_eq!(
+            (decision.allowed, decision.reason),
+            (false, ReasonCode::ArgumentMismatch),
+            "{bad}"
+        );
     }
 }
 
@@ -155,7 +167,10 @@ fn a_forbid_that_cannot_be_evaluated_refuses() {
     let ana = user("ana", &[]);
     assert!(call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":1}"#).allowed);
     let overflow = call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":9223372036854775807}"#);
-    assert_eq!((overflow.allowed, overflow.reason), (false, ReasonCode::EvaluationFailed));
+    assert_eq!(
+        (overflow.allowed, overflow.reason),
+        (false, ReasonCode::EvaluationFailed)
+    );
     assert_eq!(labels(&overflow), ["sum"]);
     assert_eq!(overflow.errors.len(), 1);
 }
@@ -166,17 +181,42 @@ fn what_is_not_in_the_catalog_is_refused_whatever_policy_says() {
     let ana = user("ana", &[]);
     let ask = |action, target| {
         let circumstances = Circumstances::default();
-        engine.decide(&Ask { subject: &ana, action, target, circumstances }).reason
+        engine
+            .decide(&Ask {
+                subject: &ana,
+                action,
+                target,
+                circumstances,
+            })
+            .reason
     };
     let tool = |server, name| Target::Tool { server, name };
     assert_eq!(ask(Action::CallTool, tool("bank", "transfer")), ReasonCode::Permitted);
     assert_eq!(ask(Action::CallTool, tool("bank", "steal")), ReasonCode::UnknownTarget);
-    assert_eq!(ask(Action::CallTool, tool("nowhere", "transfer")), ReasonCode::UnknownTarget);
-    assert_eq!(ask(Action::CallTool, Target::Server { name: "bank" }), ReasonCode::UnknownTarget);
-    assert_eq!(ask(Action::List, Target::Server { name: "bank" }), ReasonCode::Permitted);
-    assert_eq!(ask(Action::List, Target::Server { name: "none" }), ReasonCode::UnknownTarget);
-    assert_eq!(ask(Action::List, Target::Endpoint { path: "/mcp" }), ReasonCode::Permitted);
-    let resource = |server| Target::Resource { server, uri: "bank://x" };
+    assert_eq!(
+        ask(Action::CallTool, tool("nowhere", "transfer")),
+        ReasonCode::UnknownTarget
+    );
+    assert_eq!(
+        ask(Action::CallTool, Target::Server { name: "bank" }),
+        ReasonCode::UnknownTarget
+    );
+    assert_eq!(
+        ask(Action::List, Target::Server { name: "bank" }),
+        ReasonCode::Permitted
+    );
+    assert_eq!(
+        ask(Action::List, Target::Server { name: "none" }),
+        ReasonCode::UnknownTarget
+    );
+    assert_eq!(
+        ask(Action::List, Target::Endpoint { path: "/mcp" }),
+        ReasonCode::Permitted
+    );
+    let resource = |server| Target::Resource {
+        server,
+        uri: "bank://x",
+    };
     assert_eq!(ask(Action::ReadResource, resource("bank")), ReasonCode::Permitted);
     assert_eq!(ask(Action::ReadResource, resource("none")), ReasonCode::UnknownTarget);
     let prompt = |name| Target::Prompt { server: "bank", name };
@@ -198,22 +238,64 @@ fn attributes_and_circumstances_can_be_asked_for() {
         unless { principal.credential == Credential::"key" || principal.credential == Credential::"jwt" };"#,
     );
     let ana = user("ana", &[]);
-    let search = Target::Tool { server: "shop", name: "search" };
+    let search = Target::Tool {
+        server: "shop",
+        name: "search",
+    };
     let ask = |subject: &Subject, action, target, transport, time_unix_ms| {
-        let circumstances = Circumstances { transport, time_unix_ms, ..Circumstances::default() };
-        engine.decide(&Ask { subject, action, target, circumstances })
+        let circumstances = Circumstances {
+            transport,
+            time_unix_ms,
+            ..Circumstances::default()
+        };
+        engine.decide(&Ask {
+            subject,
+            action,
+            target,
+            circumstances,
+        })
     };
     let noon = 1_795_521_600_000;
     let night = noon - 43_200_000 + 3_600_000;
     assert!(ask(&ana, Action::CallTool, search, "http", noon).allowed);
-    assert_eq!(labels(&ask(&ana, Action::CallTool, search, "stdio", noon)), ["no-stdio"]);
-    assert_eq!(labels(&ask(&ana, Action::CallTool, search, "http", night)), ["no-night"]);
-    assert_eq!(ask(&ana, Action::CallTool, TRANSFER, "http", noon).reason, ReasonCode::NoPermit);
+    assert_eq!(
+        labels(&ask(&ana, Action::CallTool, search, "stdio", noon)),
+        ["no-stdio"]
+    );
+    assert_eq!(
+        labels(&ask(&ana, Action::CallTool, search, "http", night)),
+        ["no-night"]
+    );
+    assert_eq!(
+        ask(&ana, Action::CallTool, TRANSFER, "http", noon).reason,
+        ReasonCode::NoPermit
+    );
     let resource = |uri| Target::Resource { server: "bank", uri };
-    assert!(ask(&ana, Action::ReadResource, resource("bank://public/rates"), "http", noon).allowed);
-    assert!(!ask(&ana, Action::ReadResource, resource("bank://private/rates"), "http", noon).allowed);
+    assert!(
+        ask(
+            &ana,
+            Action::ReadResource,
+            resource("bank://public/rates"),
+            "http",
+            noon
+        )
+        .allowed
+    );
+    assert!(
+        !ask(
+            &ana,
+            Action::ReadResource,
+            resource("bank://private/rates"),
+            "http",
+            noon
+        )
+        .allowed
+    );
     let guest = Subject::new(SubjectKind::User, "ana", [], Method::Anonymous, None).unwrap();
-    assert_eq!(labels(&ask(&guest, Action::CallTool, search, "http", noon)), ["keys-only"]);
+    assert_eq!(
+        labels(&ask(&guest, Action::CallTool, search, "http", noon)),
+        ["keys-only"]
+    );
 }
 
 /// Each bad policy file, part of the message, part of the hint, and where it stands.
@@ -221,35 +303,169 @@ fn attributes_and_circumstances_can_be_asked_for() {
 fn problems_are_found_at_load_with_place_and_hint() {
     let mut wrong = Vec::new();
     for (text, message, hint, at) in [
-        ("permit (principal, action, resource == Tool::\"bank/transfr\");", "no tool `transfr`", "did you mean `Tool::\"bank/transfer\"`?", (1, 40)),
-        ("permit (principal, action, resource in Server::\"bnak\");", "no upstream `bnak`", "did you mean `Server::\"bank\"`?", (1, 40)),
-        ("permit (principal, action, resource)\nwhen { resource == Tool::\"bank/none_such\" };", "no tool `none_such`", "", (2, 20)),
-        ("permit (principal, action, resource == Tool::\"transfer\");", "names no upstream", "`upstream/name`", (1, 40)),
-        ("permit (principal, action, resource == Prompt::\"bank/leter\");", "no prompt `leter`", "letter", (1, 40)),
-        ("permit (principal, action, resource == Endpoint::\"/mpc\");", "no endpoint `/mpc`", "/mcp", (1, 40)),
-        ("permit (principal, action == Action::\"tool/call\", resource);", "no action `tool/call`", "did you mean `Action::\"tools/call\"`?", (1, 30)),
-        ("permit (principal is Usr, action, resource);", "unrecognized entity type `Usr`", "`User`", (1, 22)),
-        ("permit (principal, action == Action::\"tools/call\", resource) when { resource.effect == Effect::\"reed\" };", "not declared as a valid eid", "\"read\"", (1, 88)),
-        ("permit (principal, action == Action::\"tools/call\", resource) when { resource.effekt == 1 };", "effekt", "effect", (1, 69)),
-        ("permit (principal, action, resource) when { context.tyme == 1 };", "tyme", "", (1, 45)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.amuont > 1 };", "`bank/transfer` has no argument `amuont`", "did you mean `amount`?", (1, 112)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.rate > 1 };", "`rate` of `bank/transfer` may not be named", "another argument", (1, 112)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments has rate };", "may not be named", "", (1, 116)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.amount == \"1\" };", "types Long and String are not compatible", "", (1, 94)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.note == \"1\" };", "(in a call of `bank/transfer`)", "has", (1, 94)),
-        ("permit (principal, action == Action::\"tools/call\", resource) when { context.arguments.amount > 1 };", "in a call of", "scope", (1, 69)),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.address.town == \"x\" };", "no argument `address.town`", "", (1, 120)),
-        ("permit (principal, action == Action::\"prompts/get\", resource == Prompt::\"bank/letter\") when { context.arguments has ton };", "no argument `ton`", "did you mean `tone`?", (1, 117)),
-        ("permit (principal == ?principal, action, resource);", "template", "in place of the `?`", (1, 22)),
-        ("permit (principal, action, resource)\nwhen { 1 + };", "unexpected token", "", (2, 12)),
-        ("permit (principal, action, resource)", "unexpected end of input", "", (1, 37)),
-        ("permit (principal, action, resource);\n\npermt (principal, action, resource);", "permt", "", (3, 1)),
-        ("@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);", "is there already, at test.cedar:1", "its own", (2, 2)),
-        ("@id(\"\") permit (principal, action, resource);", "1 to 128 bytes", "", (1, 2)),
-        ("permit (principal, action, resource) when { \"never closed };", "", "", (1, 45)),
+        (
+            "permit (principal, action, resource == Tool::\"bank/transfr\");",
+            "no tool `transfr`",
+            "did you mean `Tool::\"bank/transfer\"`?",
+            (1, 40),
+        ),
+        (
+            "permit (principal, action, resource in Server::\"bnak\");",
+            "no upstream `bnak`",
+            "did you mean `Server::\"bank\"`?",
+            (1, 40),
+        ),
+        (
+            "permit (principal, action, resource)\nwhen { resource == Tool::\"bank/none_such\" };",
+            "no tool `none_such`",
+            "",
+            (2, 20),
+        ),
+        (
+            "permit (principal, action, resource == Tool::\"transfer\");",
+            "names no upstream",
+            "`upstream/name`",
+            (1, 40),
+        ),
+        (
+            "permit (principal, action, resource == Prompt::\"bank/leter\");",
+            "no prompt `leter`",
+            "letter",
+            (1, 40),
+        ),
+        (
+            "permit (principal, action, resource == Endpoint::\"/mpc\");",
+            "no endpoint `/mpc`",
+            "/mcp",
+            (1, 40),
+        ),
+        (
+            "permit (principal, action == Action::\"tool/call\", resource);",
+            "no action `tool/call`",
+            "did you mean `Action::\"tools/call\"`?",
+            (1, 30),
+        ),
+        (
+            "permit (principal is Usr, action, resource);",
+            "unrecognized entity type `Usr`",
+            "`User`",
+            (1, 22),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource) when { resource.effect == Effect::\"reed\" };",
+            "not declared as a valid eid",
+            "\"read\"",
+            (1, 88),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource) when { resource.effekt == 1 };",
+            "effekt",
+            "effect",
+            (1, 69),
+        ),
+        (
+            "permit (principal, action, resource) when { context.tyme == 1 };",
+            "tyme",
+            "",
+            (1, 45),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.amuont > 1 };",
+            "`bank/transfer` has no argument `amuont`",
+            "did you mean `amount`?",
+            (1, 112),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.rate > 1 };",
+            "`rate` of `bank/transfer` may not be named",
+            "another argument",
+            (1, 112),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments has rate };",
+            "may not be named",
+            "",
+            (1, 116),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.amount == \"1\" };",
+            "types Long and String are not compatible",
+            "",
+            (1, 94),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.note == \"1\" };",
+            "(in a call of `bank/transfer`)",
+            "has",
+            (1, 94),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource) when { context.arguments.amount > 1 };",
+            "in a call of",
+            "scope",
+            (1, 69),
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"bank/transfer\") when { context.arguments.address.town == \"x\" };",
+            "no argument `address.town`",
+            "",
+            (1, 120),
+        ),
+        (
+            "permit (principal, action == Action::\"prompts/get\", resource == Prompt::\"bank/letter\") when { context.arguments has ton };",
+            "no argument `ton`",
+            "did you mean `tone`?",
+            (1, 117),
+        ),
+        (
+            "permit (principal == ?principal, action, resource);",
+            "template",
+            "in place of the `?`",
+            (1, 22),
+        ),
+        (
+            "permit (principal, action, resource)\nwhen { 1 + };",
+            "unexpected token",
+            "",
+            (2, 12),
+        ),
+        (
+            "permit (principal, action, resource)",
+            "unexpected end of input",
+            "",
+            (1, 37),
+        ),
+        (
+            "permit (principal, action, resource);\n\npermt (principal, action, resource);",
+            "permt",
+            "",
+            (3, 1),
+        ),
+        (
+            "@id(\"a\") permit (principal, action, resource);\n@id(\"a\") forbid (principal, action, resource);",
+            "is there already, at test.cedar:1",
+            "its own",
+            (2, 2),
+        ),
+        (
+            "@id(\"\") permit (principal, action, resource);",
+            "1 to 128 bytes",
+            "",
+            (1, 2),
+        ),
+        (
+            "permit (principal, action, resource) when { \"never closed };",
+            "",
+            "",
+            (1, 45),
+        ),
     ] {
         let report = check(&sources(text), &bank());
-        let errors: Vec<&Problem> = report.problems.iter().filter(|problem| problem.severity == Severity::Error).collect();
+        let errors: Vec<&Problem> = report
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .collect();
         let found = errors.iter().any(|problem| {
             problem.message.contains(message)
                 && problem.hint.as_deref().unwrap_or("").contains(hint)
@@ -277,34 +493,73 @@ fn all_problems_are_told_at_once() {
         assert!(lines.contains(&line), "{line}: {report}");
     }
     assert!(report.has_errors());
-    assert!(report.left_out.iter().any(|left_out| left_out.tool == "bank/transfer" && left_out.argument == "rate"));
+    assert!(
+        report
+            .left_out
+            .iter()
+            .any(|left_out| left_out.tool == "bank/transfer" && left_out.argument == "rate")
+    );
 }
 
 #[test]
 fn warnings_do_not_keep_policies_from_being_in_force() {
     for (text, message) in [
-        ("permit (principal, action, resource == Tool::\"far/away\");", "`far` is down now"),
+        (
+            "permit (principal, action, resource == Tool::\"far/away\");",
+            "`far` is down now",
+        ),
         ("@colour(\"red\") permit (principal, action, resource);", "`@colour`"),
-        ("@mask(\"x\") forbid (principal, action, resource);", "does nothing on a `forbid`"),
-        ("permit (principal, action == Action::\"tools/call\", resource == Server::\"bank\");", ""),
-        ("permit (principal, action == Action::\"tools/call\", resource == Tool::\"far/away\") when { context.arguments.x == 1 };", "not checked"),
+        (
+            "@mask(\"x\") forbid (principal, action, resource);",
+            "does nothing on a `forbid`",
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Server::\"bank\");",
+            "",
+        ),
+        (
+            "permit (principal, action == Action::\"tools/call\", resource == Tool::\"far/away\") when { context.arguments.x == 1 };",
+            "not checked",
+        ),
     ] {
         let (_, report) = Engine::load(&sources(text), &bank()).unwrap_or_else(|report| panic!("{text}: {report}"));
-        assert!(report.problems.iter().any(|problem| problem.message.contains(message)), "{text}: {report}");
+        assert!(
+            report.problems.iter().any(|problem| problem.message.contains(message)),
+            "{text}: {report}"
+        );
     }
 }
 
 #[test]
 fn limits_hold() {
     let many = "permit (principal, action, resource);\n".repeat(20_001);
-    assert!(check(&sources(&many), &CatalogFacts::default()).problems.iter().any(|it| it.message.contains("20000")));
+    assert!(
+        check(&sources(&many), &CatalogFacts::default())
+            .problems
+            .iter()
+            .any(|it| it.message.contains("20000"))
+    );
     let big = " ".repeat(FILE_BYTES_MAX + 1);
     assert!(check(&sources(&big), &bank()).has_errors());
     for deep in [
-        format!("permit (principal, action, resource) when {{ {}true{} }};", "(".repeat(5_000), ")".repeat(5_000)),
-        format!("permit (principal, action, resource) when {{ {}true }};", "!".repeat(5_000)),
-        format!("permit (principal, action, resource) when {{ true{} }};", " && true".repeat(5_000)),
-        format!("permit (principal, action, resource) when {{ {}1{} }};", "if true then ".repeat(2_000), " else 1".repeat(2_000)),
+        format!(
+            "permit (principal, action, resource) when {{ {}true{} }};",
+            "(".repeat(5_000),
+            ")".repeat(5_000)
+        ),
+        format!(
+            "permit (principal, action, resource) when {{ {}true }};",
+            "!".repeat(5_000)
+        ),
+        format!(
+            "permit (principal, action, resource) when {{ true{} }};",
+            " && true".repeat(5_000)
+        ),
+        format!(
+            "permit (principal, action, resource) when {{ {}1{} }};",
+            "if true then ".repeat(2_000),
+            " else 1".repeat(2_000)
+        ),
     ] {
         assert!(check(&sources(&deep), &bank()).has_errors());
     }
@@ -319,9 +574,15 @@ fn unscoped_policies_may_read_an_argument_that_they_ask_for_first() {
     );
     let ana = user("ana", &[]);
     assert!(call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":10}"#).allowed);
-    assert_eq!(labels(&call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":11}"#)), ["cap"]);
+    assert_eq!(
+        labels(&call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":11}"#)),
+        ["cap"]
+    );
     // Another tool's argument of that name is not declared, and so not seen.
-    let wipe = Target::Tool { server: "shop", name: "wipe" };
+    let wipe = Target::Tool {
+        server: "shop",
+        name: "wipe",
+    };
     assert!(call(&engine, &ana, wipe, r#"{"amount":11}"#).allowed);
 }
 
@@ -344,7 +605,10 @@ fn only_what_may_be_allowed_is_shown() {
     assert_eq!(engine.prompt_place("bank", "letter"), Some(0));
     assert_eq!(engine.tool_place("shop", "letter"), None);
     assert!(engine.may_show(&user("bob", &["clerks"]), Action::CallTool, &TRANSFER));
-    let resource = Target::Resource { server: "bank", uri: "x" };
+    let resource = Target::Resource {
+        server: "bank",
+        uri: "x",
+    };
     assert!(!engine.may_show(&user("bob", &["clerks"]), Action::ReadResource, &resource));
 }
 
@@ -357,22 +621,57 @@ fn an_explanation_names_the_policy_the_condition_and_the_way_out() {
             subject,
             action: Action::CallTool,
             target: TRANSFER,
-            circumstances: Circumstances { arguments: Some(arguments.as_bytes()), ..Circumstances::default() },
+            circumstances: Circumstances {
+                arguments: Some(arguments.as_bytes()),
+                ..Circumstances::default()
+            },
         })
     };
     let too_much = explain(&clerk, r#"{"to":"bob","amount":5000}"#);
-    assert_eq!(too_much.asked, ["User::\"ana\"", "Action::\"tools/call\"", "Tool::\"bank/transfer\""]);
-    let [small, mallory] = too_much.considered.as_slice() else { panic!("{too_much:?}") };
+    assert_eq!(
+        too_much.asked,
+        ["User::\"ana\"", "Action::\"tools/call\"", "Tool::\"bank/transfer\""]
+    );
+    let [small, mallory] = too_much.considered.as_slice() else {
+        panic!("{too_much:?}")
+    };
     assert_eq!((small.id.as_str(), &small.verdict), ("clerks-small", &Verdict::Fails));
-    assert_eq!(small.unmet().map(|clause| clause.text.as_str()).collect::<Vec<_>>(), ["context.arguments.amount <= 1000"]);
-    assert_eq!(mallory.clauses.iter().map(Clause::met).collect::<Vec<_>>(), [true, false]);
-    assert!(too_much.needed.iter().any(|line| line.contains("clerks-small") && line.contains("<= 1000")), "{too_much:?}");
+    assert_eq!(
+        small.unmet().map(|clause| clause.text.as_str()).collect::<Vec<_>>(),
+        ["context.arguments.amount <= 1000"]
+    );
+    assert_eq!(
+        mallory.clauses.iter().map(Clause::met).collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert!(
+        too_much
+            .needed
+            .iter()
+            .any(|line| line.contains("clerks-small") && line.contains("<= 1000")),
+        "{too_much:?}"
+    );
 
     let forbidden = explain(&clerk, r#"{"to":"mallory","amount":1}"#);
-    assert!(forbidden.needed.iter().any(|line| line.contains("not-to-mallory") && line.contains("forbids")), "{forbidden:?}");
+    assert!(
+        forbidden
+            .needed
+            .iter()
+            .any(|line| line.contains("not-to-mallory") && line.contains("forbids")),
+        "{forbidden:?}"
+    );
     let stranger = explain(&user("eve", &[]), r#"{"to":"bob","amount":1}"#);
-    assert_eq!(stranger.near.first().map(|near| (near.id.as_str(), near.misses)), Some(("clerks-small", "principal")));
-    assert!(stranger.needed.iter().any(|line| line.contains("permit (principal == User::\"eve\"")), "{stranger:?}");
+    assert_eq!(
+        stranger.near.first().map(|near| (near.id.as_str(), near.misses)),
+        Some(("clerks-small", "principal"))
+    );
+    assert!(
+        stranger
+            .needed
+            .iter()
+            .any(|line| line.contains("permit (principal == User::\"eve\"")),
+        "{stranger:?}"
+    );
     assert!(explain(&clerk, r#"{"amount":"x"}"#).arguments.is_some());
     assert!(explain(&clerk, r#"{"to":"bob","amount":1}"#).needed.is_empty());
 }
@@ -391,13 +690,57 @@ fn the_starter_policy_loads_and_does_what_it_says() {
     let owner = user("owner", &[]);
     assert!(call(&engine, &owner, TRANSFER, r#"{"to":"x","amount":1000}"#).allowed);
     assert!(!call(&engine, &owner, TRANSFER, r#"{"to":"x","amount":1001}"#).allowed);
-    assert!(call(&engine, &owner, Target::Tool { server: "bank", name: "find_customer" }, "{}").allowed);
-    assert!(call(&engine, &owner, Target::Tool { server: "shop", name: "search" }, "{}").allowed);
-    let wipe = Target::Tool { server: "shop", name: "wipe" };
+    assert!(
+        call(
+            &engine,
+            &owner,
+            Target::Tool {
+                server: "bank",
+                name: "find_customer"
+            },
+            "{}"
+        )
+        .allowed
+    );
+    assert!(
+        call(
+            &engine,
+            &owner,
+            Target::Tool {
+                server: "shop",
+                name: "search"
+            },
+            "{}"
+        )
+        .allowed
+    );
+    let wipe = Target::Tool {
+        server: "shop",
+        name: "wipe",
+    };
     assert!(!call(&engine, &owner, wipe, "{}").allowed);
-    assert!(!call(&engine, &user("other", &[]), Target::Tool { server: "shop", name: "search" }, "{}").allowed);
-    for action in Action::ALL.into_iter().filter(|action| action.targets().contains(&TargetKind::Endpoint)) {
-        let ask = Ask { subject: &owner, action, target: Target::Endpoint { path: "/mcp" }, circumstances: Circumstances::default() };
+    assert!(
+        !call(
+            &engine,
+            &user("other", &[]),
+            Target::Tool {
+                server: "shop",
+                name: "search"
+            },
+            "{}"
+        )
+        .allowed
+    );
+    for action in Action::ALL
+        .into_iter()
+        .filter(|action| action.targets().contains(&TargetKind::Endpoint))
+    {
+        let ask = Ask {
+            subject: &owner,
+            action,
+            target: Target::Endpoint { path: "/mcp" },
+            circumstances: Circumstances::default(),
+        };
         assert_eq!(engine.decide(&ask).allowed, action != Action::Other, "{action}");
     }
 
@@ -405,12 +748,19 @@ fn the_starter_policy_loads_and_does_what_it_says() {
     let uncommented: String = text
         .lines()
         .map(|line| match line.strip_prefix("// ") {
-            Some(rest) if ["@id(", "permit (", "  principal", "  action", "  resource", ");"].iter().any(|start| rest.starts_with(start)) => rest,
+            Some(rest)
+                if ["@id(", "permit (", "  principal", "  action", "  resource", ");"]
+                    .iter()
+                    .any(|start| rest.starts_with(start)) =>
+            {
+                rest
+            }
             _ => line,
         })
         .collect::<Vec<_>>()
         .join("\n");
-    let (engine, report) = Engine::load(&sources(&uncommented), &bank()).unwrap_or_else(|report| panic!("{uncommented}\n{report}"));
+    let (engine, report) =
+        Engine::load(&sources(&uncommented), &bank()).unwrap_or_else(|report| panic!("{uncommented}\n{report}"));
     assert!(report.problems.is_empty(), "{report}");
     assert!(call(&engine, &owner, wipe, "{}").allowed);
 }
@@ -418,11 +768,26 @@ fn the_starter_policy_loads_and_does_what_it_says() {
 #[test]
 fn the_starter_policy_survives_hostile_names() {
     let mut facts = CatalogFacts {
-        servers: vec![ServerFacts { name: "x\n\"};".to_owned(), unavailable: false }],
+        servers: vec![ServerFacts {
+            name: "x\n\"};".to_owned(),
+            unavailable: false,
+        }],
         ..CatalogFacts::default()
     };
-    for name in ["a\"b", "a\\", "a\npermit (principal, action, resource);", "\u{202e}x", "a//b", ""] {
-        facts.tools.push(tool("x\n\"};", name, Effect::Write, json!({"properties": {"a\nb": {"type": "integer"}, "if": {"type": "integer"}}})));
+    for name in [
+        "a\"b",
+        "a\\",
+        "a\npermit (principal, action, resource);",
+        "\u{202e}x",
+        "a//b",
+        "",
+    ] {
+        facts.tools.push(tool(
+            "x\n\"};",
+            name,
+            Effect::Write,
+            json!({"properties": {"a\nb": {"type": "integer"}, "if": {"type": "integer"}}}),
+        ));
     }
     let limits = facts.tools.iter().map(|tool| StarterLimit {
         server: tool.server.clone(),
@@ -430,13 +795,27 @@ fn the_starter_policy_survives_hostile_names() {
         argument: "if".to_owned(),
         at_most: 3,
     });
-    let options = StarterOptions { limits: limits.collect() };
+    let options = StarterOptions {
+        limits: limits.collect(),
+    };
     for options in [StarterOptions::default(), options] {
         let text = starter(&facts, "o\"wner\n", &options);
-        let (engine, report) = Engine::load(&sources(&text), &facts).unwrap_or_else(|report| panic!("{text}\n{report}"));
+        let (engine, report) =
+            Engine::load(&sources(&text), &facts).unwrap_or_else(|report| panic!("{text}\n{report}"));
         assert_eq!(engine.policies(), 2 + options.limits.len(), "{text}");
         assert!(!report.has_errors());
-        assert!(!call(&engine, &user("eve", &[]), Target::Tool { server: "x\n\"};", name: "a\"b" }, "{}").allowed);
+        assert!(
+            !call(
+                &engine,
+                &user("eve", &[]),
+                Target::Tool {
+                    server: "x\n\"};",
+                    name: "a\"b"
+                },
+                "{}"
+            )
+            .allowed
+        );
     }
 }
 

@@ -12,7 +12,9 @@ pub use own::Greeter;
 
 use crate::answer::{Answer, Body};
 use crate::screen::{Screened, Sink, is_hop_local};
-use crate::session::{Asked, Call, Session, Sessions, Target, empty_object, principal_of};
+use crate::session::{
+    Asked, Call, Session, Sessions, StandingAsked, Target, empty_object, principal_of,
+};
 use lane::{Lane, Link};
 use portcullis_ledger::Intended;
 use portcullis_transport::{Eras, Event, Exchange, Hello, Outgoing, UpstreamError};
@@ -134,6 +136,7 @@ impl Route {
                 self.own(&call, &decided, sessions).await?
             }
             Target::Listen => self.listen(&call, &sink).await?,
+            Target::Answer { asked, response } => self.answer(&call, asked, response).await?,
             Target::Resume { asked, response } => self.resume(&call, asked, response, &sink, sessions).await?,
             _ => self.forward(&call, &sink, sessions, effort).await?,
         };
@@ -365,6 +368,40 @@ impl Route {
             lane.plan.deadline,
         )
         .await
+    }
+
+    /// Delivers the client's answer to a question that belongs to no call.
+    async fn answer(
+        &self,
+        call: &Call,
+        asked: &StandingAsked,
+        response: &Response,
+    ) -> Result<Body, RouteError> {
+        let lane = self.lane(&asked.upstream)?;
+        let session = call
+            .client()
+            .session
+            .as_ref()
+            .ok_or(RouteError::QuestionGone)?;
+        let link = lane
+            .open_link(&LinkKey::Session(Arc::clone(&session.id)))
+            .ok_or(RouteError::QuestionGone)?;
+        let told = link
+            .upstream
+            .tell(response.with_id(asked.request.id()).finish());
+        told.await.map_err(|error| RouteError::Upstream {
+            name: Arc::clone(&asked.upstream),
+            error,
+        })?;
+        Ok(Body::Silence)
+    }
+
+    /// Tells a server that its question of no call cannot be asked.
+    pub(crate) async fn decline(&self, upstream: &Arc<str>, key: &LinkKey, question: &Request) {
+        let link = self.lane(upstream).ok().and_then(|lane| lane.open_link(key));
+        if let Some(link) = link {
+            refuse_question(&link, question).await;
+        }
     }
 
     /// Drops a parked call: the server hears that the client no longer wants it.
@@ -663,22 +700,22 @@ fn unaskable(call: &Call, question: &Request) -> Option<RpcError> {
     if call.client().session.is_none() {
         return no("this client cannot be asked");
     }
+    match may_be_asked(call.client().capabilities.as_ref(), question) {
+        true => None,
+        false => no("the client did not declare this capability"),
+    }
+}
+
+/// Whether a client with these capabilities has declared that it can be asked this. Vendor questions pass: whether the client
+/// knows them is its own matter.
+pub(crate) fn may_be_asked(capabilities: Option<&Raw>, question: &Request) -> bool {
     let capability = match question.method() {
         Method::SamplingCreateMessage => "sampling",
         Method::ElicitationCreate => "elicitation",
         Method::RootsList => "roots",
-        // Vendor questions pass: whether the client knows them is its own matter.
-        _ => return None,
+        _ => return true,
     };
-    let has = call
-        .client()
-        .capabilities
-        .as_ref()
-        .is_some_and(|capabilities| capabilities.get(capability).is_some());
-    match has {
-        true => None,
-        false => no("the client did not declare this capability"),
-    }
+    capabilities.is_some_and(|capabilities| capabilities.get(capability).is_some())
 }
 
 async fn refuse_question(link: &Link, question: &Request) {

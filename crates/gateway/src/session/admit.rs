@@ -1,6 +1,6 @@
 //! The admission of each message: whose session, which endpoint, what it is aimed at. Everything ambiguous ends here.
 
-use super::call::{Call, Client, ListKind, Target};
+use super::call::{Call, Client, ListKind, StandingAsked, Target};
 use super::{STDIO_SESSION, Session, Sessions, principal_of};
 use crate::catalog::{Catalog, View};
 use crate::identity::Caller;
@@ -257,6 +257,7 @@ impl Arrival<'_> {
             }
             Method::CompletionComplete => self.completion(params),
             Method::TasksGet | Method::TasksResult | Method::TasksCancel | Method::TasksUpdate => {
+                self.declares_tasks()?;
                 let id = text("taskId")?;
                 let upstream = self
                     .sessions
@@ -275,6 +276,27 @@ impl Arrival<'_> {
                 None => Err(SessionError::UnknownMethod(other.to_string())),
             },
         }
+    }
+
+    /// `tasks/*` of a modern client that did not declare the extension in this very request (ext-tasks).
+    fn declares_tasks(&self) -> Result<(), SessionError> {
+        const TASKS: &str = "io.modelcontextprotocol/tasks";
+        let declared = self
+            .client
+            .capabilities
+            .as_ref()
+            .is_some_and(|capabilities| capabilities.at(&["extensions", TASKS]).is_some());
+        if self.client.revision.era() == Era::Legacy || declared {
+            return Ok(());
+        }
+        let data = format!(r#"{{"requiredCapabilities":{{"extensions":{{"{TASKS}":{{}}}}}}}}"#);
+        Err(SessionError::Meta(
+            RpcError::new(
+                portcullis_wire::error::MISSING_CLIENT_CAPABILITY,
+                format!("this method needs the extension `{TASKS}`, hint: declare it in `clientCapabilities.extensions`"),
+            )
+            .with_data(data),
+        ))
     }
 
     fn completion(&self, params: Option<&Raw>) -> Result<Target, SessionError> {
@@ -378,13 +400,31 @@ impl Arrival<'_> {
         }
     }
 
+    /// The answer to a question of no call is a call of its own: decided, screened and recorded as any.
+    fn standing_answer(self, asked: Arc<StandingAsked>, response: Response) -> Admitted {
+        Admitted::Resumed(Box::new(Call {
+            caller: self.caller,
+            client: self.client,
+            view: self.view,
+            request: asked.request.clone(),
+            target: Target::Answer {
+                asked,
+                response: Arc::new(response),
+            },
+            cancel: None,
+        }))
+    }
+
     fn response(self, response: Response) -> Admitted {
         let Some(session) = self.client.session.as_ref() else {
             return Admitted::SessionMissing;
         };
         // An answer to nothing, a second answer, or a late one: heard and forgotten.
         let Some(asked) = response.id().and_then(|id| session.answered(id)) else {
-            return Admitted::Heard;
+            return match response.id().and_then(|id| session.answered_standing(id)) {
+                Some(asked) => self.standing_answer(asked, response),
+                None => Admitted::Heard,
+            };
         };
         let in_flight = session
             .in_flight()

@@ -127,6 +127,13 @@ pub(crate) enum Target {
         /// That upstream.
         upstream: Arc<str>,
     },
+    /// The client's answer to a question that belongs to no call.
+    Answer {
+        /// The question.
+        asked: Arc<StandingAsked>,
+        /// The client's answer.
+        response: Arc<Response>,
+    },
     /// The client's answer to a question that was asked in the course of another call, which goes on with it.
     Resume {
         /// The question.
@@ -149,6 +156,17 @@ pub(crate) struct Asked {
     pub(crate) target: Target,
     /// Where that call's answer goes.
     pub(crate) outlet: Outlet,
+}
+
+/// A question of a legacy server that belongs to no call: it went out on the session's standing stream.
+#[derive(Debug)]
+pub(crate) struct StandingAsked {
+    /// The id of the question towards the client.
+    pub(crate) question: Id,
+    /// Who asks.
+    pub(crate) upstream: Arc<str>,
+    /// The question as it came, under the server's own id.
+    pub(crate) request: Request,
 }
 
 /// Registered for as long as the call lives, so that the client can cancel it.
@@ -249,6 +267,7 @@ impl Target {
             | Self::Completion { upstream, .. }
             | Self::Task { upstream, .. }
             | Self::Vendor { upstream } => Some(upstream),
+            Self::Answer { asked, .. } => Some(&asked.upstream),
             Self::Resume { asked, .. } => asked.target.upstream(),
             Self::Initialize | Self::Discover | Self::Ping | Self::SetLevel(_) | Self::List(..) | Self::Listen => None,
         }

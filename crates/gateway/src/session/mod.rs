@@ -8,7 +8,7 @@ mod cancel;
 mod tasks;
 
 pub(crate) use admit::{Admitted, LEVELS, SessionError, settle};
-pub(crate) use call::{Asked, Call, Client, ListKind, Target};
+pub(crate) use call::{Asked, Call, Client, ListKind, StandingAsked, Target};
 pub(crate) use cancel::Cancel;
 pub(crate) use tasks::Tasks;
 
@@ -62,6 +62,7 @@ pub(crate) struct Session {
     log_level: Mutex<Option<String>>,
     standing: Option<Outlet>,
     asked: Mutex<HashMap<Id, Arc<Asked>>>,
+    standing_asked: Mutex<HashMap<Id, Arc<StandingAsked>>>,
     in_flight: Arc<InFlightTable>,
     used: Mutex<Instant>,
     questions: AtomicU64,
@@ -121,6 +122,7 @@ impl Sessions {
             log_level: Mutex::default(),
             standing: client.standing.clone(),
             asked: Mutex::default(),
+            standing_asked: Mutex::default(),
             in_flight: Arc::default(),
             used: Mutex::new(Instant::now()),
             questions: AtomicU64::new(0),
@@ -208,6 +210,27 @@ impl Session {
         }
         table.insert(asked.question.clone(), Arc::new(asked));
         true
+    }
+
+    /// Remembers a question that belongs to no call; whether there was room for it.
+    pub(crate) fn ask_standing(&self, asked: StandingAsked, limits: &SessionLimits) -> bool {
+        let mut table = self
+            .standing_asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if table.len() >= limits.questions_max {
+            return false;
+        }
+        table.insert(asked.question.clone(), Arc::new(asked));
+        true
+    }
+
+    /// Takes the question of no call that `id` answers.
+    pub(crate) fn answered_standing(&self, id: &Id) -> Option<Arc<StandingAsked>> {
+        self.standing_asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id)
     }
 
     /// Takes the question that `id` answers; each is answered once.

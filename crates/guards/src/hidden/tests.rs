@@ -192,6 +192,7 @@ fn honest_text_is_let_be() {
         "\u{2764}\u{fe0f}\u{200d}\u{1f525} \u{26a0}\u{fe0f} \u{a9}\u{fe0f} \u{2139}\u{fe0f} \u{24c2}\u{fe0f} 1\u{fe0f}\u{20e3} #\u{fe0f}\u{20e3} \u{1f170}\u{fe0f}",
         "\u{1f3f4}\u{e0067}\u{e0062}\u{e0065}\u{e006e}\u{e0067}\u{e007f} \u{1f3f4}\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f} \u{1f3f4}\u{e0067}\u{e0062}\u{e0077}\u{e006c}\u{e0073}\u{e007f}",
         "\u{1f3f4}\u{200d}\u{2620}\u{fe0f} \u{1f43b}\u{200d}\u{2744}\u{fe0f} \u{1f441}\u{fe0f}\u{200d}\u{1f5e8}\u{fe0f} \u{26f9}\u{1f3fb}\u{200d}\u{2640}\u{fe0f}",
+        "\u{2764}\u{fe0f}\u{fe0f}",
         // Persian, Hindi, Malayalam, Bengali, Sinhala, Arabic.
         "\u{645}\u{6cc}\u{200c}\u{62e}\u{648}\u{627}\u{647}\u{645} \u{646}\u{645}\u{6cc}\u{200c}\u{634}\u{648}\u{62f} \u{6a9}\u{62a}\u{627}\u{628}\u{200c}\u{647}\u{627}",
         "\u{915}\u{94d}\u{200d}\u{937} \u{915}\u{94d}\u{200c}\u{937} \u{d28}\u{d4d}\u{200d} \u{9b0}\u{200d}\u{9cd}\u{9af} \u{dc1}\u{dca}\u{200d}\u{dbb}",
@@ -215,6 +216,14 @@ fn honest_text_is_let_be() {
         assert_eq!(found(text), [], "{text}");
         assert_eq!(neutralise_all(text), text);
     }
+}
+
+#[test]
+fn selectors_in_a_row_are_a_finding() {
+    for run in ["\u{fe0f}\u{fe0f}\u{fe0f}", "\u{fe0e}\u{fe0f}", "\u{e0100}\u{e0100}"] {
+        assert_eq!(classes(&format!("\u{2764}{run}")), [Class::VariationSelectors]);
+    }
+    assert_eq!(classes("a\u{fe0f}\u{fe0f}"), [Class::VariationSelectors]);
 }
 
 #[test]

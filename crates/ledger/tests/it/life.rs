@@ -115,9 +115,10 @@ fn what_nobody_finishes_ends_unknown() {
         assert_eq!(ledger.seal(&outcome(dropped), Durability::Durable, ()).await.unwrap_err(), LedgerError::OutOfTurn(dropped));
         // A caller that gives up while the decision is being synced.
         let impatient = ledger.call_id();
+        let decided = decision(impatient);
         tokio::select! {
             biased;
-            _ = ledger.intend(&decision(impatient), Durability::Durable, ()) => {}
+            _ = ledger.intend(&decided, Durability::Durable, ()) => {}
             () = std::future::ready(()) => {}
         }
         eventually("the call that was given up is closed", || ledger.progress().open_calls == 0);

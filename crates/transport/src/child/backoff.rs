@@ -34,7 +34,9 @@ impl Backoff {
         if lived >= HEALTHY {
             self.failures = 0;
         }
-        let whole = PAUSE_MIN.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)).min(PAUSE_MAX);
+        let whole = PAUSE_MIN
+            .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
+            .min(PAUSE_MAX);
         self.failures = self.failures.saturating_add(1);
         let chance = if chance.is_nan() { 1.0 } else { chance.clamp(0.0, 1.0) };
         whole.mul_f64(0.5 + chance / 2.0)
@@ -48,17 +50,32 @@ mod tests {
     #[test]
     fn pauses_double_stop_growing_and_begin_anew_after_health() {
         let mut backoff = Backoff::new();
-        let pauses: Vec<u128> = (0..10).map(|_| backoff.pause_after(Duration::ZERO, 1.0).as_millis()).collect();
-        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        let pauses: Vec<u128> = (0..10)
+            .map(|_| backoff.pause_after(Duration::ZERO, 1.0).as_millis())
+            .collect();
+        assert_eq!(
+            pauses,
+            [250, 500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]
+        );
         assert_eq!(backoff.failures(), 10);
-        assert_eq!(backoff.pause_after(Duration::from_millis(59_999), 1.0).as_millis(), 30_000);
+        assert_eq!(
+            backoff.pause_after(Duration::from_millis(59_999), 1.0).as_millis(),
+            30_000
+        );
         assert_eq!(backoff.pause_after(Duration::from_secs(60), 1.0).as_millis(), 250);
         assert_eq!(backoff.failures(), 1);
     }
 
     #[test]
     fn chance_spreads_over_the_upper_half_and_never_outside() {
-        for (chance, expected) in [(0.0, 125), (0.5, 187), (1.0, 250), (-3.0, 125), (9.0, 250), (f64::NAN, 250)] {
+        for (chance, expected) in [
+            (0.0, 125),
+            (0.5, 187),
+            (1.0, 250),
+            (-3.0, 125),
+            (9.0, 250),
+            (f64::NAN, 250),
+        ] {
             assert_eq!(Backoff::new().pause_after(Duration::ZERO, chance).as_millis(), expected);
         }
         let mut tired = Backoff { failures: u32::MAX };

@@ -84,7 +84,11 @@ enum Swept {
 /// `Nobody` is exact although the table changes while it is read: whoever is left of a family has an ancestor or
 /// predecessor that is our child, and a child, even dead, stays in the table until it is reaped right here.
 fn sweep(kill: bool) -> Swept {
-    let refused = if kill { processes::kill_all(stray_families).err() } else { None };
+    let refused = if kill {
+        processes::kill_all(stray_families).err()
+    } else {
+        None
+    };
     let table = processes::all().unwrap_or_default();
     let mut swept = Swept::Nobody;
     for stray in strays(&table) {
@@ -142,6 +146,9 @@ impl Noted {
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        LAUNCHERS.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        LAUNCHERS
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.id);
     }
 }

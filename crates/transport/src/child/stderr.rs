@@ -30,7 +30,13 @@ pub struct StderrTail {
 impl StderrTail {
     /// The last `count` lines that are not empty, oldest first, escaped and cut to 4 KiB each.
     pub fn last_lines(&self, count: usize) -> Vec<String> {
-        let bytes: Vec<u8> = self.bytes.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let bytes: Vec<u8> = self
+            .bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .copied()
+            .collect();
         let mut lines: Vec<String> = bytes
             .rsplit(|&byte| byte == b'\n')
             .filter(|line| !line.trim_ascii().is_empty())
@@ -42,7 +48,9 @@ impl StderrTail {
     }
 
     fn keep(&self, received: &[u8]) {
-        let received = received.get(received.len().saturating_sub(TAIL_BYTES_MAX)..).unwrap_or(received);
+        let received = received
+            .get(received.len().saturating_sub(TAIL_BYTES_MAX)..)
+            .unwrap_or(received);
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         let excess = (bytes.len() + received.len()).saturating_sub(TAIL_BYTES_MAX);
         bytes.drain(..excess);
@@ -155,7 +163,11 @@ fn printable(line: &[u8]) -> String {
     for character in text.chars() {
         match character {
             '\t' => safe.push(character),
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}' => {
                 let _ = write!(safe, "{}", character.escape_unicode());
             }
             _ if character.is_control() => {
@@ -174,7 +186,9 @@ mod tests {
     fn said(pushes: &[(&str, u64)]) -> Vec<Said> {
         let (mut log, mut out) = (StderrLog::default(), Vec::new());
         for (text, second) in pushes {
-            log.push(text.as_bytes(), Duration::from_secs(*second), &mut |said| out.push(said));
+            log.push(text.as_bytes(), Duration::from_secs(*second), &mut |said| {
+                out.push(said)
+            });
         }
         log.finish(Duration::from_secs(100), &mut |said| out.push(said));
         out
@@ -183,7 +197,10 @@ mod tests {
     #[test]
     fn lines_come_whole_from_pieces_and_the_last_needs_no_end() {
         let line = |text: &str| Said::Line(text.to_owned());
-        assert_eq!(said(&[("one\ntw", 0), ("o\r\n\n", 1), ("three", 2)]), [line("one"), line("two"), line("three")]);
+        assert_eq!(
+            said(&[("one\ntw", 0), ("o\r\n\n", 1), ("three", 2)]),
+            [line("one"), line("two"), line("three")]
+        );
     }
 
     #[test]
@@ -198,7 +215,10 @@ mod tests {
 
     #[test]
     fn a_long_line_is_cut_and_control_characters_cannot_act() {
-        let out = said(&[(&"y".repeat(10_000), 0), (&format!("{}\n\u{1b}[2J\u{202e}\u{7}ok\n", "y".repeat(10_000)), 0)]);
+        let out = said(&[
+            (&"y".repeat(10_000), 0),
+            (&format!("{}\n\u{1b}[2J\u{202e}\u{7}ok\n", "y".repeat(10_000)), 0),
+        ]);
         assert_eq!(out[0], Said::Line("y".repeat(LINE_BYTES_MAX)));
         assert_eq!(out[1], Said::Line("\\u{1b}[2J\\u{202e}\\u{7}ok".into()));
         assert_eq!(printable(b"\xff\xfe\tx"), "\u{fffd}\u{fffd}\tx");

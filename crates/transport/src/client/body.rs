@@ -34,10 +34,7 @@ impl Body for RopeBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = self.pieces.next();
         if let Some(piece) = &piece {
             self.bytes_left = self.bytes_left.saturating_sub(piece.len() as u64);
@@ -120,7 +117,11 @@ pub(super) fn excerpt(text: &[u8]) -> String {
     let mut shown = String::new();
     for character in text.trim().chars().take(EXCERPT_CHARS_MAX) {
         match character {
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}' => {
                 shown.extend(character.escape_unicode());
             }
             _ if character.is_control() => shown.extend(character.escape_default()),

@@ -1,11 +1,13 @@
 //! Which era a server speaks: the first messages of a connection and how their answers are read, by the table in
 //! 2026-07-28, basic/versioning ("Backward Compatibility"). Pure but for the cache; the transports do the sending.
 
-use crate::upstream::{Eras, Event, Exchange, Hello, UpstreamError};
 use super::body::excerpt;
 use super::strays::Strays;
+use crate::upstream::{Eras, Event, Exchange, Hello, UpstreamError};
 use portcullis_wire::json::{Kind, Raw, string};
-use portcullis_wire::{Era, Id, Method, Notification, Outcome, Request, Response, Revision, Rope, RpcError, error, meta};
+use portcullis_wire::{
+    Era, Id, Method, Notification, Outcome, Request, Response, Revision, Rope, RpcError, error, meta,
+};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The id of `initialize`. The gateway mints from 1.
@@ -192,7 +194,10 @@ pub(super) fn pong(id: &Id) -> Rope {
 
 /// The text of the answer to a question that found nobody to take it.
 pub(super) fn nobody(id: &Id) -> Rope {
-    let error = RpcError::new(error::INTERNAL, "the client cannot take this request now, hint: tie it to a request of the client");
+    let error = RpcError::new(
+        error::INTERNAL,
+        "the client cannot take this request now, hint: tie it to a request of the client",
+    );
     Rope::one(error.to_message(Some(id), Era::Legacy))
 }
 
@@ -222,7 +227,10 @@ pub(super) fn read_initialize(answer: &Response, offer: Revision) -> Result<(Rev
     match revision.filter(|revision| revision.era() == Era::Legacy) {
         Some(revision) => Ok((revision, result)),
         None => Err(UpstreamError::Revision {
-            detail: format!("we offered {offer}, the server answered `{}`", excerpt(version.as_bytes())),
+            detail: format!(
+                "we offered {offer}, the server answered `{}`",
+                excerpt(version.as_bytes())
+            ),
         }),
     }
 }

@@ -20,7 +20,7 @@ use portcullis_wire::{Era, Limits, Message, Method, Outcome, Revision, Rope, Rpc
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -38,6 +38,8 @@ const BOTH: HeaderValue = HeaderValue::from_static("application/json, text/event
 const SESSION_ID_BYTES_MAX: usize = 1024;
 /// How much of a body that nobody wants is read so that its connection can be used again, in bytes.
 const DISCARD_BYTES_MAX: usize = 64 << 10;
+/// Answers of our own (to `ping`) that may wait for a server that does not take them.
+const REPLIES_WAITING_MAX: usize = 32;
 /// How long the end of a session may take.
 const CLOSE_TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -67,6 +69,8 @@ pub(super) struct Wire {
     has_session: bool,
     alive: AtomicBool,
     pub(super) strays: Strays,
+    /// Room for answers of our own, to `ping`.
+    replies: Arc<Semaphore>,
 }
 
 /// A [`Wire`] as an [`Upstream`].
@@ -211,6 +215,7 @@ impl Wire {
             has_session,
             alive: AtomicBool::new(true),
             strays: strays.clone(),
+            replies: Arc::new(Semaphore::new(REPLIES_WAITING_MAX)),
         }
     }
 
@@ -231,7 +236,10 @@ impl Wire {
             return Err(refusal(response, lease, self.limits()).await);
         }
         if status.is_success() {
-            let mut exchange = match self.receive(era::DISCOVER_ID, &Method::ServerDiscover, response, lease, None).await {
+            let mut exchange = match self
+                .receive(era::DISCOVER_ID, &Method::ServerDiscover, response, lease, None)
+                .await
+            {
                 Ok(exchange) => exchange,
                 // A legacy server may say yes to anything; `initialize` will tell.
                 Err(error) => return Ok(no_verdict(hello, &error)),
@@ -391,10 +399,20 @@ impl Wire {
         received
     }
 
-    async fn read_answer(&self, id: u64, response: Response<Incoming>, lease: Lease) -> Result<Exchange, UpstreamError> {
+    async fn read_answer(
+        &self,
+        id: u64,
+        response: Response<Incoming>,
+        lease: Lease,
+    ) -> Result<Exchange, UpstreamError> {
         let text = read_to_end(response, lease, self.limits().message_bytes_max).await?;
         // 2025-03-26 may answer a single request with a batch of one.
-        let text = match self.revision.has_batches().then(|| batch(&text, self.limits())).flatten() {
+        let text = match self
+            .revision
+            .has_batches()
+            .then(|| batch(&text, self.limits()))
+            .flatten()
+        {
             None => text,
             Some(Ok(mut messages)) if messages.len() == 1 => messages.pop().unwrap_or(text),
             Some(Ok(messages)) => {
@@ -504,6 +522,21 @@ impl Wire {
         Err(refusal(response, lease, self.limits()).await)
     }
 
+    /// Answers for the client; not without end for a server that asks and does not listen.
+    pub(super) fn reply(self: &Arc<Self>, message: Rope) {
+        let wire = self.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(room) = self.replies.clone().try_acquire_owned()
+        {
+            runtime.spawn(async move {
+                if let Err(error) = wire.tell(message).await {
+                    tracing::debug!(server = %wire.place.name, %error, "an answer of our own was not taken");
+                }
+                drop(room);
+            });
+        }
+    }
+
     /// Sends a message of our own that nobody waits for.
     pub(super) fn tell_later(self: &Arc<Self>, message: Rope) {
         let wire = self.clone();
@@ -545,7 +578,9 @@ pub(super) fn content_type(response: &Response<Incoming>) -> String {
     let shown = |name| response.headers().get(name).map(|value| excerpt(value.as_bytes()));
     let kind = shown(CONTENT_TYPE).unwrap_or_else(|| "none".to_owned());
     match shown(CONTENT_ENCODING) {
-        Some(encoding) => format!("`{kind}` in encoding `{encoding}`, expected `application/json` or `text/event-stream` as it is"),
+        Some(encoding) => {
+            format!("`{kind}` in encoding `{encoding}`, expected `application/json` or `text/event-stream` as it is")
+        }
         None => format!("`{kind}`, expected `application/json` or `text/event-stream`"),
     }
 }
@@ -566,7 +601,10 @@ pub(super) async fn discard(response: Response<Incoming>, lease: Lease) {
 /// The error for a status that is no answer.
 pub(super) async fn refusal(response: Response<Incoming>, lease: Lease, limits: &Limits) -> UpstreamError {
     let status = response.status();
-    let challenge = response.headers().get(WWW_AUTHENTICATE).map(|value| excerpt(value.as_bytes()));
+    let challenge = response
+        .headers()
+        .get(WWW_AUTHENTICATE)
+        .map(|value| excerpt(value.as_bytes()));
     let location = response.headers().get(LOCATION).map(|value| excerpt(value.as_bytes()));
     let bytes_max = DISCARD_BYTES_MAX.min(limits.message_bytes_max);
     let text = match timeout(CLOSE_TIME_MAX, read_to_end(response, lease, bytes_max)).await {

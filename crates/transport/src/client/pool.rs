@@ -139,7 +139,14 @@ impl Endpoint {
         if let Some(connection) = shelf.take() {
             match connection.send(request, absolute).await {
                 Ok((response, sender)) => {
-                    return Ok((response, Lease { sender, shelf, _slot: slot }));
+                    return Ok((
+                        response,
+                        Lease {
+                            sender,
+                            shelf,
+                            _slot: slot,
+                        },
+                    ));
                 }
                 // Closed in the moment of sending, before a byte was written: safe to send again.
                 Err(mut refused) => match refused.take_message() {
@@ -154,7 +161,14 @@ impl Endpoint {
             shelf.lock().http2.get_or_insert_with(|| sender.clone());
         }
         match connection.send(request, absolute).await {
-            Ok((response, sender)) => Ok((response, Lease { sender, shelf, _slot: slot })),
+            Ok((response, sender)) => Ok((
+                response,
+                Lease {
+                    sender,
+                    shelf,
+                    _slot: slot,
+                },
+            )),
             Err(refused) => Err(failed(refused.error())),
         }
     }
@@ -304,9 +318,8 @@ async fn sweep(shelf: Arc<Shelf>) {
     loop {
         tokio::time::sleep(shelf.limits.idle_time_max).await;
         let mut kept = shelf.lock();
-        kept.http1.retain(|(sender, since)| {
-            !sender.is_closed() && since.elapsed() < shelf.limits.idle_time_max
-        });
+        kept.http1
+            .retain(|(sender, since)| !sender.is_closed() && since.elapsed() < shelf.limits.idle_time_max);
         if kept.http1.is_empty() {
             kept.sweeper = None;
             return;
@@ -322,7 +335,11 @@ enum Connection {
 type Sent = (Response<Incoming>, Option<http1::SendRequest<RopeBody>>);
 
 impl Connection {
-    async fn send(self, mut request: Request<RopeBody>, absolute: &Uri) -> Result<Sent, TrySendError<Request<RopeBody>>> {
+    async fn send(
+        self,
+        mut request: Request<RopeBody>,
+        absolute: &Uri,
+    ) -> Result<Sent, TrySendError<Request<RopeBody>>> {
         match self {
             Self::Http1(mut sender) => {
                 // It was given back the moment its last response ended; its driver may need one more turn.

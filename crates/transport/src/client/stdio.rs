@@ -15,11 +15,11 @@ use bytes::Bytes;
 use portcullis_wire::message::batch;
 use portcullis_wire::{Era, Id, Limits, Message, Method, Notification, Request, Response, Revision, Rope};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::unix::pipe;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 /// Messages of one request that may wait for whoever asked; past them news is dropped, never the answer.
@@ -52,7 +52,8 @@ struct Shared {
     strays: Strays,
     waiting: Mutex<Waiting>,
     is_closing: AtomicBool,
-    replies_waiting: AtomicUsize,
+    /// Room for answers of our own, to `ping`.
+    replies: Arc<Semaphore>,
     /// Weak, so that dropping the link closes stdin although the reading task goes on.
     writer: Weak<Writer>,
 }
@@ -176,7 +177,7 @@ async fn start(target: &CommandTarget) -> Result<(StdioLink, mpsc::Receiver<Stra
         strays,
         waiting: Mutex::default(),
         is_closing: AtomicBool::new(false),
-        replies_waiting: AtomicUsize::new(0),
+        replies: Arc::new(Semaphore::new(REPLIES_WAITING_MAX)),
         writer: Arc::downgrade(&writer),
     });
     let end = End {
@@ -185,7 +186,14 @@ async fn start(target: &CommandTarget) -> Result<(StdioLink, mpsc::Receiver<Stra
     };
     let control = Arc::new(Mutex::new(Some(control)));
     tokio::spawn(read(shared.clone(), stdout, end, Arc::downgrade(&control)));
-    Ok((StdioLink { shared, control, writer }, receiver))
+    Ok((
+        StdioLink {
+            shared,
+            control,
+            writer,
+        },
+        receiver,
+    ))
 }
 
 impl StdioLink {
@@ -200,7 +208,11 @@ impl StdioLink {
         }
     }
 
-    async fn initialize(&self, hello: &Hello, offer: Revision) -> Result<(Revision, portcullis_wire::Raw), UpstreamError> {
+    async fn initialize(
+        &self,
+        hello: &Hello,
+        offer: Revision,
+    ) -> Result<(Revision, portcullis_wire::Raw), UpstreamError> {
         let answer = self
             .ask(era::INITIALIZE_ID, Method::Initialize, era::initialize(hello, offer))
             .await?;
@@ -287,7 +299,9 @@ impl Shared {
     }
 
     fn is_modern(&self) -> bool {
-        self.revision.get().is_some_and(|revision| revision.era() == Era::Modern)
+        self.revision
+            .get()
+            .is_some_and(|revision| revision.era() == Era::Modern)
     }
 
     /// Opens an entry for a request.
@@ -304,7 +318,13 @@ impl Shared {
         // One place more than for news: the answer always has room.
         let (events, receiver) = mpsc::channel(NEWS_WAITING_MAX + 1);
         let is_subscription = *method == Method::SubscriptionsListen;
-        waiting.requests.insert(id, Asked { events, is_subscription });
+        waiting.requests.insert(
+            id,
+            Asked {
+                events,
+                is_subscription,
+            },
+        );
         Ok(receiver)
     }
 
@@ -327,18 +347,14 @@ impl Shared {
 
     /// Answers for the client, without holding up the reading task, and not without end for a server that does not read.
     fn reply(self: &Arc<Self>, message: Rope) {
-        let (Some(writer), Ok(runtime)) = (self.writer.upgrade(), tokio::runtime::Handle::try_current()) else {
-            return;
-        };
-        if self.replies_waiting.fetch_add(1, Ordering::Relaxed) >= REPLIES_WAITING_MAX {
-            self.replies_waiting.fetch_sub(1, Ordering::Relaxed);
-            return;
+        if let (Some(writer), Ok(runtime)) = (self.writer.upgrade(), tokio::runtime::Handle::try_current())
+            && let Ok(room) = self.replies.clone().try_acquire_owned()
+        {
+            runtime.spawn(async move {
+                let _ = writer.write(message).await;
+                drop(room);
+            });
         }
-        let shared = self.clone();
-        runtime.spawn(async move {
-            let _ = writer.write(message).await;
-            shared.replies_waiting.fetch_sub(1, Ordering::Relaxed);
-        });
     }
 
     /// The connection is over: everybody hears why.
@@ -459,26 +475,19 @@ impl Shared {
         if self.is_modern() {
             return self.complain("a request of the server, which 2026-07-28 forbids");
         }
-        let question = match self.only_request() {
-            Some(id) => {
-                let waiting = self.waiting();
-                match waiting.requests.get(&id) {
-                    Some(asked) if asked.events.capacity() > 1 => {
-                        match asked.events.try_send(Ok(Event::Question(question))) {
-                            Ok(()) => return,
-                            Err(refused) => match refused.into_inner() {
-                                Ok(Event::Question(question)) => Err(question),
-                                _ => return,
-                            },
-                        }
-                    }
-                    _ => Err(question),
+        let id = question.id().clone();
+        let is_taken = match self.only_request() {
+            Some(request) => match self.waiting().requests.get(&request) {
+                // The last place is the answer's.
+                Some(asked) if asked.events.capacity() > 1 => {
+                    asked.events.try_send(Ok(Event::Question(question))).is_ok()
                 }
-            }
-            None => self.strays.question(question),
+                _ => false,
+            },
+            None => self.strays.question(question).is_ok(),
         };
-        if let Err(question) = question {
-            self.reply(era::nobody(question.id()));
+        if !is_taken {
+            self.reply(era::nobody(&id));
         }
     }
 
@@ -532,7 +541,9 @@ async fn read(
                 garbage_lines = if shared.take(line) { 0 } else { garbage_lines + 1 };
                 if garbage_lines >= GARBAGE_LINES_MAX {
                     break UpstreamError::Garbage {
-                        detail: format!("{GARBAGE_LINES_MAX} lines in a row that are no messages (hint: does the command write its log to stdout?)"),
+                        detail: format!(
+                            "{GARBAGE_LINES_MAX} lines in a row that are no messages (hint: does the command write its log to stdout?)"
+                        ),
                     };
                 }
             }

@@ -3,7 +3,7 @@
 //! where the messages come from.
 
 use crate::upstream::Stray;
-use portcullis_wire::{Method, Notification, Request};
+use portcullis_wire::{Id, Method, Notification, Request};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -59,14 +59,10 @@ impl Strays {
         }
     }
 
-    /// A request of the server; comes back when there is no room or no reader, for it needs an answer.
-    pub(super) fn question(&self, question: Request) -> Result<(), Request> {
-        match self.sender.try_send(Stray::Question(question)) {
-            Err(TrySendError::Full(Stray::Question(question)) | TrySendError::Closed(Stray::Question(question))) => {
-                Err(question)
-            }
-            _ => Ok(()),
-        }
+    /// A request of the server. Its id comes back when there is no room or no reader, for it needs an answer.
+    pub(super) fn question(&self, question: Request) -> Result<(), Id> {
+        let id = question.id().clone();
+        self.sender.try_send(Stray::Question(question)).map_err(|_| id)
     }
 
     /// The end of the connection.
@@ -116,10 +112,7 @@ impl Strays {
 fn is_list_change(method: &Method) -> bool {
     matches!(
         method,
-        Method::ToolsListChanged
-            | Method::PromptsListChanged
-            | Method::ResourcesListChanged
-            | Method::RootsListChanged
+        Method::ToolsListChanged | Method::PromptsListChanged | Method::ResourcesListChanged | Method::RootsListChanged
     )
 }
 
@@ -156,13 +149,17 @@ mod tests {
         }
         assert_eq!(
             last,
-            ["notifications/tools/list_changed", "notifications/prompts/list_changed", "over"]
+            [
+                "notifications/tools/list_changed",
+                "notifications/prompts/list_changed",
+                "over"
+            ]
         );
     }
 
     #[tokio::test]
     async fn a_question_without_room_or_reader_comes_back() {
-        let ask = || Request::own(&portcullis_wire::Id::number(1), &Method::RootsList, None).unwrap();
+        let ask = || Request::own(&Id::number(1), &Method::RootsList, None).unwrap();
         let (strays, receiver) = Strays::new("files");
         for _ in 0..WAITING_MAX {
             strays.question(ask()).unwrap();

@@ -15,6 +15,7 @@ use portcullis_wire::message::batch;
 use portcullis_wire::{Era, Message, Rope};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -89,7 +90,12 @@ fn broken(error: SseError) -> UpstreamError {
 
 /// The texts of the messages in one event; several only in 2025-03-26.
 fn messages(wire: &Wire, data: Bytes) -> Result<VecDeque<Bytes>, UpstreamError> {
-    match wire.revision.has_batches().then(|| batch(&data, wire.limits())).flatten() {
+    match wire
+        .revision
+        .has_batches()
+        .then(|| batch(&data, wire.limits()))
+        .flatten()
+    {
         None => Ok(VecDeque::from([data])),
         Some(Ok(texts)) => Ok(texts.into()),
         Some(Err(refused)) => Err(garbage(&refused.error)),
@@ -120,11 +126,11 @@ struct Resumption {
 
 impl Resumption {
     fn note(&mut self, decoder: &Decoder) {
-        if let Some(id) = decoder.last_event_id() {
-            if self.last_event_id.as_deref() != Some(id) {
-                self.last_event_id = Some(id.to_owned());
-                self.failures = 0;
-            }
+        if let Some(id) = decoder.last_event_id()
+            && self.last_event_id.as_deref() != Some(id)
+        {
+            self.last_event_id = Some(id.to_owned());
+            self.failures = 0;
         }
         self.retry_ms = decoder.reconnection_ms().or(self.retry_ms);
     }
@@ -165,12 +171,12 @@ impl PostStream {
             while let Some(text) = self.queue.pop_front() {
                 match self.wire.event(text, self.id)? {
                     Event::Question(question) if era::is_ping(&question) => {
-                        self.wire.tell_later(era::pong(question.id()));
+                        self.wire.reply(era::pong(question.id()));
                     }
                     Event::Answer(answer) => {
                         self.wire.heed(&answer);
                         if let Some((reader, lease)) = self.reader.take() {
-                            tokio::spawn(read_tail(reader, lease));
+                            end(reader, lease);
                         }
                         return Ok(Event::Answer(answer));
                     }
@@ -218,7 +224,9 @@ impl PostStream {
     async fn resume(&mut self) -> Result<(), UpstreamError> {
         if self.resumption.failures >= RESUMES_MAX {
             return Err(UpstreamError::Closed {
-                detail: format!("the event stream ended before the answer and {RESUMES_MAX} attempts to resume it gave nothing"),
+                detail: format!(
+                    "the event stream ended before the answer and {RESUMES_MAX} attempts to resume it gave nothing"
+                ),
             });
         }
         let attempt = self.resuming.get_or_insert_with(|| {
@@ -262,6 +270,15 @@ impl PostStream {
 impl EventSource for PostStream {
     fn next(&mut self) -> BoxFuture<'_, Result<Event, UpstreamError>> {
         Box::pin(self.next_event())
+    }
+}
+
+/// Lets go of a stream whose answer has come. Its end has mostly come too, and then nothing is left to do in the background.
+fn end(reader: EventReader, lease: Lease) {
+    let mut tail = Box::pin(read_tail(reader, lease));
+    let mut context = Context::from_waker(Waker::noop());
+    if tail.as_mut().poll(&mut context).is_pending() {
+        tokio::spawn(tail);
     }
 }
 
@@ -333,17 +350,21 @@ pub(super) async fn standing(wire: Arc<Wire>) {
     }
 }
 
-async fn read_standing(wire: &Arc<Wire>, reader: &mut EventReader, resumption: &mut Resumption) -> Result<(), UpstreamError> {
+async fn read_standing(
+    wire: &Arc<Wire>,
+    reader: &mut EventReader,
+    resumption: &mut Resumption,
+) -> Result<(), UpstreamError> {
     while let Some(data) = reader.next().await? {
         resumption.failures = 0;
         resumption.note(&reader.decoder);
         for text in messages(wire, data)? {
             match Message::parse(text, wire.limits()).map_err(|refused| garbage(&refused.error))? {
                 Message::Notification(news) => wire.strays.news(news),
-                Message::Request(question) if era::is_ping(&question) => wire.tell_later(era::pong(question.id())),
+                Message::Request(question) if era::is_ping(&question) => wire.reply(era::pong(question.id())),
                 Message::Request(question) => {
-                    if let Err(question) = wire.strays.question(question) {
-                        wire.tell_later(era::nobody(question.id()));
+                    if let Err(id) = wire.strays.question(question) {
+                        wire.reply(era::nobody(&id));
                     }
                 }
                 Message::Response(_) => {

@@ -149,11 +149,19 @@ impl HttpTarget {
         if authority.as_str().contains('@') {
             return Err(TargetError::Url {
                 // Not shown whole: there is a secret in it.
-                url: format!("{}://...@{}", absolute.scheme_str().unwrap_or_default(), authority.host()),
+                url: format!(
+                    "{}://...@{}",
+                    absolute.scheme_str().unwrap_or_default(),
+                    authority.host()
+                ),
                 problem: "it has a user name in it (hint: send credentials in a header, from a secret reference)",
             });
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         if host.is_empty() {
             return Err(bad_url("it names no host"));
         }
@@ -168,8 +176,8 @@ impl HttpTarget {
         let tls = match is_tls {
             false => None,
             true => {
-                let server_name =
-                    ServerName::try_from(host.clone()).map_err(|_| bad_url("the host is no name that a certificate can have"))?;
+                let server_name = ServerName::try_from(host.clone())
+                    .map_err(|_| bad_url("the host is no name that a certificate can have"))?;
                 Some((tls::client_config(&options.tls)?, server_name))
             }
         };
@@ -208,7 +216,16 @@ fn configured_headers(configured: &[(String, String)]) -> Result<HeaderMap, Targ
         let parsed = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| bad("that is no header name (hint: letters, digits and hyphens)"))?;
         let ours = [
-            ACCEPT, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+            ACCEPT,
+            CONNECTION,
+            CONTENT_ENCODING,
+            CONTENT_LENGTH,
+            CONTENT_TYPE,
+            HOST,
+            TE,
+            TRAILER,
+            TRANSFER_ENCODING,
+            UPGRADE,
         ];
         if ours.contains(&parsed) || parsed.as_str().starts_with("mcp-") || parsed == super::http::LAST_EVENT_ID {
             return Err(bad("the protocol sets it (hint: remove it)"));
@@ -224,7 +241,7 @@ fn configured_headers(configured: &[(String, String)]) -> Result<HeaderMap, Targ
 /// A command that speaks MCP on its stdin and stdout.
 #[derive(Clone)]
 pub struct CommandTarget {
-    pub(super) spec: CommandSpec,
+    pub(super) spec: Arc<CommandSpec>,
     pub(super) limits: Limits,
     pub(super) probe_time_max: Duration,
     pub(super) handshake_time_max: Duration,
@@ -248,12 +265,12 @@ impl CommandTarget {
     /// How long the whole handshake may take.
     const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(60);
 
-    /// The command of `spec`; its messages are bounded by `limits`, and its lines by the shorter of the two limits. Clones
+    /// The command of `spec`; its messages are bounded by `limits` and its lines by the limit in `spec`. Clones
     /// share the cached era.
     #[must_use]
     pub fn new(spec: CommandSpec, limits: Limits) -> Self {
         Self {
-            spec,
+            spec: Arc::new(spec),
             limits,
             probe_time_max: Self::PROBE_TIME_MAX,
             handshake_time_max: Self::HANDSHAKE_TIME_MAX,
@@ -276,7 +293,10 @@ mod tests {
 
     fn target(url: &str, headers: &[(&str, &str)]) -> Result<HttpTarget, TargetError> {
         HttpTarget::new(HttpOptions {
-            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             ..HttpOptions::new("bank", url)
         })
     }
@@ -292,7 +312,15 @@ mod tests {
 
     #[test]
     fn bad_addresses_are_refused() {
-        for url in ["", "example.org", "/mcp", "ftp://example.org/", "http://", "http://a b/", "unix:/x"] {
+        for url in [
+            "",
+            "example.org",
+            "/mcp",
+            "ftp://example.org/",
+            "http://",
+            "http://a b/",
+            "unix:/x",
+        ] {
             assert!(matches!(target(url, &[]), Err(TargetError::Url { .. })), "{url}");
         }
         let refused = target("https://me:s3cret@example.org/", &[]).unwrap_err().to_string();
@@ -301,10 +329,23 @@ mod tests {
 
     #[test]
     fn headers_of_the_protocol_and_broken_values_are_refused_and_secrets_not_shown() {
-        for name in ["Host", "content-type", "Mcp-Session-Id", "MCP-Protocol-Version", "Transfer-Encoding", "a b", ""] {
-            assert!(matches!(target("http://h/", &[(name, "x")]), Err(TargetError::Header { .. })), "{name}");
+        for name in [
+            "Host",
+            "content-type",
+            "Mcp-Session-Id",
+            "MCP-Protocol-Version",
+            "Transfer-Encoding",
+            "a b",
+            "",
+        ] {
+            assert!(
+                matches!(target("http://h/", &[(name, "x")]), Err(TargetError::Header { .. })),
+                "{name}"
+            );
         }
-        let refused = target("http://h/", &[("Authorization", "Bearer s3cret\n")]).unwrap_err().to_string();
+        let refused = target("http://h/", &[("Authorization", "Bearer s3cret\n")])
+            .unwrap_err()
+            .to_string();
         assert!(!refused.contains("s3cret"), "{refused}");
         let options = HttpOptions {
             headers: vec![("Authorization".into(), "Bearer s3cret".into())],

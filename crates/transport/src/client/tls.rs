@@ -41,7 +41,9 @@ pub enum TlsError {
         problem: String,
     },
     /// The pieces do not fit together.
-    #[error("cannot set up TLS: {0} (hint: do the client certificate and its key belong together? does the system have root certificates?)")]
+    #[error(
+        "cannot set up TLS: {0} (hint: do the client certificate and its key belong together? does the system have root certificates?)"
+    )]
     Setup(#[from] rustls::Error),
 }
 

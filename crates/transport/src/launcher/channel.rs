@@ -29,7 +29,12 @@ pub(crate) struct Files {
 impl Files {
     /// Sends the files; the receiver gets copies of its own.
     pub(crate) fn send(&self, socket: impl AsFd) -> io::Result<()> {
-        let files = [self.stdin.as_fd(), self.stdout.as_fd(), self.stderr.as_fd(), self.environment.as_fd()];
+        let files = [
+            self.stdin.as_fd(),
+            self.stdout.as_fd(),
+            self.stderr.as_fd(),
+            self.environment.as_fd(),
+        ];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         if !ancillary.push(SendAncillaryMessage::ScmRights(&files)) {
@@ -62,10 +67,16 @@ impl Files {
         });
         let mut files = files.by_ref().flatten();
         match (files.next(), files.next(), files.next(), files.next()) {
-            (Some(stdin), Some(stdout), Some(stderr), Some(environment)) => {
-                Ok(Some(Self { stdin, stdout, stderr, environment }))
-            }
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the files of the command did not arrive")),
+            (Some(stdin), Some(stdout), Some(stderr), Some(environment)) => Ok(Some(Self {
+                stdin,
+                stdout,
+                stderr,
+                environment,
+            })),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the files of the command did not arrive",
+            )),
         }
     }
 }
@@ -107,9 +118,18 @@ impl Report {
     pub(crate) fn to_bytes(self) -> [u8; REPORT_BYTES] {
         let (kind, step, number) = match self {
             Self::Started { process_id } => (b'S', 0, process_id),
-            Self::Refused { step: Step::Prepare, error_number } => (b'R', b'1', error_number),
-            Self::Refused { step: Step::Directory, error_number } => (b'R', b'2', error_number),
-            Self::Refused { step: Step::Program, error_number } => (b'R', b'3', error_number),
+            Self::Refused {
+                step: Step::Prepare,
+                error_number,
+            } => (b'R', b'1', error_number),
+            Self::Refused {
+                step: Step::Directory,
+                error_number,
+            } => (b'R', b'2', error_number),
+            Self::Refused {
+                step: Step::Program,
+                error_number,
+            } => (b'R', b'3', error_number),
             Self::Exited { code } => (b'E', 0, code),
             Self::Killed { signal } => (b'K', 0, signal),
             Self::AllGone => (b'G', 0, 0),
@@ -122,9 +142,18 @@ impl Report {
         let number = i32::from_le_bytes([a, b, c, d]);
         Some(match (kind, step) {
             (b'S', _) => Self::Started { process_id: number },
-            (b'R', b'1') => Self::Refused { step: Step::Prepare, error_number: number },
-            (b'R', b'2') => Self::Refused { step: Step::Directory, error_number: number },
-            (b'R', b'3') => Self::Refused { step: Step::Program, error_number: number },
+            (b'R', b'1') => Self::Refused {
+                step: Step::Prepare,
+                error_number: number,
+            },
+            (b'R', b'2') => Self::Refused {
+                step: Step::Directory,
+                error_number: number,
+            },
+            (b'R', b'3') => Self::Refused {
+                step: Step::Program,
+                error_number: number,
+            },
             (b'E', _) => Self::Exited { code: number },
             (b'K', _) => Self::Killed { signal: number },
             (b'G', _) => Self::AllGone,
@@ -141,9 +170,18 @@ mod tests {
     fn reports_survive_the_socket() {
         let reports = [
             Report::Started { process_id: 4_194_303 },
-            Report::Refused { step: Step::Prepare, error_number: 1 },
-            Report::Refused { step: Step::Directory, error_number: 2 },
-            Report::Refused { step: Step::Program, error_number: 13 },
+            Report::Refused {
+                step: Step::Prepare,
+                error_number: 1,
+            },
+            Report::Refused {
+                step: Step::Directory,
+                error_number: 2,
+            },
+            Report::Refused {
+                step: Step::Program,
+                error_number: 13,
+            },
             Report::Exited { code: 255 },
             Report::Killed { signal: 9 },
             Report::AllGone,

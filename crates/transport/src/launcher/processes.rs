@@ -73,7 +73,11 @@ pub(crate) fn all() -> io::Result<Vec<Process>> {
     let mut processes = Vec::new();
     for entry in std::fs::read_dir("/proc")? {
         let Ok(entry) = entry else { continue };
-        let id = entry.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        let id = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .and_then(Pid::from_raw);
         // A process that ends between the listing and the reading is no error.
         processes.extend(id.and_then(Process::read));
     }
@@ -129,14 +133,27 @@ fn parse_stat(stat: &[u8]) -> Option<Process> {
     // The name may hold spaces and brackets; the fields begin after the last closing one.
     let name_start = stat.iter().position(|&byte| byte == b'(')?;
     let name_end = stat.iter().rposition(|&byte| byte == b')')?;
-    let id = std::str::from_utf8(stat.get(..name_start)?).ok()?.trim().parse().ok().and_then(Pid::from_raw)?;
-    let mut fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?.split_ascii_whitespace();
+    let id = std::str::from_utf8(stat.get(..name_start)?)
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .and_then(Pid::from_raw)?;
+    let mut fields = std::str::from_utf8(stat.get(name_end + 1..)?)
+        .ok()?
+        .split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
     // Session is field 6 and the start time field 22.
     let started = fields.nth(15)?.parse().ok()?;
-    Some(Process { id, parent, session, state, started })
+    Some(Process {
+        id,
+        parent,
+        session,
+        state,
+        started,
+    })
 }
 
 #[cfg(test)]
@@ -147,9 +164,21 @@ mod tests {
     fn a_name_with_brackets_does_not_confuse() {
         let stat = b"4242 (evil) S 1 (x) R 17 4242 4000 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3\n";
         let process = parse_stat(stat).unwrap();
-        assert_eq!((process.id.as_raw_nonzero().get(), process.parent, process.session), (4242, 17, 4000));
+        assert_eq!(
+            (process.id.as_raw_nonzero().get(), process.parent, process.session),
+            (4242, 17, 4000)
+        );
         assert_eq!((process.state, process.started), (b'R', 987_654));
-        for broken in [&b""[..], b"12", b"12 (", b"12 (a", b"12 (a)", b"12 (a) R 1 1", b")12(", b"0 (a) R 1 1 1"] {
+        for broken in [
+            &b""[..],
+            b"12",
+            b"12 (",
+            b"12 (a",
+            b"12 (a)",
+            b"12 (a) R 1 1",
+            b")12(",
+            b"0 (a) R 1 1 1",
+        ] {
             assert_eq!(parse_stat(broken), None);
         }
     }
@@ -158,14 +187,27 @@ mod tests {
     fn this_process_descends_from_its_parent_and_all_from_the_first() {
         let own = i32::try_from(std::process::id()).unwrap();
         let processes = all().unwrap();
-        let me = processes.iter().find(|process| process.id.as_raw_nonzero().get() == own).unwrap();
-        assert!(descendants(&processes, me.parent).iter().any(|process| process.id == me.id));
+        let me = processes
+            .iter()
+            .find(|process| process.id.as_raw_nonzero().get() == own)
+            .unwrap();
+        assert!(
+            descendants(&processes, me.parent)
+                .iter()
+                .any(|process| process.id == me.id)
+        );
         assert!(!descendants(&processes, own).iter().any(|process| process.id == me.id));
     }
 
     #[test]
     fn a_circle_ends() {
-        let process = |id, parent| Process { id: Pid::from_raw(id).unwrap(), parent, session: 1, state: b'S', started: 0 };
+        let process = |id, parent| Process {
+            id: Pid::from_raw(id).unwrap(),
+            parent,
+            session: 1,
+            state: b'S',
+            started: 0,
+        };
         let table = [process(2, 3), process(3, 2), process(4, 3)];
         assert_eq!(descendants(&table, 2).len(), 3);
     }
@@ -174,7 +216,10 @@ mod tests {
     fn a_number_taken_by_another_process_is_not_signalled() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let id = Pid::from_child(&child);
-        let other = Process { started: 1, ..Process::read(id).unwrap() };
+        let other = Process {
+            started: 1,
+            ..Process::read(id).unwrap()
+        };
         assert!(!other.signal(Signal::KILL).unwrap());
         assert!(Process::read(id).unwrap().signal(Signal::KILL).unwrap());
         child.wait().unwrap();

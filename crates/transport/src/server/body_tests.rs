@@ -53,7 +53,7 @@ async fn a_question_keeps_the_exchange_open_until_the_last_reply() {
     let (outlet, news) = Outlet::channel();
     let later = outlet.clone();
     let run = Box::pin(async move {
-        let _ = outlet;
+        drop(outlet);
         Handled::Sealed(reply("question", false))
     });
     let answer = tokio::spawn(async move {
@@ -73,7 +73,7 @@ async fn a_question_keeps_the_exchange_open_until_the_last_reply() {
 async fn an_exchange_whose_senders_are_gone_ends() {
     let (outlet, news) = Outlet::channel();
     let run = Box::pin(async move {
-        let _ = outlet;
+        drop(outlet);
         Handled::Sealed(reply("question", false))
     });
     let source = Source::One(Exchange::new(run, news));

@@ -73,8 +73,15 @@ pub(super) struct Link {
 
 /// A thread, as the acceptor sees it.
 struct Lane {
-    sockets: mpsc::Sender<(std::net::TcpStream, SocketAddr)>,
+    sockets: mpsc::Sender<Accepted>,
     open: Arc<AtomicUsize>,
+}
+
+/// A socket on its way to its thread; counted from here on, whether it arrives or not.
+struct Accepted {
+    stream: std::net::TcpStream,
+    address: SocketAddr,
+    counted: Counted,
 }
 
 impl HttpServer {
@@ -118,10 +125,7 @@ impl HttpServer {
         for index in 0..threads {
             let (sockets, incoming) = mpsc::channel(HANDOVER_MAX);
             let open = Arc::new(AtomicUsize::new(0));
-            let lane = Lane {
-                sockets,
-                open: open.clone(),
-            };
+            let lane = Lane { sockets, open };
             let (shared, ending) = (shared.clone(), ending.clone());
             let runtime = runtime()?;
             std::thread::Builder::new()
@@ -129,7 +133,7 @@ impl HttpServer {
                 .spawn(move || {
                     // Dropped last, when nothing of this thread runs any more.
                     let _ending = ending;
-                    runtime.block_on(serve_lane(shared, incoming, open));
+                    runtime.block_on(serve_lane(shared, incoming));
                     drop(runtime);
                 })?;
             lanes.push(lane);
@@ -261,11 +265,14 @@ async fn accept(shared: Arc<Shared>, listener: tokio::net::TcpListener, lanes: A
             return;
         };
         counters.accepted.fetch_add(1, Ordering::Relaxed);
-        counters.open.fetch_add(1, Ordering::Relaxed);
-        lane.open.fetch_add(1, Ordering::Relaxed);
-        if lane.sockets.send((stream, address)).await.is_err() {
-            counters.open.fetch_sub(1, Ordering::Relaxed);
-            lane.open.fetch_sub(1, Ordering::Relaxed);
+        let counted = Counted::new(&shared, &lane.open);
+        let accepted = Accepted {
+            stream,
+            address,
+            counted,
+        };
+        if lane.sockets.send(accepted).await.is_err() {
+            return;
         }
     }
 }
@@ -286,6 +293,17 @@ struct Counted {
     lane: Arc<AtomicUsize>,
 }
 
+impl Counted {
+    fn new(shared: &Arc<Shared>, lane: &Arc<AtomicUsize>) -> Self {
+        shared.counters.open.fetch_add(1, Ordering::Relaxed);
+        lane.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: shared.clone(),
+            lane: lane.clone(),
+        }
+    }
+}
+
 impl Drop for Counted {
     fn drop(&mut self) {
         self.lane.fetch_sub(1, Ordering::Relaxed);
@@ -298,32 +316,31 @@ impl Drop for Counted {
 }
 
 /// One thread: takes sockets until the acceptor ends, then waits for what is under way.
-async fn serve_lane(
-    shared: Arc<Shared>,
-    mut sockets: mpsc::Receiver<(std::net::TcpStream, SocketAddr)>,
-    open: Arc<AtomicUsize>,
-) {
+async fn serve_lane(shared: Arc<Shared>, mut sockets: mpsc::Receiver<Accepted>) {
     let (alive, mut gone) = mpsc::channel(1);
     let mut phase = shared.phase.clone();
     let until = loop {
-        let (stream, address) = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             until = draining(&mut phase) => break until,
-            socket = sockets.recv() => match socket {
-                Some(socket) => socket,
+            accepted = sockets.recv() => match accepted {
+                Some(accepted) => accepted,
                 None => break draining(&mut phase).await,
             },
         };
-        let counted = Counted {
-            shared: shared.clone(),
-            lane: open.clone(),
-        };
+        let Accepted {
+            stream,
+            address,
+            counted,
+        } = accepted;
         let (shared, alive) = (shared.clone(), alive.clone());
         tokio::spawn(async move {
-            if let Err(error) = connection(stream, address, shared, alive).await {
+            if let Err(error) = connection(stream, address, shared, alive.clone()).await {
                 tracing::debug!(%address, %error, "connection ended");
             }
+            // In this order: the drain counts when nothing is alive any more.
             drop(counted);
+            drop(alive);
         });
     };
     drop(alive);

@@ -9,13 +9,14 @@ use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply};
 use bytes::{Bytes, BytesMut};
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    ORIGIN, WWW_AUTHENTICATE,
+    ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{Method as Verb, Request, Response, StatusCode, request};
 use hyper::body::{Body as _, Incoming};
 use portcullis_ledger::Sealed;
 use portcullis_wire::message::{self, Refused};
 use portcullis_wire::{Era, Message, Method, Revision, RpcError, error};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -49,7 +50,7 @@ pub(super) async fn answer(
     let (head, body) = request.into_parts();
     let mut response = route(&link, head, body, &mut bytes)
         .await
-        .unwrap_or_else(|refusal| refusal);
+        .unwrap_or_else(Refusal::into_response);
     response.body_mut().hold(Held {
         _busy: busy,
         _bytes: bytes,
@@ -57,8 +58,45 @@ pub(super) async fn answer(
     Ok(response)
 }
 
-/// `Err` is an answer too: HTTP's own refusal.
-type Answer = Result<Response<Body>, Response<Body>>;
+type Answer = Result<Response<Body>, Refusal>;
+
+/// HTTP's own refusal: a status, a line for people, and the header that the status wants.
+struct Refusal {
+    status: StatusCode,
+    message: Cow<'static, str>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Refusal {
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.header = Some((name, value));
+        self
+    }
+
+    fn into_response(self) -> Response<Body> {
+        let mut response = text(self.status, self.message);
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+fn refuse(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal {
+        status,
+        message: message.into(),
+        header: None,
+    }
+}
+
+fn bad_request(message: &'static str) -> Refusal {
+    refuse(StatusCode::BAD_REQUEST, message)
+}
+
+fn not_allowed(allow: HeaderValue) -> Refusal {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allow)
+}
 
 async fn route(
     link: &Arc<Link>,
@@ -75,7 +113,7 @@ async fn route(
             return probe(&head.method, ready.map_or(Ok(()), |ready| ready()));
         }
         Place::Nowhere => {
-            return Err(text(StatusCode::NOT_FOUND, "nothing here, hint: the endpoint is /mcp"));
+            return Err(refuse(StatusCode::NOT_FOUND, "nothing here, hint: the endpoint is /mcp"));
         }
     };
     let visit = Visit::enter(link, endpoint, &head)?;
@@ -97,8 +135,8 @@ fn probe(verb: &Verb, state: Result<(), String>) -> Answer {
         return Err(not_allowed(ALLOW_GET));
     }
     match state {
-        Ok(()) => Ok(text(StatusCode::OK, "ok")),
-        Err(reason) => Err(text(StatusCode::SERVICE_UNAVAILABLE, reason)),
+        Ok(()) => Ok(text(StatusCode::OK, Cow::Borrowed("ok"))),
+        Err(reason) => Err(refuse(StatusCode::SERVICE_UNAVAILABLE, reason)),
     }
 }
 
@@ -112,11 +150,11 @@ struct Visit {
 
 impl Visit {
     /// The checks that need no body: who is named as host and origin, and how credentials come.
-    fn enter(link: &Arc<Link>, endpoint: &str, head: &request::Parts) -> Result<Self, Response<Body>> {
+    fn enter(link: &Arc<Link>, endpoint: &str, head: &request::Parts) -> Result<Self, Refusal> {
         let shared = &link.shared;
         host_and_origin(shared, head)?;
         if let Some(name) = head.uri.query().and_then(door::credential_in_query) {
-            return Err(text(
+            return Err(refuse(
                 StatusCode::BAD_REQUEST,
                 format!("credentials do not belong into a URL (`{name}`), hint: send them as `Authorization: Bearer ...`"),
             ));
@@ -192,7 +230,7 @@ impl Visit {
     }
 }
 
-fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Response<Body>> {
+fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal> {
     let headers = &head.headers;
     let named = match door::single(headers, &HOST) {
         Ok(host) => host,
@@ -207,7 +245,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Respons
         std::str::from_utf8(host).is_ok_and(|host| shared.names.host_allowed(host))
     };
     if !named.is_none_or(allowed) || !authority.is_none_or(|host| allowed(host.as_bytes())) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::FORBIDDEN,
             "this host name is not allowed, hint: add it to the hosts of the listener",
         ));
@@ -220,7 +258,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Respons
         std::str::from_utf8(origin).is_ok_and(|origin| shared.names.origin_allowed(origin))
     };
     if !origin.is_none_or(allowed) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::FORBIDDEN,
             "this origin is not allowed, hint: add it to the origins of the listener",
         ));
@@ -237,19 +275,19 @@ async fn post(
     bytes: &mut Option<Reserved>,
 ) -> Answer {
     if !door::is_json(headers) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "the body must be JSON, hint: send `Content-Type: application/json`",
         ));
     }
     if !door::is_plain(headers) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "compressed bodies are not taken, hint: leave `Content-Encoding` out",
         ));
     }
     if !door::accepts(headers, Media::Json) || !door::accepts(headers, Media::Events) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::NOT_ACCEPTABLE,
             "hint: send `Accept: application/json, text/event-stream`",
         ));
@@ -334,7 +372,7 @@ async fn request(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answe
             let retry_ms = revision.has_sse_polling().then(|| millis(limits.retry));
             // Read before the first event is written, so that none is dropped for want of a reader.
             let Ok(reader) = stream.attach(Some(0), streams::pulse(limits, None), retry_ms) else {
-                return Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no stream"));
+                return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no stream"));
             };
             tokio::spawn(async move {
                 streams::pump(source, stream, first).await;
@@ -376,7 +414,7 @@ fn finish(next: Next, detached: Detached, visit: &Visit) -> Answer {
         Next::Reply(reply) if reply.get().last => Ok(sealed(reply)),
         Next::Plain(handled) => plain(handled),
         next @ (Next::Reply(_) | Next::News(_)) => Ok(live_response(detached, vec![next], visit)),
-        Next::End => Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
+        Next::End => Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
     }
 }
 
@@ -448,7 +486,7 @@ async fn batch(
 // ---- GET and DELETE ----
 
 /// GET and DELETE exist in the legacy era alone.
-fn legacy_version(headers: &HeaderMap) -> Result<Revision, Response<Body>> {
+fn legacy_version(headers: &HeaderMap) -> Result<Revision, Refusal> {
     match Version::read(headers) {
         Err(Repeated) => Err(bad_request("more than one `MCP-Protocol-Version` header")),
         Ok(version) if version.is_modern() => Err(not_allowed(ALLOW_POST)),
@@ -460,7 +498,7 @@ fn legacy_version(headers: &HeaderMap) -> Result<Revision, Response<Body>> {
 async fn get(visit: Visit, headers: &HeaderMap) -> Answer {
     let revision = legacy_version(headers)?;
     if !door::accepts(headers, Media::Events) {
-        return Err(text(
+        return Err(refuse(
             StatusCode::NOT_ACCEPTABLE,
             "hint: send `Accept: text/event-stream`",
         ));
@@ -470,7 +508,7 @@ async fn get(visit: Visit, headers: &HeaderMap) -> Answer {
         Next::Plain(handled) => return plain(handled),
         Next::Reply(reply) => return Ok(sealed(reply)),
         Next::News(_) | Next::End => {
-            return Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer"));
+            return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no answer"));
         }
     }
     let shared = visit.shared();
@@ -496,7 +534,7 @@ async fn get(visit: Visit, headers: &HeaderMap) -> Answer {
     Ok(events(Body::replay(reader)))
 }
 
-fn unknown_event() -> Response<Body> {
+fn unknown_event() -> Refusal {
     bad_request("`Last-Event-ID` is unknown or too long ago, hint: open the stream without it")
 }
 
@@ -511,7 +549,7 @@ async fn delete(visit: Visit, headers: &HeaderMap) -> Answer {
         }
         Next::Plain(handled) => plain(handled),
         Next::Reply(reply) => Ok(sealed(reply)),
-        Next::News(_) | Next::End => Err(text(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
+        Next::News(_) | Next::End => Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, "no answer")),
     }
 }
 
@@ -545,20 +583,17 @@ async fn read_body(
     shared: &Arc<Shared>,
     mut body: Incoming,
     reserved: &mut Option<Reserved>,
-) -> Result<Bytes, Response<Body>> {
+) -> Result<Bytes, Refusal> {
     let bytes_max = shared.options.message_limits.message_bytes_max;
     let too_large = || {
-        text(
+        refuse(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body is larger than {bytes_max} bytes"),
         )
     };
     let too_much = || {
-        let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in work");
-        response
-            .headers_mut()
-            .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
-        response
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in work")
+            .with(RETRY_AFTER, HeaderValue::from_static("1"))
     };
     let reserved = reserved.insert(Reserved {
         shared: shared.clone(),
@@ -631,7 +666,7 @@ async fn read_body(
     match tokio::time::timeout(shared.options.limits.body_timeout, rest).await {
         Ok(Ok(())) => Ok(whole.freeze()),
         Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
     }
 }
 
@@ -648,21 +683,11 @@ fn empty(status: StatusCode) -> Response<Body> {
 }
 
 /// HTTP's own word, for people.
-fn text(status: StatusCode, message: impl Into<String>) -> Response<Body> {
-    let mut message = message.into();
+fn text(status: StatusCode, message: Cow<'static, str>) -> Response<Body> {
+    let mut message = message.into_owned();
     message.push('\n');
     let mut response = respond(status, Body::whole(message));
     response.headers_mut().insert(CONTENT_TYPE, TEXT);
-    response
-}
-
-fn bad_request(message: &'static str) -> Response<Body> {
-    text(StatusCode::BAD_REQUEST, message)
-}
-
-fn not_allowed(allow: HeaderValue) -> Response<Body> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-    response.headers_mut().insert(ALLOW, allow);
     response
 }
 
@@ -706,13 +731,13 @@ fn plain(handled: Handled) -> Answer {
         Handled::Sealed(reply) => Ok(sealed(reply)),
         Handled::Accepted => Ok(empty(StatusCode::ACCEPTED)),
         Handled::Unauthenticated { challenge, message } => {
-            let mut response = text(StatusCode::UNAUTHORIZED, message);
-            if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-            }
-            Err(response)
+            let refusal = refuse(StatusCode::UNAUTHORIZED, message);
+            Err(match HeaderValue::from_str(&challenge) {
+                Ok(challenge) => refusal.with(WWW_AUTHENTICATE, challenge),
+                Err(_) => refusal,
+            })
         }
-        Handled::SessionGone => Err(text(
+        Handled::SessionGone => Err(refuse(
             StatusCode::NOT_FOUND,
             "the session is unknown or has ended, hint: send `initialize` again",
         )),

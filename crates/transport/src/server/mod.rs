@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How an [`HttpServer`] behaves.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// Threads that serve connections, each with a runtime of its own; 0 for one per core.
     pub threads: usize,
@@ -38,20 +38,6 @@ pub struct Options {
 
 /// Whether the process can serve now; `Err` with the reason where not.
 pub type Readiness = dyn Fn() -> Result<(), String> + Send + Sync;
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            threads: 0,
-            limits: ServerLimits::default(),
-            message_limits: portcullis_wire::Limits::default(),
-            hosts: Vec::new(),
-            origins: Vec::new(),
-            tls: None,
-            ready: None,
-        }
-    }
-}
 
 impl std::fmt::Debug for Options {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

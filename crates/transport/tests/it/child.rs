@@ -3,7 +3,12 @@
 //! Processes are found by a marker that is unique to each test, in their environment or arguments, and by descent from
 //! the gateway. The gateway that gets killed is `examples/launcher.rs`.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a panic in a test is its failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic in a test is its failure"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
@@ -54,8 +59,12 @@ struct Seen {
 fn processes(marker: &str) -> Vec<Seen> {
     let mut seen = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
         let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 1..].split_ascii_whitespace().collect();
         let marked = ["environ", "cmdline"].iter().any(|file| {
             let bytes = std::fs::read(entry.path().join(file)).unwrap_or_default();
@@ -124,7 +133,11 @@ fn kill(id: i32, signal: Signal) {
 
 fn marker(test: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("marker-{test}-{}-{}-end", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "marker-{test}-{}-{}-end",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 // ---- running commands ----
@@ -133,7 +146,10 @@ fn launcher() -> PathBuf {
     // Test binaries lie in `deps`, examples beside it.
     let own = std::env::current_exe().unwrap();
     let path = own.parent().unwrap().parent().unwrap().join("examples/launcher");
-    assert!(path.exists(), "build the example first: cargo build -p portcullis-transport --example launcher");
+    assert!(
+        path.exists(),
+        "build the example first: cargo build -p portcullis-transport --example launcher"
+    );
     path
 }
 
@@ -142,7 +158,10 @@ fn spec(marker: &str, program: &str, arguments: &[&str]) -> CommandSpec {
         name: "test".to_owned(),
         program: program.to_owned(),
         arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-        environment: child::environment(std::env::vars_os(), &[("PORTCULLIS_TEST_MARKER".to_owned(), marker.to_owned())]),
+        environment: child::environment(
+            std::env::vars_os(),
+            &[("PORTCULLIS_TEST_MARKER".to_owned(), marker.to_owned())],
+        ),
         working_directory: None,
         line_bytes_max: 1024 * 1024,
         grace_ms: 200,
@@ -155,7 +174,10 @@ fn shell(marker: &str, script: &str) -> CommandSpec {
 }
 
 async fn next(child: &mut Child) -> Option<Bytes> {
-    tokio::time::timeout(PATIENCE, child.stdout.next()).await.unwrap().unwrap()
+    tokio::time::timeout(PATIENCE, child.stdout.next())
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 async fn exit_of(child: &Child) -> Exit {
@@ -181,12 +203,25 @@ impl Gateway {
             .unwrap();
         let stdout = process.stdout.take().unwrap();
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            BufReader::new(stdout)
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
         let started = lines.recv_timeout(PATIENCE).unwrap();
         let command = started.strip_prefix("started ").unwrap().parse().unwrap();
-        let gateway = Self { process, lines, heard: BTreeSet::new(), command, marker };
+        let gateway = Self {
+            process,
+            lines,
+            heard: BTreeSet::new(),
+            command,
+            marker,
+        };
         // The launcher is one more.
-        eventually("the whole family runs", || (gateway.family().len() > size).then_some(()));
+        eventually("the whole family runs", || {
+            (gateway.family().len() > size).then_some(())
+        });
         gateway
     }
 
@@ -199,7 +234,12 @@ impl Gateway {
     }
 
     fn launcher(&self) -> i32 {
-        processes(&self.marker).iter().find(|process| process.parent == self.id()).unwrap().identity.0
+        processes(&self.marker)
+            .iter()
+            .find(|process| process.parent == self.id())
+            .unwrap()
+            .identity
+            .0
     }
 
     fn kill_itself(&mut self) {
@@ -215,7 +255,10 @@ impl Gateway {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("`{expected}` was not said: {error}"));
+            let line = self
+                .lines
+                .recv_timeout(left)
+                .unwrap_or_else(|error| panic!("`{expected}` was not said: {error}"));
             let found = line.starts_with(expected);
             self.heard.insert(line);
             if found {
@@ -261,19 +304,34 @@ async fn a_large_message_passes_and_each_way_waits_for_the_other() {
 #[tokio::test]
 async fn it_gets_its_arguments_environment_directory_and_nothing_else() {
     let folder = std::fs::canonicalize(std::env::temp_dir()).unwrap();
-    let mut spec = spec(&marker("surroundings"), "sh", &["-c", "echo \"$0|$1|$(pwd)\"; env; ls /proc/self/fd", "a b", "c\"d"]);
+    let mut spec = spec(
+        &marker("surroundings"),
+        "sh",
+        &["-c", "echo \"$0|$1|$(pwd)\"; env; ls /proc/self/fd", "a b", "c\"d"],
+    );
     spec.working_directory = Some(folder.clone());
     spec.environment.push(("TOKEN".to_owned(), "se=cret\nline".to_owned()));
     let mut child = Child::spawn(&spec).await.unwrap();
-    assert_eq!(next(&mut child).await.unwrap(), format!("a b|c\"d|{}", folder.display()));
+    assert_eq!(
+        next(&mut child).await.unwrap(),
+        format!("a b|c\"d|{}", folder.display())
+    );
     let mut said = Vec::new();
     while let Some(line) = next(&mut child).await {
         said.push(String::from_utf8(line.to_vec()).unwrap());
     }
     assert!(said.contains(&"TOKEN=se=cret".to_owned()) && said.contains(&"line".to_owned()));
     // `sh` sets PWD, OLDPWD, SHLVL and _ itself.
-    let allowed = [&child::INHERITED_VARIABLES[..], &["TOKEN", "PORTCULLIS_TEST_MARKER", "PWD", "OLDPWD", "SHLVL", "_"]].concat();
-    for name in said.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name) {
+    let allowed = [
+        &child::INHERITED_VARIABLES[..],
+        &["TOKEN", "PORTCULLIS_TEST_MARKER", "PWD", "OLDPWD", "SHLVL", "_"],
+    ]
+    .concat();
+    for name in said
+        .iter()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, _)| name)
+    {
         assert!(allowed.contains(&name), "`{name}` leaked into the child");
     }
     assert_eq!(exit_of(&child).await, Exit::Code(0));
@@ -285,7 +343,11 @@ async fn a_secret_is_on_no_command_line_and_not_with_the_launcher() {
     let mut spec = spec(&marker("holder"), "cat", &[]);
     spec.environment.push(("TOKEN".to_owned(), secret.clone()));
     let child = Child::spawn(&spec).await.unwrap();
-    let holders: Vec<i32> = processes(&secret).iter().filter(|process| process.marked).map(|process| process.identity.0).collect();
+    let holders: Vec<i32> = processes(&secret)
+        .iter()
+        .filter(|process| process.marked)
+        .map(|process| process.identity.0)
+        .collect();
     assert_eq!(holders, [i32::try_from(child.control.process_id()).unwrap()]);
     let shown = std::fs::read_to_string(format!("/proc/{}/cmdline", child.control.process_id())).unwrap();
     assert!(!shown.contains(&secret));
@@ -299,15 +361,23 @@ async fn it_holds_no_file_of_ours() {
     next(&mut child).await.unwrap();
     let names = |id: u32| -> Vec<String> {
         let entries = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().flatten();
-        entries.map(|entry| entry.file_name().to_str().unwrap().to_owned()).collect()
+        entries
+            .map(|entry| entry.file_name().to_str().unwrap().to_owned())
+            .collect()
     };
     // What this process was given itself without a close-on-exec mark goes on to its children; nothing else does.
     let inherited = |name: &String| {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{name}")).unwrap_or_default();
-        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap_or("2000000");
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .unwrap_or("2000000");
         i64::from_str_radix(flags.trim(), 8).unwrap() & 0o2_000_000 == 0
     };
-    let unexpected: Vec<String> = names(child.control.process_id()).into_iter().filter(|name| !inherited(name)).collect();
+    let unexpected: Vec<String> = names(child.control.process_id())
+        .into_iter()
+        .filter(|name| !inherited(name))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
 
@@ -350,13 +420,31 @@ async fn what_cannot_run_is_named() {
     let error = refused(spec(&marker, &script, &[])).await;
     assert!(matches!(error, ChildError::InterpreterMissing { .. }), "{error}");
     let error = refused(spec(&marker, &text, &[])).await;
-    assert!(matches!(&error, ChildError::NotRun { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied), "{error}");
-    let error = refused(CommandSpec { working_directory: Some("/no/such/folder".into()), ..spec(&marker, "cat", &[]) }).await;
+    assert!(
+        matches!(&error, ChildError::NotRun { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied),
+        "{error}"
+    );
+    let error = refused(CommandSpec {
+        working_directory: Some("/no/such/folder".into()),
+        ..spec(&marker, "cat", &[])
+    })
+    .await;
     assert!(matches!(error, ChildError::WorkingDirectory { .. }), "{error}");
-    let error = refused(CommandSpec { launcher: "/no/such/launcher".into(), ..spec(&marker, "cat", &[]) }).await;
+    let error = refused(CommandSpec {
+        launcher: "/no/such/launcher".into(),
+        ..spec(&marker, "cat", &[])
+    })
+    .await;
     assert!(matches!(error, ChildError::Launcher { .. }), "{error}");
-    let error = refused(CommandSpec { launcher: "/bin/true".into(), ..spec(&marker, "cat", &[]) }).await;
-    assert!(matches!(error, ChildError::Launcher { .. }), "a launcher that is none: {error}");
+    let error = refused(CommandSpec {
+        launcher: "/bin/true".into(),
+        ..spec(&marker, "cat", &[])
+    })
+    .await;
+    assert!(
+        matches!(error, ChildError::Launcher { .. }),
+        "a launcher that is none: {error}"
+    );
     assert_all_gone(&BTreeMap::new(), &marker, "after refusals");
 }
 
@@ -364,13 +452,20 @@ async fn what_cannot_run_is_named() {
 
 #[tokio::test]
 async fn an_oversized_line_and_an_unfinished_one_are_named() {
-    let mut child = Child::spawn(&CommandSpec { line_bytes_max: 1000, ..shell(&marker("long"), "echo ok; yes | tr -d '\\n'") }).await.unwrap();
+    let mut child = Child::spawn(&CommandSpec {
+        line_bytes_max: 1000,
+        ..shell(&marker("long"), "echo ok; yes | tr -d '\\n'")
+    })
+    .await
+    .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "ok");
     for _ in 0..2 {
         let refused = tokio::time::timeout(PATIENCE, child.stdout.next()).await.unwrap();
         assert!(matches!(refused, Err(LineError::TooLong { line_bytes_max: 1000 })));
     }
-    let mut child = Child::spawn(&shell(&marker("half"), "echo ok; printf '{\"half\"'")).await.unwrap();
+    let mut child = Child::spawn(&shell(&marker("half"), "echo ok; printf '{\"half\"'"))
+        .await
+        .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "ok");
     let refused = tokio::time::timeout(PATIENCE, child.stdout.next()).await.unwrap();
     assert!(matches!(refused, Err(LineError::Truncated { bytes: 7 })));
@@ -378,9 +473,14 @@ async fn an_oversized_line_and_an_unfinished_one_are_named() {
 
 #[tokio::test]
 async fn writing_to_one_that_closed_its_input_is_named() {
-    let mut child = Child::spawn(&shell(&marker("deaf"), "exec <&-; echo deaf; exec sleep 1000")).await.unwrap();
+    let mut child = Child::spawn(&shell(&marker("deaf"), "exec <&-; echo deaf; exec sleep 1000"))
+        .await
+        .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "deaf");
-    assert!(matches!(child.stdin.write(&Bytes::from_static(b"{}")).await, Err(LineError::Closed)));
+    assert!(matches!(
+        child.stdin.write(&Bytes::from_static(b"{}")).await,
+        Err(LineError::Closed)
+    ));
 }
 
 #[tokio::test]
@@ -402,14 +502,24 @@ async fn a_flood_on_stderr_blocks_nothing_and_its_end_is_kept() {
 #[tokio::test]
 async fn a_flood_on_stdout_waits_for_the_reader() {
     let marker = marker("yes");
-    let mut child = Child::spawn(&spec(&marker, "yes", &["{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}"])).await.unwrap();
+    let mut child = Child::spawn(&spec(
+        &marker,
+        "yes",
+        &["{\"jsonrpc\":\"2.0\",\"method\":\"notifications/message\"}"],
+    ))
+    .await
+    .unwrap();
     let id = i32::try_from(child.control.process_id()).unwrap();
     for _ in 0..10 {
         next(&mut child).await.unwrap();
     }
     // Nobody reads: it sleeps in its write, and its CPU time stands still.
     let cpu = || std::fs::read_to_string(format!("/proc/{id}/schedstat")).unwrap();
-    let asleep = || processes(&marker).iter().any(|process| process.identity.0 == id && process.state == 'S');
+    let asleep = || {
+        processes(&marker)
+            .iter()
+            .any(|process| process.identity.0 == id && process.state == 'S')
+    };
     let mut before = cpu();
     eventually("the command sleeps", || {
         let now = cpu();
@@ -439,7 +549,10 @@ async fn dropping_it_ends_the_whole_family_without_blocking() {
     drop(child);
     assert!(begin.elapsed() < Duration::from_millis(50));
     tokio::time::timeout(PATIENCE, exited).await.unwrap();
-    let family = family.into_iter().filter(|((id, _), _)| processes(&marker).iter().any(|p| p.identity.0 == *id && p.marked)).collect();
+    let family = family
+        .into_iter()
+        .filter(|((id, _), _)| processes(&marker).iter().any(|p| p.identity.0 == *id && p.marked))
+        .collect();
     assert_all_gone(&family, &marker, "after drop");
 }
 
@@ -447,19 +560,32 @@ async fn dropping_it_ends_the_whole_family_without_blocking() {
 async fn one_that_ignores_sigterm_is_killed_after_the_grace_period() {
     let marker = marker("stubborn");
     let script = "trap '' TERM INT HUP; echo ready; while :; do sleep 1000; done";
-    let mut child = Child::spawn(&CommandSpec { grace_ms: 700, ..shell(&marker, script) }).await.unwrap();
+    let mut child = Child::spawn(&CommandSpec {
+        grace_ms: 700,
+        ..shell(&marker, script)
+    })
+    .await
+    .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "ready");
     let begin = Instant::now();
     assert_eq!(child.stop(Duration::ZERO).await.unwrap(), Exit::Signal(9));
     let took = begin.elapsed();
-    assert!(took >= Duration::from_millis(690) && took < Duration::from_secs(10), "{took:?}");
+    assert!(
+        took >= Duration::from_millis(690) && took < Duration::from_secs(10),
+        "{took:?}"
+    );
     assert_all_gone(&BTreeMap::new(), &marker, "stubborn");
 }
 
 #[tokio::test]
 async fn one_that_tidies_up_on_sigterm_has_the_time_to() {
     let script = "trap 'echo tidied >&2; exit 3' TERM; echo ready; while :; do read line || sleep 1000 & wait; done";
-    let mut child = Child::spawn(&CommandSpec { grace_ms: 20_000, ..shell(&marker("tidy"), script) }).await.unwrap();
+    let mut child = Child::spawn(&CommandSpec {
+        grace_ms: 20_000,
+        ..shell(&marker("tidy"), script)
+    })
+    .await
+    .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "ready");
     let tail = child.control.stderr_tail().clone();
     assert_eq!(child.stop(Duration::ZERO).await.unwrap(), Exit::Code(3));
@@ -473,7 +599,9 @@ async fn one_that_tidies_up_on_sigterm_has_the_time_to() {
 #[tokio::test]
 async fn one_that_is_stopped_ends_all_the_same() {
     let marker = marker("stopped");
-    let mut child = Child::spawn(&shell(&marker, "echo ready; kill -STOP $$")).await.unwrap();
+    let mut child = Child::spawn(&shell(&marker, "echo ready; kill -STOP $$"))
+        .await
+        .unwrap();
     assert_eq!(next(&mut child).await.unwrap(), "ready");
     child.stop(Duration::ZERO).await.unwrap();
     assert_all_gone(&BTreeMap::new(), &marker, "stopped");
@@ -486,25 +614,42 @@ async fn what_it_leaves_behind_when_it_ends_is_ended() {
     let child = Child::spawn(&shell(&marker, script)).await.unwrap();
     assert_eq!(exit_of(&child).await, Exit::Code(4));
     // Not eventually: the end is told when nobody is left.
-    assert!(!processes(&marker).iter().any(|process| process.marked && process.parent != i32::try_from(std::process::id()).unwrap()));
+    assert!(
+        !processes(&marker)
+            .iter()
+            .any(|process| process.marked && process.parent != i32::try_from(std::process::id()).unwrap())
+    );
 }
 
 #[tokio::test]
 async fn families_that_fork_while_they_are_killed_are_caught() {
     // One that starts others as fast as it can, and one where each starts its successor and ends.
-    let breeder = "trap '' TERM; echo ready; i=0; while [ $i -lt 5000 ]; do sleep 1000 </dev/null & i=$((i+1)); done; wait";
-    let relay = "trap '' TERM; echo ready; exec >/dev/null; f() { [ $1 -lt 50000 ] && ( f $(($1+1)) ) & }; f 0; sleep 1000";
-    let fast_relay = &format!("trap '' TERM; echo ready; {FAST_RELAY}; sleep 1000");
+    let breeder =
+        "trap '' TERM; echo ready; i=0; while [ $i -lt 5000 ]; do sleep 1000 </dev/null & i=$((i+1)); done; wait";
+    let relay =
+        "trap '' TERM; echo ready; exec >/dev/null; f() { [ $1 -lt 50000 ] && ( f $(($1+1)) ) & }; f 0; sleep 1000";
+    let fast_relay = &format!("trap '' TERM; echo ready; {FAST_RELAY} sleep 1000");
     for script in [breeder, relay, fast_relay] {
         let marker = marker("fork");
-        let mut child = Child::spawn(&CommandSpec { grace_ms: 50, ..shell(&marker, script) }).await.unwrap();
+        let mut child = Child::spawn(&CommandSpec {
+            grace_ms: 50,
+            ..shell(&marker, script)
+        })
+        .await
+        .unwrap();
         assert_eq!(next(&mut child).await.unwrap(), "ready");
         let begin = Instant::now();
-        let Child { stdin: _, mut stdout, control } = child;
+        let Child {
+            stdin: _,
+            mut stdout,
+            control,
+        } = child;
         control.stop(Duration::ZERO).await.unwrap();
         println!("caught in {:?}", begin.elapsed());
         // Whoever holds the other end of stdout would keep it open.
-        tokio::time::timeout(PATIENCE, async { while let Ok(Some(_)) = stdout.next().await {} }).await.unwrap();
+        tokio::time::timeout(PATIENCE, async { while let Ok(Some(_)) = stdout.next().await {} })
+            .await
+            .unwrap();
         assert_all_gone(&BTreeMap::new(), &marker, script);
     }
 }
@@ -525,20 +670,28 @@ fn killing_the_launcher_leaves_nobody_and_no_zombie() {
     gateway.wait_for("ended: it was killed together with its launcher");
     gateway.wait_for("silent");
     assert_all_gone(&family, "no marker: the gateway itself carries it", "launcher killed");
-    eventually("the gateway has no child left", || gateway.family().is_empty().then_some(()));
+    eventually("the gateway has no child left", || {
+        gateway.family().is_empty().then_some(())
+    });
     assert!(gateway.process.try_wait().unwrap().is_none(), "the gateway lives on");
 }
 
 #[test]
 fn killing_the_launcher_of_one_that_forks_leaves_nobody() {
-    let mut gateway = Gateway::start(marker("relay"), &format!("trap '' TERM; {FAST_RELAY} echo ready; sleep 1000"), 2);
+    let mut gateway = Gateway::start(
+        marker("relay"),
+        &format!("trap '' TERM; {FAST_RELAY} echo ready; sleep 1000"),
+        2,
+    );
     let begin = Instant::now();
     kill(gateway.launcher(), Signal::KILL);
     gateway.wait_for("ended: it was killed together with its launcher");
     // The relay holds stdout, so this is exact where a look at the process table may miss it between two legs.
     gateway.wait_for("silent");
     println!("caught without launcher in {:?}", begin.elapsed());
-    eventually("the gateway has no child left", || gateway.family().is_empty().then_some(()));
+    eventually("the gateway has no child left", || {
+        gateway.family().is_empty().then_some(())
+    });
 }
 
 /// Between the first fork and the command there are moments without a command, a session, a parent-death signal.
@@ -562,10 +715,15 @@ fn killing_during_the_start_leaves_nobody() {
         if round % 2 == 0 {
             // The nearest is the launcher.
             let gateway_id = i32::try_from(gateway.id()).unwrap();
-            let launcher = processes(&marker).iter().find(|process| process.parent == gateway_id).map(|process| process.identity.0);
+            let launcher = processes(&marker)
+                .iter()
+                .find(|process| process.parent == gateway_id)
+                .map(|process| process.identity.0);
             launcher.into_iter().for_each(|launcher| kill(launcher, Signal::KILL));
             family.extend(below(gateway.id(), &marker));
-            eventually("the gateway has no child left", || below(gateway.id(), &marker).is_empty().then_some(()));
+            eventually("the gateway has no child left", || {
+                below(gateway.id(), &marker).is_empty().then_some(())
+            });
         }
         gateway.kill().unwrap();
         gateway.wait().unwrap();
@@ -610,7 +768,9 @@ fn fifty_random_kills_leave_nobody() {
     // A fixed sequence (Knuth's MMIX generator), so that a failure is likely to come again.
     let mut state = 20_261_124_u64;
     let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
     let mut hit = BTreeMap::<&str, u32>::new();
@@ -641,7 +801,9 @@ fn fifty_random_kills_leave_nobody() {
             gateway.process.wait().unwrap();
         } else {
             gateway.wait_for("ended");
-            eventually("the gateway has no child left, dead or alive", || gateway.family().is_empty().then_some(()));
+            eventually("the gateway has no child left, dead or alive", || {
+                gateway.family().is_empty().then_some(())
+            });
             gateway.kill_itself();
         }
         assert_all_gone(&family, &gateway.marker, &format!("round {round}, killed {victim}"));

@@ -1,5 +1,12 @@
 //! What the server's tests share: a scripted handler in the gateway's place, and a client that speaks HTTP/1.1 by hand.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic in a test is its failure"
+)]
+
 use portcullis_ledger::Sealed;
 use portcullis_transport::server::{HttpServer, Options};
 use portcullis_transport::sse::{Decoder, SseEvent, SseLimits};

@@ -1,5 +1,7 @@
 //! The stdio server over pipes in memory.
 
+#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
+
 use crate::server_script::{META, NEWS, QUESTION, Script, until, within};
 use portcullis_transport::lines::LineError;
 use portcullis_transport::server::{StdioEnd, StdioOptions, serve_stdio};

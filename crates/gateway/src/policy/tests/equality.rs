@@ -105,7 +105,14 @@ fn condition() -> impl Strategy<Value = &'static str> {
 
 fn policy() -> impl Strategy<Value = String> {
     let effect = prop_oneof![2 => Just("permit"), 1 => Just("forbid")];
-    (effect, principal_scope(), action_scope(), resource_scope(), condition(), condition())
+    (
+        effect,
+        principal_scope(),
+        action_scope(),
+        resource_scope(),
+        condition(),
+        condition(),
+    )
         .prop_map(|(effect, principal, action, resource, one, two)| {
             format!("{effect} ({principal}, {action}, {resource}) {one} {two};\n")
         })
@@ -131,14 +138,62 @@ struct Question {
 
 fn question() -> impl Strategy<Value = Question> {
     let target = select(vec![
-        (Action::CallTool, Target::Tool { server: "bank", name: "transfer" }),
-        (Action::CallTool, Target::Tool { server: "bank", name: "find_customer" }),
-        (Action::CallTool, Target::Tool { server: "shop", name: "search" }),
-        (Action::CallTool, Target::Tool { server: "shop", name: "wipe" }),
-        (Action::GetPrompt, Target::Prompt { server: "bank", name: "letter" }),
-        (Action::Complete, Target::Prompt { server: "bank", name: "letter" }),
-        (Action::ReadResource, Target::Resource { server: "bank", uri: "bank://a" }),
-        (Action::Subscribe, Target::Resource { server: "shop", uri: "bank://a" }),
+        (
+            Action::CallTool,
+            Target::Tool {
+                server: "bank",
+                name: "transfer",
+            },
+        ),
+        (
+            Action::CallTool,
+            Target::Tool {
+                server: "bank",
+                name: "find_customer",
+            },
+        ),
+        (
+            Action::CallTool,
+            Target::Tool {
+                server: "shop",
+                name: "search",
+            },
+        ),
+        (
+            Action::CallTool,
+            Target::Tool {
+                server: "shop",
+                name: "wipe",
+            },
+        ),
+        (
+            Action::GetPrompt,
+            Target::Prompt {
+                server: "bank",
+                name: "letter",
+            },
+        ),
+        (
+            Action::Complete,
+            Target::Prompt {
+                server: "bank",
+                name: "letter",
+            },
+        ),
+        (
+            Action::ReadResource,
+            Target::Resource {
+                server: "bank",
+                uri: "bank://a",
+            },
+        ),
+        (
+            Action::Subscribe,
+            Target::Resource {
+                server: "shop",
+                uri: "bank://a",
+            },
+        ),
         (Action::List, Target::Server { name: "bank" }),
         (Action::List, Target::Endpoint { path: "/mcp" }),
         (Action::Connect, Target::Endpoint { path: "/mcp" }),
@@ -152,16 +207,21 @@ fn question() -> impl Strategy<Value = Question> {
         Some(r#"{"to":"x","amount":9223372036854775807}"#),
         Some(r#"{"name":"y","limit":3,"amount":50}"#),
     ]);
-    (subject(), target, arguments, select(vec!["http", "stdio"]), select(vec![None, Some("cli")])).prop_map(
-        |(subject, (action, target), arguments, transport, client)| Question {
+    (
+        subject(),
+        target,
+        arguments,
+        select(vec!["http", "stdio"]),
+        select(vec![None, Some("cli")]),
+    )
+        .prop_map(|(subject, (action, target), arguments, transport, client)| Question {
             subject,
             action,
             target,
             arguments,
             transport,
             client,
-        },
-    )
+        })
 }
 
 /// Cedar over the whole set with the whole context, from the question alone. `None` when the arguments do not fit their
@@ -210,7 +270,11 @@ fn same(engine: &Engine, question: &Question) -> Result<bool, TestCaseError> {
     prop_assert_eq!(&*first, &expected, "{:?}", question);
     prop_assert_eq!(&*second, &expected, "{:?}", question);
     if expected.allowed {
-        prop_assert!(engine.may_show(ask.subject, ask.action, &ask.target), "allowed but not shown: {:?}", question);
+        prop_assert!(
+            engine.may_show(ask.subject, ask.action, &ask.target),
+            "allowed but not shown: {:?}",
+            question
+        );
     }
     Ok(true)
 }
@@ -227,7 +291,10 @@ fn index_and_caches_equal_the_whole_set() {
         ..ProptestConfig::default()
     });
     let compared = std::cell::Cell::new(0_u64);
-    let strategy = (prop::collection::vec(policy(), 0..30), prop::collection::vec(question(), QUESTIONS));
+    let strategy = (
+        prop::collection::vec(policy(), 0..30),
+        prop::collection::vec(question(), QUESTIONS),
+    );
     runner
         .run(&strategy, |(policies, questions)| {
             // Unchecked on purpose: policies that fail at run time are part of the property.

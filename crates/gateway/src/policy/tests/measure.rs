@@ -15,7 +15,8 @@ fn two_hundred(reading: usize) -> String {
             true => format!("when {{ context.arguments.amount <= {} }}", 1_000 + n),
             false => format!("when {{ resource.effect == Effect::\"commit\" && principal.name != \"mallory{n}\" }}"),
         };
-        let scope = "principal in Group::\"clerks\", action == Action::\"tools/call\", resource == Tool::\"bank/transfer\"";
+        let scope =
+            "principal in Group::\"clerks\", action == Action::\"tools/call\", resource == Tool::\"bank/transfer\"";
         writeln!(text, "permit ({scope}) {condition};").unwrap();
     }
     for n in 0..190 {
@@ -65,14 +66,21 @@ fn what_a_decision_costs() {
         let load = start.elapsed();
         assert!(engine.decide(&ask).allowed);
         let warm = median_ns(|| assert!(engine.decide(&ask).allowed));
-        let subjects: Vec<_> = (0..18_001).map(|n| user(&format!("u{n}"), &["clerks", "staff", "all"])).collect();
+        let subjects: Vec<_> = (0..18_001)
+            .map(|n| user(&format!("u{n}"), &["clerks", "staff", "all"]))
+            .collect();
         let mut next = 0;
         let cold = median_ns(|| {
-            let ask = Ask { subject: &subjects[next], ..ask };
+            let ask = Ask {
+                subject: &subjects[next],
+                ..ask
+            };
             next = (next + 1) % subjects.len();
             assert!(engine.decide(&ask).allowed);
         });
-        println!("200 policies, 10 in scope, {reading} read arguments: load {load:?}, known subject {warm} ns, first call of a subject {cold} ns");
+        println!(
+            "200 policies, 10 in scope, {reading} read arguments: load {load:?}, known subject {warm} ns, first call of a subject {cold} ns"
+        );
     }
 }
 
@@ -81,10 +89,20 @@ fn what_a_decision_costs() {
 fn what_a_view_costs() {
     let tools = (0..1_000).map(|n| {
         let effect = if n % 3 == 0 { Effect::Commit } else { Effect::Read };
-        tool(&format!("s{}", n % 20), &format!("tool_{n}"), effect, json!({"properties": {"a": {"type": "string"}}}))
+        tool(
+            &format!("s{}", n % 20),
+            &format!("tool_{n}"),
+            effect,
+            json!({"properties": {"a": {"type": "string"}}}),
+        )
     });
     let facts = CatalogFacts {
-        servers: (0..20).map(|n| ServerFacts { name: format!("s{n}"), unavailable: false }).collect(),
+        servers: (0..20)
+            .map(|n| ServerFacts {
+                name: format!("s{n}"),
+                unavailable: false,
+            })
+            .collect(),
         tools: tools.collect(),
         ..CatalogFacts::default()
     };
@@ -94,7 +112,11 @@ fn what_a_view_costs() {
     }
     let start = Instant::now();
     let (engine, _) = Engine::load(&sources(&text), &facts).unwrap_or_else(|report| panic!("{report}"));
-    println!("1,000 tools, {} policies: load {:?}", engine.policies(), start.elapsed());
+    println!(
+        "1,000 tools, {} policies: load {:?}",
+        engine.policies(),
+        start.elapsed()
+    );
     for (name, groups) in [("owner", vec![]), ("ana", vec!["g1", "g2"])] {
         let subject = user(name, &groups);
         let start = Instant::now();

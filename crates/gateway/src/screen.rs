@@ -325,9 +325,21 @@ fn arguments(tool: &Tool, request: &Request) -> Result<(), ScreenError> {
         }
         None => serde_json::Value::Object(serde_json::Map::new()),
     };
-    match validator.validate(&value) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(ScreenError::Arguments(describe(&error))),
+    let problem = match validator.validate(&value) {
+        Ok(()) => return Ok(()),
+        Err(error) => describe(&error),
+    };
+    // Clients send null for what they leave out, and the protocol itself takes the two for one (mirrored headers). What a null
+    // stands in for must still be optional: a required member that is gone does not validate.
+    match value {
+        serde_json::Value::Object(members) if members.values().any(serde_json::Value::is_null) => {
+            let given = members.into_iter().filter(|(_, value)| !value.is_null()).collect();
+            match validator.validate(&serde_json::Value::Object(given)) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(ScreenError::Arguments(problem)),
+            }
+        }
+        _ => Err(ScreenError::Arguments(problem)),
     }
 }
 

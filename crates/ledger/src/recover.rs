@@ -89,7 +89,11 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     publish_verifier_key(options, &layout, &verifier)?;
     let checkpoint = read_checkpoint(&layout.log, &verifier)?;
     let journal = Journal::scan(&layout.journal)?;
-    let (tiles, follower) = rebuild(&layout, &journal, checkpoint)?;
+    let (mut tiles, follower) = rebuild(&layout, &journal, checkpoint)?;
+    if checkpoint.is_none() {
+        // Over nothing: a log can be verified from its first moment on.
+        tiles.publish(&verifier, &key)?;
+    }
     let published = checkpoint.map_or(0, |checkpoint| checkpoint.size);
     let (shared, healed) = (begin(layout, &journal, Secrets::new(&secret), published)?, tiles.differing());
     greet(&shared, &journal, healed)?;

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub const ORIGIN: &str = "portcullis.local/test";
+pub(crate) const ORIGIN: &str = "portcullis.local/test";
 
 /// Small and quick, so that every threshold is crossed in a test.
-pub fn options(directory: &Path) -> Options {
+pub(crate) fn options(directory: &Path) -> Options {
     Options {
         segment_bytes: 64 * 1024,
         publish_interval: Duration::from_millis(20),
@@ -21,7 +21,7 @@ pub fn options(directory: &Path) -> Options {
     }
 }
 
-pub fn decision(call: CallId) -> Decision<'static> {
+pub(crate) fn decision(call: CallId) -> Decision<'static> {
     Decision {
         call,
         who: Who { subject: "alice@example.org", client: "inspector", session: None },
@@ -39,7 +39,7 @@ pub fn decision(call: CallId) -> Decision<'static> {
     }
 }
 
-pub fn outcome(call: CallId) -> Outcome<'static> {
+pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
     Outcome {
         call,
         output: Some(Content { digest: digest(b"{\"balance\":12}"), bytes: 14 }),
@@ -52,23 +52,23 @@ pub fn outcome(call: CallId) -> Outcome<'static> {
     }
 }
 
-pub fn refusal(call: CallId) -> Outcome<'static> {
+pub(crate) fn refusal(call: CallId) -> Outcome<'static> {
     Outcome { output: None, is_error: true, status: Status::Refused, reason_code: "no_policy_permits", attempts: 0, ..outcome(call) }
 }
 
 /// One read, from decision to sealed answer.
-pub async fn read_call(ledger: &Ledger, durability: Durability) -> Result<Sealed<CallId>, portcullis_ledger::LedgerError> {
+pub(crate) async fn read_call(ledger: &Ledger, durability: Durability) -> Result<Sealed<CallId>, portcullis_ledger::LedgerError> {
     let call = ledger.call_id();
     let intended = ledger.intend(&decision(call), Durability::Written, call).await?;
     ledger.seal(&outcome(call), durability, intended.into_inner()).await
 }
 
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 /// A closed log of `records` records or a few more.
-pub fn closed_log(directory: &Path, records: u64) {
+pub(crate) fn closed_log(directory: &Path, records: u64) {
     block_on(async {
         let ledger = Ledger::open(options(directory)).unwrap();
         while ledger.progress().written + 1 < records {
@@ -79,7 +79,7 @@ pub fn closed_log(directory: &Path, records: u64) {
 }
 
 /// Asks again until it is true. Panics after a minute.
-pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_true() {
         assert!(Instant::now() < deadline, "never: {what}");
@@ -88,7 +88,7 @@ pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
 }
 
 /// Every file below `directory`, relative.
-pub fn files(directory: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_path_buf()];
     while let Some(next) = left.pop() {
@@ -101,7 +101,7 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub fn copy_tree(from: &Path, to: &Path) {
+pub(crate) fn copy_tree(from: &Path, to: &Path) {
     for file in files(from) {
         let target = to.join(&file);
         fs::create_dir_all(target.parent().unwrap()).unwrap();
@@ -110,10 +110,10 @@ pub fn copy_tree(from: &Path, to: &Path) {
 }
 
 /// A small generator of numbers that are the same in every run.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    pub fn roll(&mut self, below: u64) -> u64 {
+    pub(crate) fn roll(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

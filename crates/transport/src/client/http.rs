@@ -20,7 +20,7 @@ use portcullis_wire::{Era, Limits, Message, Method, Outcome, Revision, Rope, Rpc
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -100,7 +100,7 @@ async fn shake_hands(place: &Arc<Place>, hello: &Hello) -> Result<Connected, Ups
                 match wire.discover(hello).await? {
                     Verdict::Modern(greeting) => {
                         place.era.settle(Era::Modern);
-                        return Ok(connected(wire, greeting, receiver));
+                        return Ok(connected(wire, greeting, receiver).await);
                     }
                     Verdict::Legacy { offer: named, why } if may_fall_back => {
                         offer = named;
@@ -115,7 +115,7 @@ async fn shake_hands(place: &Arc<Place>, hello: &Hello) -> Result<Connected, Ups
             Opening::Initialize { may_probe } => match Wire::initialize(place, hello, offer, &strays).await {
                 Ok((wire, greeting)) => {
                     place.era.settle(Era::Legacy);
-                    return Ok(connected(wire, greeting, receiver));
+                    return Ok(connected(wire, greeting, receiver).await);
                 }
                 Err(error) if may_probe && era::may_be_modern(&error) => {
                     place.era.forget();
@@ -145,9 +145,19 @@ fn explain(error: UpstreamError, probed: Option<String>) -> UpstreamError {
     }
 }
 
-fn connected(wire: Arc<Wire>, greeting: portcullis_wire::Raw, strays: mpsc::Receiver<Stray>) -> Connected {
+/// How long a connection waits for the server to open the session's standing stream. A server that asks its client on that stream
+/// drops the question when nobody reads it yet.
+const STANDING_WAIT: Duration = Duration::from_millis(500);
+
+async fn connected(wire: Arc<Wire>, greeting: portcullis_wire::Raw, strays: mpsc::Receiver<Stray>) -> Connected {
     let standing = match wire.revision.era() {
-        Era::Legacy => Some(tokio::spawn(stream::standing(wire.clone())).abort_handle()),
+        Era::Legacy => {
+            let (opened, told) = oneshot::channel();
+            let reading = tokio::spawn(stream::standing(wire.clone(), opened)).abort_handle();
+            // Open, refused, or slow to say: the session is good either way.
+            let _ = timeout(STANDING_WAIT, told).await;
+            Some(reading)
+        }
         Era::Modern => None,
     };
     Connected {

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 /// The pause before a stream is resumed when the server names none.
@@ -301,12 +302,17 @@ async fn read_tail(mut reader: EventReader, lease: Lease) {
 }
 
 /// Reads the standing stream of a legacy session, as long as the session lives: what belongs to no request comes here.
-pub(super) async fn standing(wire: Arc<Wire>) {
+pub(super) async fn standing(wire: Arc<Wire>, opened: oneshot::Sender<()>) {
     let mut resumption = Resumption::default();
+    let mut first = Some(opened);
     loop {
         let opened = wire
             .send(Verb::GET, resumption.last_event_id.as_deref(), Rope::default())
             .await;
+        if let Some(first) = first.take() {
+            // Whoever waited may have gone on.
+            let _ = first.send(());
+        }
         match opened {
             Ok((response, lease)) => match (response.status(), kind(&response)) {
                 (StatusCode::OK, Some(BodyKind::Events)) => {

@@ -370,14 +370,32 @@ impl OwnStdio {
         output.set_nonblocking(true)?;
         std::thread::Builder::new()
             .name("portcullis-stdin".to_owned())
-            .spawn(move || io::copy(&mut io::stdin().lock(), &mut filled))?;
+            .spawn(move || copy(&mut io::stdin().lock(), &mut filled))?;
         let written = std::thread::Builder::new()
             .name("portcullis-stdout".to_owned())
-            .spawn(move || io::copy(&mut drained, &mut io::stdout().lock()))?;
+            .spawn(move || copy(&mut drained, &mut io::stdout().lock()))?;
         Ok(Self {
             input: UnixStream::from_std(input)?,
             output: UnixStream::from_std(output)?,
             written,
         })
+    }
+}
+
+/// Not `io::copy`, which splices: a splice into a pipe holds the pipe's lock while it waits for the socket, and whoever reads the
+/// pipe meanwhile (our host) hangs in the kernel.
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<u64> {
+    let mut buffer = vec![0; 64 << 10];
+    let mut total = 0;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(buffer.get(..read).unwrap_or_default())?;
+        to.flush()?;
+        total += read as u64;
     }
 }

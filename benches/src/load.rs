@@ -50,7 +50,14 @@ pub(crate) struct Question {
 
 impl Question {
     /// A modern `method`, with `params` inside the braces (`"name":"x",`).
-    pub(crate) fn modern(address: &str, path: &str, token: Option<&str>, method: &str, name: Option<&str>, params: &str) -> Self {
+    pub(crate) fn modern(
+        address: &str,
+        path: &str,
+        token: Option<&str>,
+        method: &str,
+        name: Option<&str>,
+        params: &str,
+    ) -> Self {
         let mut headers = format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n");
         if let Some(name) = name {
             headers.push_str(&format!("Mcp-Name: {name}\r\n"));
@@ -136,7 +143,9 @@ async fn read_response(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<b
     };
     let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).to_ascii_lowercase();
     let ok = text.starts_with("http/1.1 200");
-    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     match length {
         Some(length) => {
             while buffer.len() < head + length {
@@ -159,7 +168,10 @@ async fn read_response(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<b
 
 fn find(text: &[u8], what: &[u8], from: usize) -> Option<usize> {
     // A response is looked at once for each of three short words; memchr's own search would be a dependency for this alone.
-    text.get(from..)?.windows(what.len()).position(|window| window == what).map(|at| at + from)
+    text.get(from..)?
+        .windows(what.len())
+        .position(|window| window == what)
+        .map(|at| at + from)
 }
 
 /// `load --address HOST:PORT [--path /mcp] [--token T] [--tool NAME] [--connections N] [--seconds N]`.

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "stub" => stub::command(rest),
         Some((command, rest)) if command == "load" => load::command(rest),
         Some((command, rest)) if command == "table" => table::command(rest),
-        _ => Err("usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short]".into()),
+        _ => Err(
+            "usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short]"
+                .into(),
+        ),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,6 +41,8 @@ pub(crate) fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str>
 pub(crate) fn number(arguments: &[String], name: &str, default: usize) -> Result<usize> {
     match option(arguments, name) {
         None => Ok(default),
-        Some(text) => text.parse().map_err(|_| format!("`{name} {text}`: a number is wanted").into()),
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("`{name} {text}`: a number is wanted").into()),
     }
 }

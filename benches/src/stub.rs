@@ -113,7 +113,9 @@ fn complete(text: &Bytes, modern: bool) -> Bytes {
 
 fn json_body(text: Bytes) -> Response<Body> {
     let mut response = Response::new(Full::new(text).boxed());
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -123,7 +125,9 @@ fn listen(id: &Id) -> Response<Body> {
     text.extend_from_slice(id.as_json());
     text.extend_from_slice(b"}}}\n\n");
     let mut response = Response::new(BodyExt::boxed(Held(Some(text.into()))));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     response
 }
 

@@ -35,7 +35,11 @@ pub(crate) fn check(root: &Path) -> Result<usize> {
         let mut broken = whole.clone();
         for (find, replace) in &breakage.edits {
             if broken.matches(find.as_str()).count() != 1 {
-                return Err(format!("{}: the text to break is not in {} exactly once:\n{find}", breakage.name, breakage.file).into());
+                return Err(format!(
+                    "{}: the text to break is not in {} exactly once:\n{find}",
+                    breakage.name, breakage.file
+                )
+                .into());
             }
             broken = broken.replace(find.as_str(), replace);
         }
@@ -45,16 +49,23 @@ pub(crate) fn check(root: &Path) -> Result<usize> {
         if ok {
             return Err(format!("{}: it compiles", breakage.name).into());
         }
-        let line = broken.lines().position(|line| line.contains(&breakage.at)).map(|at| at + 1);
+        let line = broken
+            .lines()
+            .position(|line| line.contains(&breakage.at))
+            .map(|at| at + 1);
         let Some(line) = line else {
             return Err(format!("{}: no line has `{}`", breakage.name, breakage.at).into());
         };
         let wanted = format!("{}:{line}:", breakage.file);
-        let refused = output.lines().any(|found| {
-            found.contains(&wanted) && found.contains(&format!("error[{}]", breakage.error))
-        });
+        let refused = output
+            .lines()
+            .any(|found| found.contains(&wanted) && found.contains(&format!("error[{}]", breakage.error)));
         if !refused {
-            return Err(format!("{}: expected {} at {wanted}, the compiler says:\n{output}", breakage.name, breakage.error).into());
+            return Err(format!(
+                "{}: expected {} at {wanted}, the compiler says:\n{output}",
+                breakage.name, breakage.error
+            )
+            .into());
         }
     }
     Ok(breakages.len())
@@ -63,11 +74,22 @@ pub(crate) fn check(root: &Path) -> Result<usize> {
 /// One line for each error: `crates/file:line:column: error[CODE]: message`.
 fn compile(source: &Path, copy: &Path) -> Result<(bool, String)> {
     let output = Command::new("cargo")
-        .args(["check", "--quiet", "--offline", "-p", "portcullis-gateway", "--message-format", "short"])
+        .args([
+            "check",
+            "--quiet",
+            "--offline",
+            "-p",
+            "portcullis-gateway",
+            "--message-format",
+            "short",
+        ])
         .current_dir(source)
         .env("CARGO_TARGET_DIR", copy.join("target"))
         .output()?;
-    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    Ok((
+        output.status.success(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    ))
 }
 
 fn copy_tree(root: &Path, to: &Path) -> Result<()> {
@@ -95,7 +117,11 @@ fn copy_tree(root: &Path, to: &Path) -> Result<()> {
         for part in ["Cargo.toml", "src"] {
             let from = root.join("crates").join(name).join(part);
             fs::create_dir_all(to.join("crates").join(name))?;
-            let status = Command::new("cp").arg("-rp").arg(from).arg(to.join("crates").join(name)).status()?;
+            let status = Command::new("cp")
+                .arg("-rp")
+                .arg(from)
+                .arg(to.join("crates").join(name))
+                .status()?;
             if !status.success() {
                 return Err(format!("crates/{name}/{part} cannot be copied").into());
             }
@@ -105,12 +131,21 @@ fn copy_tree(root: &Path, to: &Path) -> Result<()> {
 }
 
 fn read(directory: &Path) -> Result<Vec<Breakage>> {
-    let mut paths: Vec<_> = fs::read_dir(directory)?.collect::<std::io::Result<Vec<_>>>()?.into_iter().map(|entry| entry.path()).collect();
+    let mut paths: Vec<_> = fs::read_dir(directory)?
+        .collect::<std::io::Result<Vec<_>>>()?
+        .into_iter()
+        .map(|entry| entry.path())
+        .collect();
     paths.sort();
     paths
         .iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .map(|path| parse(&path.file_stem().unwrap_or_default().to_string_lossy(), &fs::read_to_string(path)?))
+        .map(|path| {
+            parse(
+                &path.file_stem().unwrap_or_default().to_string_lossy(),
+                &fs::read_to_string(path)?,
+            )
+        })
         .collect()
 }
 
@@ -135,7 +170,9 @@ fn parse(name: &str, text: &str) -> Result<Breakage> {
             (_, "find") => find = body.to_owned(),
             (_, "replace") => breakage.edits.push((std::mem::take(&mut find), body.to_owned())),
             (_, "error") => {
-                let (code, at) = body.split_once('\n').ok_or_else(|| format!("{name}: `error` wants a code and a line"))?;
+                let (code, at) = body
+                    .split_once('\n')
+                    .ok_or_else(|| format!("{name}: `error` wants a code and a line"))?;
                 breakage.error = code.to_owned();
                 breakage.at = at.trim().to_owned();
             }

@@ -18,7 +18,9 @@ pub(crate) fn prove(full: bool) -> Result<String> {
         false => prove::program()?,
         true => {
             let mut build = Command::new("cargo");
-            build.args(["build", "--release", "--package", "portcullis"]).current_dir(root());
+            build
+                .args(["build", "--release", "--package", "portcullis"])
+                .current_dir(root());
             crate::child::succeed(&mut build, Duration::from_secs(1_200))?;
             root().join("target/release/portcullis")
         }
@@ -43,13 +45,24 @@ pub(crate) fn prove(full: bool) -> Result<String> {
     if lines.len() > LINES_MAX {
         return Err(format!("{} lines, at most {LINES_MAX}", lines.len()).into());
     }
-    let curl = lines.last().filter(|line| line.trim_start().starts_with("curl ")).ok_or("no curl line was printed")?;
+    let curl = lines
+        .last()
+        .filter(|line| line.trim_start().starts_with("curl "))
+        .ok_or("no curl line was printed")?;
     let answer = Command::new("sh").args(["-c", curl]).output()?;
     let text = String::from_utf8_lossy(&answer.stdout);
     let found = text.contains("\"structuredContent\"") && !text.contains("\"isError\":true");
     match answer.status.success() && found {
-        true => Ok(format!("{} lines, ready in {ready_ms} ms, the printed line answers with {} bytes", lines.len(), text.len())),
-        false => Err(format!("the printed line does not work: {text}{}", String::from_utf8_lossy(&answer.stderr)).into()),
+        true => Ok(format!(
+            "{} lines, ready in {ready_ms} ms, the printed line answers with {} bytes",
+            lines.len(),
+            text.len()
+        )),
+        false => Err(format!(
+            "the printed line does not work: {text}{}",
+            String::from_utf8_lossy(&answer.stderr)
+        )
+        .into()),
     }
 }
 
@@ -71,7 +84,9 @@ impl Running {
         let mut lines = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = receiver.recv_timeout(left).map_err(|_| format!("`up` printed {} lines and no curl line", lines.len()))?;
+            let line = receiver
+                .recv_timeout(left)
+                .map_err(|_| format!("`up` printed {} lines and no curl line", lines.len()))?;
             let last = line.trim_start().starts_with("curl ");
             lines.push(line);
             if last {

@@ -65,7 +65,9 @@ const CLAIMS: &[Claim] = &[
         place: "issue 3, 5",
         says: "the compiler refuses every known breakage of the pipeline",
         in_ci: true,
-        prove: |_| breakages::check(&root()).map(|count| format!("{count} of {count} breakages refused at their place")),
+        prove: |_| {
+            breakages::check(&root()).map(|count| format!("{count} of {count} breakages refused at their place"))
+        },
     },
     Claim {
         name: "arrows",
@@ -115,7 +117,10 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
     let all = arguments.iter().any(|argument| argument == "--all");
     let name = arguments.iter().find(|argument| !argument.starts_with("--"));
     let chosen: Vec<&Claim> = match (all, name) {
-        (true, _) => CLAIMS.iter().filter(|claim| claim.in_ci || size == Size::Full).collect(),
+        (true, _) => CLAIMS
+            .iter()
+            .filter(|claim| claim.in_ci || size == Size::Full)
+            .collect(),
         (false, Some(name)) => CLAIMS.iter().filter(|claim| claim.name == *name).collect(),
         (false, None) => Vec::new(),
     };
@@ -154,14 +159,22 @@ fn keep(claim: &Claim, line: &str) -> Result<()> {
             .unwrap_or_default()
     };
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name")).map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    let model = processor
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("unknown", |rest| rest.trim_start_matches([' ', '\t', ':']));
     let mut text = String::new();
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "claim    {} ({})", claim.says, claim.place);
     let _ = writeln!(text, "command  cargo xtask prove {} --full", claim.name);
     let _ = writeln!(text, "date     {}", read("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
     let _ = writeln!(text, "commit   {}", read("git", &["rev-parse", "--short", "HEAD"]));
-    let _ = writeln!(text, "machine  {} x {model}, kernel {}", read("nproc", &[]), read("uname", &["-r"]));
+    let _ = writeln!(
+        text,
+        "machine  {} x {model}, kernel {}",
+        read("nproc", &[]),
+        read("uname", &["-r"])
+    );
     let _ = writeln!(text, "\n{line}");
     let directory = root().join("docs/evidence");
     fs::create_dir_all(&directory)?;
@@ -172,7 +185,10 @@ fn keep(claim: &Claim, line: &str) -> Result<()> {
 /// Runs the tests of a package whose names hold one of `filters` (all without); how many passed.
 fn tests(package: &str, filters: &[&str], environment: &[(&str, &str)]) -> Result<String> {
     let mut command = Command::new("cargo");
-    command.args(["test", "--quiet", "--package", package, "--"]).args(filters).current_dir(root());
+    command
+        .args(["test", "--quiet", "--package", package, "--"])
+        .args(filters)
+        .current_dir(root());
     for (name, value) in environment {
         command.env(name, value);
     }
@@ -199,7 +215,9 @@ fn log_of(name: &str) -> Result<std::path::PathBuf> {
 /// The program under test: the debug build, for what it does is what counts here.
 pub(crate) fn program() -> Result<std::path::PathBuf> {
     let mut build = Command::new("cargo");
-    build.args(["build", "--quiet", "--package", "portcullis"]).current_dir(root());
+    build
+        .args(["build", "--quiet", "--package", "portcullis"])
+        .current_dir(root());
     child::succeed(&mut build, Duration::from_secs(1_800))?;
     Ok(root().join("target/debug/portcullis"))
 }
@@ -223,7 +241,12 @@ fn conformance_through() -> Result<String> {
     }
     let lost: Vec<String> = conformance::losses(&direct, &through)
         .iter()
-        .map(|loss| format!("{} {} ({} of {})", loss.revision, loss.scenario, loss.after, loss.before))
+        .map(|loss| {
+            format!(
+                "{} {} ({} of {})",
+                loss.revision, loss.scenario, loss.after, loss.before
+            )
+        })
         .collect();
     match lost.is_empty() && through.iter().all(conformance::Run::is_ok) {
         true => Ok(format!("{figure}; nothing lost against the direct runs")),
@@ -239,7 +262,10 @@ fn peers_through() -> Result<String> {
     let cells = peers::matrix(&installed, &kit, &routes)?;
     let failed = cells.iter().filter(|cell| cell.outcome.is_err()).count();
     match failed {
-        0 => Ok(format!("{0} of {0} clients and servers meet, by `up` and by `wrap`", cells.len())),
+        0 => Ok(format!(
+            "{0} of {0} clients and servers meet, by `up` and by `wrap`",
+            cells.len()
+        )),
         _ => Err(peers::table(&cells).into()),
     }
 }

@@ -22,8 +22,26 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
     step("format", "cargo", &["fmt", "--all", "--check"])?;
     println!("== peers");
     peers::install()?;
-    step("lints", "cargo", &["clippy", "--quiet", "--workspace", "--all-targets", "--features", "portcullis-testkit/sdk", "--", "-D", "warnings"])?;
-    step("tests", "cargo", &["test", "--workspace", "--features", "portcullis-testkit/sdk"])?;
+    step(
+        "lints",
+        "cargo",
+        &[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--features",
+            "portcullis-testkit/sdk",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    step(
+        "tests",
+        "cargo",
+        &["test", "--workspace", "--features", "portcullis-testkit/sdk"],
+    )?;
     if arguments.iter().any(|argument| argument == "--fast") {
         return Ok(true);
     }

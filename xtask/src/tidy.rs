@@ -87,7 +87,9 @@ fn head_and_length(shown: &str, text: &str, findings: &mut Vec<String>) {
     }
     let lines = text.lines().count();
     if lines > LINES_MAX && !in_tests && !text.contains("//! Long because:") {
-        findings.push(format!("{shown}: {lines} lines, at most {LINES_MAX} without a reason at its head"));
+        findings.push(format!(
+            "{shown}: {lines} lines, at most {LINES_MAX} without a reason at its head"
+        ));
     }
 }
 
@@ -96,7 +98,10 @@ fn danger(shown: &str, text: &str, findings: &mut Vec<String>) {
         return;
     }
     for (name, home) in DANGER {
-        let calls = text.lines().filter(|line| line.contains(name) && !line.contains("fn ") && !line.trim_start().starts_with("//")).count();
+        let calls = text
+            .lines()
+            .filter(|line| line.contains(name) && !line.contains("fn ") && !line.trim_start().starts_with("//"))
+            .count();
         if calls > 0 && shown != *home {
             findings.push(format!("{shown}: calls `{name}`, which only {home} may"));
         }
@@ -121,7 +126,9 @@ fn crate_arrows(shown: &str, text: &str, findings: &mut Vec<String>) {
             !line.starts_with("//") && line.contains(&path)
         });
         if used && *other != name && !allowed.contains(other) {
-            findings.push(format!("{shown}: knows `portcullis_{other}`, which crate {name} must not"));
+            findings.push(format!(
+                "{shown}: knows `portcullis_{other}`, which crate {name} must not"
+            ));
         }
     }
 }
@@ -142,7 +149,9 @@ fn stage_arrows(shown: &str, text: &str, findings: &mut Vec<String>) {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     for known in used_modules(text) {
         if place(known) > place(stage) && !FORWARD.iter().any(|(from, to, _)| *from == stage && *to == known) {
-            findings.push(format!("{shown}: stage `{stage}` knows `{known}`, which comes after it"));
+            findings.push(format!(
+                "{shown}: stage `{stage}` knows `{known}`, which comes after it"
+            ));
         }
     }
 }
@@ -167,11 +176,16 @@ fn manifests(root: &Path, findings: &mut Vec<String>) -> Result<()> {
         let dependencies = manifest.split("[dependencies]").nth(1).unwrap_or_default();
         let dependencies = dependencies.split("\n[").next().unwrap_or_default();
         for line in dependencies.lines() {
-            let Some(other) = line.strip_prefix("portcullis-").and_then(|rest| rest.split([' ', '=', '.']).next()) else {
+            let Some(other) = line
+                .strip_prefix("portcullis-")
+                .and_then(|rest| rest.split([' ', '=', '.']).next())
+            else {
                 continue;
             };
             if !allowed.contains(&other) {
-                findings.push(format!("crates/{name}/Cargo.toml: depends on `portcullis-{other}`, which it must not know"));
+                findings.push(format!(
+                    "crates/{name}/Cargo.toml: depends on `portcullis-{other}`, which it must not know"
+                ));
             }
         }
     }
@@ -184,8 +198,13 @@ fn cycles(root: &Path, files: &[(PathBuf, String)], findings: &mut Vec<String>) 
         let source = root.join("crates").join(name).join("src");
         let mut arrows: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (path, text) in files {
-            let Ok(inner) = path.strip_prefix(&source) else { continue };
-            let module = inner.iter().next().map(|part| part.to_string_lossy().trim_end_matches(".rs").to_owned());
+            let Ok(inner) = path.strip_prefix(&source) else {
+                continue;
+            };
+            let module = inner
+                .iter()
+                .next()
+                .map(|part| part.to_string_lossy().trim_end_matches(".rs").to_owned());
             let Some(module) = module.filter(|module| module != "lib" && module != "main") else {
                 continue;
             };
@@ -206,7 +225,9 @@ fn cycles(root: &Path, files: &[(PathBuf, String)], findings: &mut Vec<String>) 
         }
         for (from, known) in &arrows {
             for to in known {
-                let allowed = FORWARD.iter().any(|(a, b, _)| (a == from && b == to) || (a == to && b == from));
+                let allowed = FORWARD
+                    .iter()
+                    .any(|(a, b, _)| (a == from && b == to) || (a == to && b == from));
                 if *name == "gateway" && allowed {
                     continue;
                 }

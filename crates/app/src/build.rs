@@ -8,15 +8,16 @@ use portcullis_gateway::catalog::{Catalog, EndpointPlan, ToolPin};
 use portcullis_gateway::identity::{Identity, IssuerConfig, Issuers, KeyFile, SubjectKind};
 use portcullis_gateway::policy::{self, CatalogFacts, Policy, Report, Source, StarterLimit, StarterOptions};
 use portcullis_gateway::{
-    Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions, UpstreamPlan,
+    Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions,
+    UpstreamPlan,
 };
 use portcullis_ledger::{Ledger, Options};
 use portcullis_store::files::{self, Safety};
+use portcullis_transport::Eras;
 use portcullis_transport::child::{self, CommandSpec};
 use portcullis_transport::client::{
     ClientCertificate, CommandTarget, HttpLimits, HttpOptions, HttpTarget, Target, TlsOptions,
 };
-use portcullis_transport::Eras;
 use portcullis_wire::{Impact, Limits};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -48,9 +49,8 @@ impl Lasting {
             true => Ledger::danger_disabled(),
             false => {
                 let origin = plan.file.record.origin.clone().unwrap_or_else(default_origin);
-                Ledger::open(Options::new(directory, origin)).map_err(|error| {
-                    Failure::cannot(format!("record in `{}`: {error}", directory.display()))
-                })?
+                Ledger::open(Options::new(directory, origin))
+                    .map_err(|error| Failure::cannot(format!("record in `{}`: {error}", directory.display())))?
             }
         };
         Ok(Self {
@@ -73,7 +73,12 @@ impl Lasting {
 
 fn default_origin() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).take(64).collect();
+    let host: String = host
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'))
+        .take(64)
+        .collect();
     match host.is_empty() {
         true => "portcullis.local".to_owned(),
         false => format!("portcullis.local/{host}"),
@@ -87,7 +92,12 @@ fn default_origin() -> String {
 pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, Report), Failure> {
     files::create_private_directory(&plan.state)
         .map_err(|error| Failure::cannot(format!("state directory `{}`: {error}", plan.state.display())))?;
-    let upstreams = plan.file.upstream.iter().map(|upstream| upstream_plan(plan, upstream)).collect::<Result<Vec<_>, _>>()?;
+    let upstreams = plan
+        .file
+        .upstream
+        .iter()
+        .map(|upstream| upstream_plan(plan, upstream))
+        .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<Arc<str>> = upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
     let catalog = Catalog::new(names.clone(), endpoints(plan, &names));
     let facts = policy::facts(&catalog.known(), catalog.paths());
@@ -127,18 +137,30 @@ fn endpoints(plan: &Plan, names: &[Arc<str>]) -> Vec<EndpointPlan> {
 fn upstream_plan(plan: &Plan, upstream: &file::Upstream) -> Result<UpstreamPlan, Failure> {
     let limits = &plan.file.limits;
     let deadline = Duration::from_millis(upstream.deadline_ms.unwrap_or(limits.deadline_ms));
-    let mut tools: HashMap<String, ToolPin> = upstream.tools.iter().map(|(name, tool)| (name.clone(), pin(tool))).collect();
+    let mut tools: HashMap<String, ToolPin> = upstream
+        .tools
+        .iter()
+        .map(|(name, tool)| (name.clone(), pin(tool)))
+        .collect();
     let target = match (&upstream.url, &upstream.command, upstream.demo) {
         (Some(url), _, _) => http_target(plan, upstream, &url.to_string())?,
         (None, Some(command), _) => command_target(plan, upstream, command)?,
         (None, None, true) => {
-            tools.extend(demo_tools(upstream).iter().map(|(name, tool)| (name.clone(), pin(tool))));
+            tools.extend(
+                demo_tools(upstream)
+                    .iter()
+                    .map(|(name, tool)| (name.clone(), pin(tool))),
+            );
             let path = plan.state.join(demo::FILE_NAME);
-            let demo = Demo::open(&path).map_err(|error| Failure::cannot(format!("demo bank `{}`: {error}", path.display())))?;
+            let demo = Demo::open(&path)
+                .map_err(|error| Failure::cannot(format!("demo bank `{}`: {error}", path.display())))?;
             Target::Local(Arc::new(demo))
         }
         (None, None, false) => {
-            return Err(Failure::usage(format!("upstream `{}` has neither `url`, `command` nor `demo`", upstream.name)));
+            return Err(Failure::usage(format!(
+                "upstream `{}` has neither `url`, `command` nor `demo`",
+                upstream.name
+            )));
         }
     };
     Ok(UpstreamPlan {
@@ -187,7 +209,9 @@ fn http_target(plan: &Plan, upstream: &file::Upstream, url: &str) -> Result<Targ
         .headers
         .iter()
         .map(|(name, value)| {
-            let value = value.resolve(&plan.environment, &plan.base).map_err(|error| named(&error))?;
+            let value = value
+                .resolve(&plan.environment, &plan.base)
+                .map_err(|error| named(&error))?;
             Ok((name.clone(), value.danger_reveal().to_owned()))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -228,12 +252,18 @@ fn command_target(plan: &Plan, upstream: &file::Upstream, command: &[String]) ->
             Ok((name.clone(), value.danger_reveal().to_owned()))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let own = plan.environment.for_child(upstream.inherit_env || plan.whole_environment);
+    let own = plan
+        .environment
+        .for_child(upstream.inherit_env || plan.whole_environment);
     let environment = match upstream.inherit_env || plan.whole_environment {
         false => child::environment(own, &configured),
         true => {
-            let own = own.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-            own.filter(|(name, _)| !configured.iter().any(|(other, _)| other == name)).chain(configured.iter().cloned()).collect()
+            let own = own
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            own.filter(|(name, _)| !configured.iter().any(|(other, _)| other == name))
+                .chain(configured.iter().cloned())
+                .collect()
         }
     };
     let (program, arguments) = command
@@ -245,7 +275,12 @@ fn command_target(plan: &Plan, upstream: &file::Upstream, command: &[String]) ->
         program: program.clone(),
         arguments: arguments.to_vec(),
         environment,
-        working_directory: Some(upstream.working_directory.as_ref().map_or_else(|| plan.base.clone(), |path| plan.path(path))),
+        working_directory: Some(
+            upstream
+                .working_directory
+                .as_ref()
+                .map_or_else(|| plan.base.clone(), |path| plan.path(path)),
+        ),
         line_bytes_max: limits.message_bytes_max,
         grace_ms: 2_000,
         launcher: PathBuf::from("/proc/self/exe"),
@@ -291,7 +326,11 @@ fn identity(plan: &Plan) -> Result<Identity, Failure> {
             Ok(IssuerConfig {
                 issuer: jwt.issuer.clone(),
                 audiences: vec![jwt.audience.clone()],
-                algorithms: jwt.algorithms.iter().map(|algorithm| algorithm.as_str().to_owned()).collect(),
+                algorithms: jwt
+                    .algorithms
+                    .iter()
+                    .map(|algorithm| algorithm.as_str().to_owned())
+                    .collect(),
                 jwks: String::from_utf8(text)
                     .map_err(|_| Failure::usage(format!("key set `{}` is not UTF-8", path.display())))?,
                 subject_claim: jwt.subject_claim.clone(),
@@ -331,8 +370,8 @@ pub(crate) fn sources(plan: &Plan) -> Result<Vec<Source>, Failure> {
             Err(error) if is_starter && error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Failure::usage(format!("policy `{}`: {error}", path.display()))),
         };
-        let text = String::from_utf8(text)
-            .map_err(|_| Failure::usage(format!("policy `{}` is not UTF-8", path.display())))?;
+        let text =
+            String::from_utf8(text).map_err(|_| Failure::usage(format!("policy `{}` is not UTF-8", path.display())))?;
         let name = path.strip_prefix(&plan.base).unwrap_or(&path).display().to_string();
         sources.push(Source { name, text });
     }
@@ -356,7 +395,13 @@ pub(crate) async fn first_policy(plan: &Plan, gateway: &Gateway) -> Result<bool,
     let facts = policy::facts(&gateway.catalog().known(), gateway.catalog().paths());
     let text = match plan.permissive {
         true => permissive(&plan.owner),
-        false => policy::starter(&facts, &plan.owner, &StarterOptions { limits: starter_limits(plan) }),
+        false => policy::starter(
+            &facts,
+            &plan.owner,
+            &StarterOptions {
+                limits: starter_limits(plan),
+            },
+        ),
     };
     write_private(path, text.as_bytes())?;
     gateway

@@ -19,7 +19,12 @@ pub(crate) mod exit {
 /// A gateway for the Model Context Protocol: every call authenticated, decided, inspected, routed, and on a record that a
 /// stranger can verify.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, max_term_width = 100, after_help = "Exit codes: 0 all is well, 1 something was found or refused, 2 the command line or configuration cannot be used, 3 it cannot run here now.")]
+#[command(
+    name = "portcullis",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 all is well, 1 something was found or refused, 2 the command line or configuration cannot be used, 3 it cannot run here now."
+)]
 pub(crate) struct Cli {
     /// Configuration file. Default: ./portcullis.toml if there is one.
     #[arg(long, global = true, value_name = "FILE")]

@@ -10,6 +10,8 @@ pub(crate) struct Failure {
     message: String,
     /// The exit code.
     pub(crate) code: u8,
+    /// The same for programs, where there is such a form.
+    pub(crate) json: Option<serde_json::Value>,
 }
 
 impl Failure {
@@ -18,6 +20,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             code: exit::USAGE,
+            json: None,
         }
     }
 
@@ -26,6 +29,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             code: exit::CANNOT,
+            json: None,
         }
     }
 
@@ -34,6 +38,7 @@ impl Failure {
         Self {
             message: message.to_string(),
             code: exit::FOUND,
+            json: None,
         }
     }
 }
@@ -46,6 +51,9 @@ impl fmt::Display for Failure {
 
 impl From<Problems> for Failure {
     fn from(problems: Problems) -> Self {
-        Self::usage(problems.to_string().trim_end())
+        Self {
+            json: Some(problems.to_json()),
+            ..Self::usage(problems.to_string().trim_end())
+        }
     }
 }

@@ -23,14 +23,22 @@ pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
     let gateway = listed(plan).await?;
     let report = policy::check(&build::sources(plan)?, &facts(&gateway));
     let known = gateway.catalog().known();
-    let down: Vec<_> = known.iter().filter(|(_, known)| !matches!(known, Known::Listed(_))).collect();
+    let down: Vec<_> = known
+        .iter()
+        .filter(|(_, known)| !matches!(known, Known::Listed(_)))
+        .collect();
     let findings: Vec<(String, String, String)> = known
         .iter()
         .filter_map(|(name, known)| match known {
             Known::Listed(listing) => Some((name, listing)),
             _ => None,
         })
-        .flat_map(|(name, listing)| listing.findings.iter().map(|(item, what)| (name.to_string(), item.clone(), what.clone())))
+        .flat_map(|(name, listing)| {
+            listing
+                .findings
+                .iter()
+                .map(|(item, what)| (name.to_string(), item.clone(), what.clone()))
+        })
         .collect();
     gateway.close().await;
     if json {
@@ -80,21 +88,38 @@ pub(crate) async fn catalog(plan: &Plan, json: bool) -> Result<(), Failure> {
             rows.push(json!({"server": &**name, "state": state_of(known)}));
             continue;
         };
-        println_unless(json, &format!("{name} ({}), {} tools", listing.greeting.revision, listing.tools.len()));
+        println_unless(
+            json,
+            &format!("{name} ({}), {} tools", listing.greeting.revision, listing.tools.len()),
+        );
         for tool in &listing.tools {
-            let exposed = view.iter().flat_map(|view| &view.tools).find(|shown| shown.item.id == tool.id);
+            let exposed = view
+                .iter()
+                .flat_map(|view| &view.tools)
+                .find(|shown| shown.item.id == tool.id);
             let exposed = exposed.map_or("(hidden)", |shown| &shown.name);
             let hint = match tool.hint("readOnlyHint") {
                 Some(true) => ", says it only reads",
                 _ => "",
             };
-            println_unless(json, &format!("  tool      {:<32} {:<10} {exposed}{hint}", tool.name.escape_debug().to_string(), tool.impact.effect));
+            println_unless(
+                json,
+                &format!(
+                    "  tool      {:<32} {:<10} {exposed}{hint}",
+                    tool.name.escape_debug().to_string(),
+                    tool.impact.effect
+                ),
+            );
             rows.push(json!({
                 "server": &**name, "tool": &*tool.name, "exposed": exposed, "effect": tool.impact.effect.as_str(),
                 "idempotent": tool.impact.idempotent, "definition_sha256": hex(&tool.definition_sha256),
             }));
         }
-        for (kind, items) in [("prompt", &listing.prompts), ("resource", &listing.resources), ("template", &listing.templates)] {
+        for (kind, items) in [
+            ("prompt", &listing.prompts),
+            ("resource", &listing.resources),
+            ("template", &listing.templates),
+        ] {
             for item in items {
                 println_unless(json, &format!("  {kind:<9} {}", item.name.escape_debug()));
                 rows.push(json!({"server": &**name, kind: &*item.name}));
@@ -168,14 +193,27 @@ pub(crate) async fn explain(plan: &Plan, question: &Question<'_>, json: bool) ->
             };
             fits.then(|| Target::parse(*kind, id)).flatten()
         })
-        .ok_or_else(|| Failure::usage(format!("`{}` is not asked of `{id}`, hint: `server/tool`, `server/uri`, a server's name or `/mcp`", question.method)))?;
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "`{}` is not asked of `{id}`, hint: `server/tool`, `server/uri`, a server's name or `/mcp`",
+                question.method
+            ))
+        })?;
     if let Some(arguments) = question.arguments
         && !serde_json::from_str::<Value>(arguments).is_ok_and(|value| value.is_object())
     {
-        return Err(Failure::usage("`--arguments` is no JSON object, hint: '{\"name\": \"value\"}'"));
+        return Err(Failure::usage(
+            "`--arguments` is no JSON object, hint: '{\"name\": \"value\"}'",
+        ));
     }
-    let subject = Subject::new(SubjectKind::User, question.subject, question.groups.iter().cloned(), Method::Key, None)
-        .map_err(Failure::usage)?;
+    let subject = Subject::new(
+        SubjectKind::User,
+        question.subject,
+        question.groups.iter().cloned(),
+        Method::Key,
+        None,
+    )
+    .map_err(Failure::usage)?;
     let gateway = listed(plan).await?;
     let ask = Ask {
         subject: &subject,
@@ -208,11 +246,24 @@ pub(crate) async fn explain(plan: &Plan, question: &Question<'_>, json: bool) ->
 
 fn print_explanation(explanation: &Explanation) {
     let [principal, action, resource] = &explanation.asked;
-    let verdict = if explanation.decision.allowed { "allowed" } else { "denied" };
-    println!("{principal} {action} {resource}: {verdict} ({})", explanation.decision.reason.as_str());
+    let verdict = if explanation.decision.allowed {
+        "allowed"
+    } else {
+        "denied"
+    };
+    println!(
+        "{principal} {action} {resource}: {verdict} ({})",
+        explanation.decision.reason.as_str()
+    );
     for policy in &explanation.considered {
         let effect = if policy.permits { "permit" } else { "forbid" };
-        println!("  {effect} `{}` ({}:{}) {}", policy.id, policy.file, policy.line, words(&policy.verdict));
+        println!(
+            "  {effect} `{}` ({}:{}) {}",
+            policy.id,
+            policy.file,
+            policy.line,
+            words(&policy.verdict)
+        );
         for clause in &policy.clauses {
             let mark = if clause.met() { "ok " } else { "NOT" };
             let keyword = if clause.unless { "unless" } else { "when" };
@@ -269,38 +320,56 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
     let key = match key {
         None => None,
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?;
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?;
             Some(VerifierKey::parse(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?)
         }
     };
     match verify(directory, key.as_ref()) {
         Ok(report) => {
             match json {
-                true => println!("{}", json!({
-                    "ok": true, "origin": report.origin, "size": report.size, "root": report.root,
-                    "not_covered": report.records_not_covered, "decisions": report.decisions, "outcomes": report.outcomes,
-                    "unknown": report.outcomes_unknown, "open": report.open_calls.len(),
-                })),
+                true => println!(
+                    "{}",
+                    json!({
+                        "ok": true, "origin": report.origin, "size": report.size, "root": report.root,
+                        "not_covered": report.records_not_covered, "decisions": report.decisions, "outcomes": report.outcomes,
+                        "unknown": report.outcomes_unknown, "open": report.open_calls.len(),
+                    })
+                ),
                 false => println!(
                     "verified: {} records of {}, root {}, {} decisions, {} outcomes ({} unknown), {} open, {} not yet under the checkpoint",
-                    report.size, report.origin, report.root, report.decisions, report.outcomes, report.outcomes_unknown,
-                    report.open_calls.len(), report.records_not_covered
+                    report.size,
+                    report.origin,
+                    report.root,
+                    report.decisions,
+                    report.outcomes,
+                    report.outcomes_unknown,
+                    report.open_calls.len(),
+                    report.records_not_covered
                 ),
             }
             Ok(())
         }
         Err(findings) => {
             match json {
-                true => println!("{}", json!({"ok": false, "findings": findings.iter().map(ToString::to_string).collect::<Vec<_>>()})),
+                true => println!(
+                    "{}",
+                    json!({"ok": false, "findings": findings.iter().map(ToString::to_string).collect::<Vec<_>>()})
+                ),
                 false => findings.iter().for_each(|finding| println!("{finding}")),
             }
-            Err(Failure::found(format!("the record in `{}` does not verify: {} findings", directory.display(), findings.len())))
+            Err(Failure::found(format!(
+                "the record in `{}` does not verify: {} findings",
+                directory.display(),
+                findings.len()
+            )))
         }
     }
 }
 
 fn tail(directory: &Path, lines: u64, follow: bool, json: bool) -> Result<(), Failure> {
-    let cannot = |error: &dyn std::fmt::Display| Failure::cannot(format!("record in `{}`: {error}", directory.display()));
+    let cannot =
+        |error: &dyn std::fmt::Display| Failure::cannot(format!("record in `{}`: {error}", directory.display()));
     let length = Tail::length(directory).map_err(|error| cannot(&error))?;
     let mut reader = Tail::new(directory, length.saturating_sub(lines));
     loop {
@@ -323,22 +392,55 @@ fn line_of(text: &str) -> String {
         return text.to_owned();
     };
     let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or("").to_owned();
-    let number = |path: &str| record.pointer(path).and_then(Value::as_u64).map_or_else(String::new, |number| number.to_string());
+    let number = |path: &str| {
+        record
+            .pointer(path)
+            .and_then(Value::as_u64)
+            .map_or_else(String::new, |number| number.to_string())
+    };
     let kind = text("/t");
     let rest = match kind.as_str() {
-        "decision" => format!("{} {} {} {}", text("/call/method"), text("/call/tool"), text("/policy/decision"), text("/policy/reason_code")),
-        "outcome" => format!("{} {} {} us", text("/effect/status"), text("/effect/reason_code"), number("/effect/latency_us")),
-        _ => record.pointer("/event").or_else(|| record.pointer("/admin")).map_or_else(String::new, ToString::to_string),
+        "decision" => format!(
+            "{} {} {} {}",
+            text("/call/method"),
+            text("/call/tool"),
+            text("/policy/decision"),
+            text("/policy/reason_code")
+        ),
+        "outcome" => format!(
+            "{} {} {} us",
+            text("/effect/status"),
+            text("/effect/reason_code"),
+            number("/effect/latency_us")
+        ),
+        _ => record
+            .pointer("/event")
+            .or_else(|| record.pointer("/admin"))
+            .map_or_else(String::new, ToString::to_string),
     };
-    let pair: String = text("/pair").chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
-    format!("{:>8} {:<9} {pair:<8} {rest}", number("/bseq"), kind).trim_end().to_owned()
+    let pair: String = text("/pair")
+        .chars()
+        .rev()
+        .take(8)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    format!("{:>8} {:<9} {pair:<8} {rest}", number("/bseq"), kind)
+        .trim_end()
+        .to_owned()
 }
 
 /// `key`.
 pub(crate) fn key(plan: &Plan, command: &KeyCommand) -> Result<(), Failure> {
     let file = build::key_file(plan);
     match command {
-        KeyCommand::Create { name, agent, groups, days } => {
+        KeyCommand::Create {
+            name,
+            agent,
+            groups,
+            days,
+        } => {
             portcullis_store::files::create_private_directory(&plan.state).map_err(Failure::cannot)?;
             let new = NewKey {
                 kind: if *agent { SubjectKind::Agent } else { SubjectKind::User },
@@ -348,24 +450,38 @@ pub(crate) fn key(plan: &Plan, command: &KeyCommand) -> Result<(), Failure> {
             };
             let made = file.create(new, now_unix_s()).map_err(Failure::usage)?;
             println!("{}", made.danger_secret());
-            eprintln!("key {}: this is the only time that it is shown; a running gateway takes it within seconds", made.id);
+            eprintln!(
+                "key {}: this is the only time that it is shown; a running gateway takes it within seconds",
+                made.id
+            );
             Ok(())
         }
         KeyCommand::List { json } => {
             for key in file.list().map_err(Failure::cannot)? {
                 match json {
-                    true => println!("{}", json!({
-                        "id": key.id, "name": key.name, "kind": key.kind.as_str(), "groups": key.groups,
-                        "created_unix_s": key.created_unix_s, "expires_unix_s": key.expires_unix_s,
-                    })),
-                    false => println!("{}  {:<6} {}  {}", key.id, key.kind.as_str(), key.name, key.groups.join(",")),
+                    true => println!(
+                        "{}",
+                        json!({
+                            "id": key.id, "name": key.name, "kind": key.kind.as_str(), "groups": key.groups,
+                            "created_unix_s": key.created_unix_s, "expires_unix_s": key.expires_unix_s,
+                        })
+                    ),
+                    false => println!(
+                        "{}  {:<6} {}  {}",
+                        key.id,
+                        key.kind.as_str(),
+                        key.name,
+                        key.groups.join(",")
+                    ),
                 }
             }
             Ok(())
         }
         KeyCommand::Revoke { id } => match file.revoke(id).map_err(Failure::cannot)? {
             true => Ok(()),
-            false => Err(Failure::usage(format!("there is no key `{id}`, hint: `portcullis key list`"))),
+            false => Err(Failure::usage(format!(
+                "there is no key `{id}`, hint: `portcullis key list`"
+            ))),
         },
     }
 }

@@ -32,10 +32,20 @@ fn main() -> ExitCode {
     match runtime.block_on(run(&cli)) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(failure) => {
-            eprintln!("error: {failure}");
+            match (&failure.json, wants_json(&cli.command)) {
+                (Some(json), true) => println!("{}", serde_json::json!({ "problems": json })),
+                _ => eprintln!("error: {failure}"),
+            }
             ExitCode::from(failure.code)
         }
     }
+}
+
+const fn wants_json(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Check { json: true, .. } | Command::Catalog { json: true } | Command::Explain { json: true, .. }
+    )
 }
 
 async fn run(cli: &Cli) -> Result<(), Failure> {
@@ -47,7 +57,11 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Wrap { name, command } => {
             let user = run::os_user();
-            run::wrap(Plan::wrap(name.as_deref(), command, cli.state.as_deref(), &user)?, &user).await
+            run::wrap(
+                Plan::wrap(name.as_deref(), command, cli.state.as_deref(), &user)?,
+                &user,
+            )
+            .await
         }
         Command::Check { file, json } => {
             let file = file.as_deref().or(cli.config.as_deref());
@@ -55,7 +69,14 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         }
         Command::Catalog { json } => inspect::catalog(&plan()?, *json).await,
         Command::Policy { command } => inspect::policy(&plan()?, command).await,
-        Command::Explain { subject, groups, method, target, arguments, json } => {
+        Command::Explain {
+            subject,
+            groups,
+            method,
+            target,
+            arguments,
+            json,
+        } => {
             let plan = plan()?;
             let question = inspect::Question {
                 subject: subject.as_deref().unwrap_or(&plan.owner),

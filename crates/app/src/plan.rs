@@ -3,7 +3,7 @@
 
 use crate::config::environment::Environment;
 use crate::config::file::{File, Tool, Upstream};
-use crate::config::name::{ListenAddress, Name};
+use crate::config::name::{BadWord, ListenAddress, Name};
 use crate::config::{Config, FILE_NAME};
 use crate::demo;
 use crate::failure::Failure;
@@ -62,7 +62,11 @@ impl Plan {
             }
             file.listen.address = ListenAddress(address);
         }
-        let owner = file.identity.anonymous.as_ref().map_or_else(|| OWNER.to_owned(), |name| name.as_str().to_owned());
+        let owner = file
+            .identity
+            .anonymous
+            .as_ref()
+            .map_or_else(|| OWNER.to_owned(), |name| name.as_str().to_owned());
         Ok(Self {
             state: state_directory(state, &file, &base, &environment)?,
             file,
@@ -76,14 +80,20 @@ impl Plan {
     }
 
     /// What `wrap` runs: one command, spoken to over stdio.
-    pub(crate) fn wrap(name: Option<&str>, command: &[String], state: Option<&Path>, os_user: &str) -> Result<Self, Failure> {
+    pub(crate) fn wrap(
+        name: Option<&str>,
+        command: &[String],
+        state: Option<&Path>,
+        os_user: &str,
+    ) -> Result<Self, Failure> {
         let environment = Environment::of_process();
-        let program = command.first().map(String::as_str).unwrap_or_default();
         let name = match name {
             Some(name) => name.to_owned(),
-            None => slug(program),
+            None => slug(told_by(command)),
         };
-        let name: Name = name.parse().map_err(|error| Failure::usage(format!("`--name {name}`: {error}")))?;
+        let name: Name = name
+            .parse()
+            .map_err(|error: BadWord| Failure::usage(format!("`--name {name}`: {error}, hint: {}", error.hint)))?;
         let mut upstream = Upstream::named(name.clone());
         upstream.command = Some(command.to_vec());
         let file = File {
@@ -92,7 +102,9 @@ impl Plan {
         };
         let base = here()?;
         // A directory for each wrapped server, so that policy and key are the server's own; the record is the process's own.
-        let state = state_directory(state, &file, &base, &environment)?.join("wrap").join(name.as_str());
+        let state = state_directory(state, &file, &base, &environment)?
+            .join("wrap")
+            .join(name.as_str());
         Ok(Self {
             file,
             base,
@@ -137,7 +149,12 @@ fn here() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|error| Failure::cannot(format!("cannot tell the current directory: {error}")))
 }
 
-fn state_directory(chosen: Option<&Path>, file: &File, base: &Path, environment: &Environment) -> Result<PathBuf, Failure> {
+fn state_directory(
+    chosen: Option<&Path>,
+    file: &File,
+    base: &Path,
+    environment: &Environment,
+) -> Result<PathBuf, Failure> {
     let chosen = chosen
         .map(Path::to_owned)
         .or_else(|| file.state.directory.as_ref().map(|directory| base.join(directory)))
@@ -170,6 +187,24 @@ pub(crate) fn demo_tools(upstream: &Upstream) -> Vec<(String, Tool)> {
             ((*name).to_owned(), tool)
         })
         .collect()
+}
+
+/// The word that tells one server from another: the program, or what a package runner is to run, without its version.
+fn told_by(command: &[String]) -> &str {
+    const RUNNERS: [&str; 9] = ["npx", "uvx", "bunx", "pnpx", "node", "python", "python3", "deno", "uv"];
+    let program = command.first().map(String::as_str).unwrap_or_default();
+    if !RUNNERS.contains(&program.rsplit('/').next().unwrap_or(program)) {
+        return program;
+    }
+    let word = command
+        .iter()
+        .skip(1)
+        .find(|word| !word.starts_with('-') && *word != "run")
+        .map_or(program, String::as_str);
+    match word.rfind('@') {
+        Some(at) if at > 0 => word.get(..at).unwrap_or(word),
+        _ => word,
+    }
 }
 
 /// A name made of a program's: `/usr/bin/Some_Server.py` becomes `some-server-py`.

@@ -11,9 +11,7 @@ use portcullis_gateway::catalog::Known;
 use portcullis_gateway::identity::{NewKey, SubjectKind};
 use portcullis_store::files;
 use portcullis_transport::child::{become_subreaper, reap_orphans};
-use portcullis_transport::server::{
-    HttpServer, Options, OwnStdio, ServerLimits, StdioEnd, StdioOptions, serve_stdio,
-};
+use portcullis_transport::server::{HttpServer, Options, OwnStdio, ServerLimits, StdioEnd, StdioOptions, serve_stdio};
 use portcullis_transport::tls::{ServerTls, ServerTlsFiles};
 use portcullis_transport::{BoxFuture, Handled, Handler, Inbound};
 use std::fmt::Write as _;
@@ -58,7 +56,10 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     let server = serve(&plan, &in_force)?;
     let first = build::first_policy(&plan, &in_force.now()).await?;
     in_force.now().settled(Duration::from_secs(15)).await;
-    print!("{}", banner(&plan, &in_force.now(), &server, key.take().as_deref(), first));
+    print!(
+        "{}",
+        banner(&plan, &in_force.now(), &server, key.take().as_deref(), first)
+    );
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::cannot)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::cannot)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::cannot)?;
@@ -147,7 +148,9 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
     let listen = &plan.file.listen;
     let address = listen.address.0;
     let listener = TcpListener::bind(address).map_err(|error| {
-        Failure::cannot(format!("cannot listen on `{address}`: {error}, hint: `--listen 127.0.0.1:0` takes a free port"))
+        Failure::cannot(format!(
+            "cannot listen on `{address}`: {error}, hint: `--listen 127.0.0.1:0` takes a free port"
+        ))
     })?;
     let tls = match &listen.tls {
         None => None,
@@ -214,7 +217,11 @@ fn first_key(plan: &Plan) -> Result<Option<String>, Failure> {
 /// What `up` prints: where it listens, what is behind it, which policy is in force, where the record is, and a call to try.
 fn banner(plan: &Plan, gateway: &Gateway, server: &HttpServer, key: Option<&str>, first: bool) -> String {
     let address = server.address().map_or_else(String::new, |address| address.to_string());
-    let scheme = if plan.file.listen.tls.is_some() { "https" } else { "http" };
+    let scheme = if plan.file.listen.tls.is_some() {
+        "https"
+    } else {
+        "http"
+    };
     let mut out = String::new();
     // Writing to a `String` cannot fail.
     let _ = writeln!(out, "portcullis {} listens on {scheme}://{address}/mcp", build::VERSION);
@@ -239,7 +246,12 @@ fn banner(plan: &Plan, gateway: &Gateway, server: &HttpServer, key: Option<&str>
     let (files, _) = plan.policy_files();
     let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     let written = if first { ", just written" } else { "" };
-    let _ = writeln!(out, "  policy  {} ({} policies{written})", files.join(", "), gateway.policy().count());
+    let _ = writeln!(
+        out,
+        "  policy  {} ({} policies{written})",
+        files.join(", "),
+        gateway.policy().count()
+    );
     match plan.file.record.danger_disabled {
         true => {
             let _ = writeln!(out, "  record  DISABLED: nothing that happens can be proved");
@@ -270,7 +282,11 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
     }
     let demo = plan.file.upstream.iter().any(|upstream| upstream.demo);
     let (method, name, params) = match demo {
-        true => ("tools/call", " -H 'Mcp-Name: find_customer'", r#""name":"find_customer","arguments":{"name":"an"},"#),
+        true => (
+            "tools/call",
+            " -H 'Mcp-Name: find_customer'",
+            r#""name":"find_customer","arguments":{"name":"an"},"#,
+        ),
         false => ("tools/list", "", ""),
     };
     let authorization = credential.map_or_else(String::new, |key| format!(" -H \"Authorization: Bearer {key}\""));
@@ -284,7 +300,10 @@ pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
     log(&plan);
     mind_children();
     // A record for each process, so that several run at once.
-    let record = plan.state.join("record").join(format!("{}-{}", now_unix_s(), std::process::id()));
+    let record = plan
+        .state
+        .join("record")
+        .join(format!("{}-{}", now_unix_s(), std::process::id()));
     let lasting = Lasting::open(&plan, &record)?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
     let in_force = InForce::new(gateway);
@@ -325,8 +344,8 @@ fn log(plan: &Plan) {
         .variable(LOG_VARIABLE)
         .and_then(|value| value.to_str())
         .map_or_else(|| plan.file.log.level.as_str().to_owned(), str::to_owned);
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(&filter).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -354,5 +373,7 @@ pub(crate) fn os_user() -> String {
 }
 
 pub(crate) fn now_unix_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }

@@ -60,10 +60,6 @@ impl<T> Screened<T> {
         &self.value
     }
 
-    pub(crate) const fn decided(&self) -> &Decided {
-        &self.decided
-    }
-
     pub(crate) fn into_inner(self) -> T {
         self.value
     }
@@ -123,9 +119,7 @@ impl Screen {
         carry_out(call.decided())?;
         let (call, decided) = call.into_parts();
         let answered = match call.target() {
-            Target::Resume { response, .. } | Target::Answer { response, .. } => {
-                Some(response.whole().clone())
-            }
+            Target::Resume { response, .. } | Target::Answer { response, .. } => Some(response.whole().clone()),
             _ => None,
         };
         let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
@@ -269,9 +263,7 @@ impl Sink {
     pub(crate) fn try_question(&self, question: &Request, id: &Id) -> Result<(), ScreenError> {
         let question = self.settings.question(question.clone())?;
         let full = |_| ScreenError::Result("nobody reads the session's stream".to_owned());
-        self.outlet
-            .danger_try_news(question.with_id(id).finish())
-            .map_err(full)
+        self.outlet.danger_try_news(question.with_id(id).finish()).map_err(full)
     }
 
     /// How many went out.

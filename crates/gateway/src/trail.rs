@@ -160,8 +160,9 @@ impl Trail {
         self.id = Some(call.request().id().clone());
         self.method = call.request().method().to_string();
         let input = match call.target() {
-            crate::session::Target::Resume { response, .. }
-            | crate::session::Target::Answer { response, .. } => response.whole().clone(),
+            crate::session::Target::Resume { response, .. } | crate::session::Target::Answer { response, .. } => {
+                response.whole().clone()
+            }
             _ => call.request().params().map(|params| params.bytes()).unwrap_or_default(),
         };
         self.input = Content {

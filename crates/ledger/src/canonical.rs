@@ -130,7 +130,10 @@ pub(crate) struct NotCanonical {
 
 /// Reads the canonical form of a value and nothing else: sorted unique ASCII names, no white space, shortest escapes.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Node<'_>, NotCanonical> {
-    let source = std::str::from_utf8(bytes).map_err(|error| NotCanonical { offset: error.valid_up_to(), reason: "not UTF-8" })?;
+    let source = std::str::from_utf8(bytes).map_err(|error| NotCanonical {
+        offset: error.valid_up_to(),
+        reason: "not UTF-8",
+    })?;
     let mut reader = Reader { source, at: 0 };
     let node = reader.value(0)?;
     if reader.at < source.len() {
@@ -146,7 +149,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn wrong(&self, reason: &'static str) -> NotCanonical {
-        NotCanonical { offset: self.at, reason }
+        NotCanonical {
+            offset: self.at,
+            reason,
+        }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -194,10 +200,16 @@ impl<'a> Reader<'a> {
         loop {
             let start = self.at;
             let Cow::Borrowed(name) = self.string()? else {
-                return Err(NotCanonical { offset: start, reason: "an escape in a name" });
+                return Err(NotCanonical {
+                    offset: start,
+                    reason: "an escape in a name",
+                });
             };
             if !name.is_ascii() || members.last().is_some_and(|(last, _)| *last >= name) {
-                return Err(NotCanonical { offset: start, reason: "names are not ASCII, sorted and unique" });
+                return Err(NotCanonical {
+                    offset: start,
+                    reason: "names are not ASCII, sorted and unique",
+                });
             }
             self.expect(b':', "no colon after a name")?;
             members.push((name, self.value(depth + 1)?));
@@ -237,7 +249,10 @@ impl<'a> Reader<'a> {
         }
         let leading_zero = self.at - start > 1 && self.source.as_bytes().get(start) == Some(&b'0');
         if leading_zero || value > NUMBER_MAX {
-            return Err(NotCanonical { offset: start, reason: "no canonical whole number" });
+            return Err(NotCanonical {
+                offset: start,
+                reason: "no canonical whole number",
+            });
         }
         Ok(Node::Number(value))
     }
@@ -304,7 +319,10 @@ mod tests {
     #[test]
     fn writes_the_escapes_of_the_rfc() {
         // RFC 8785, 3.2.2.2, its example string.
-        assert_eq!(written("\u{20ac}$\u{f}\nA'\u{42}\u{22}\u{5c}\\\"/", 99), r#""€$\u000f\nA'B\"\\\\\"/""#);
+        assert_eq!(
+            written("\u{20ac}$\u{f}\nA'\u{42}\u{22}\u{5c}\\\"/", 99),
+            r#""€$\u000f\nA'B\"\\\\\"/""#
+        );
         assert_eq!(written("\u{7f}\u{8}\t\u{c}\r", 99), "\"\u{7f}\\b\\t\\f\\r\"");
     }
 
@@ -317,12 +335,40 @@ mod tests {
 
     #[test]
     fn reads_the_canonical_form_alone() {
-        for good in [r#"{"a":1,"b":{"c":[true,false,"x"]}}"#, "{}", "[]", "0", r#""\u000f\n""#, "9007199254740991"] {
+        for good in [
+            r#"{"a":1,"b":{"c":[true,false,"x"]}}"#,
+            "{}",
+            "[]",
+            "0",
+            r#""\u000f\n""#,
+            "9007199254740991",
+        ] {
             assert!(parse(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [
-            r#"{"b":1,"a":2}"#, r#"{"a":1,"a":1}"#, r#"{"a": 1}"#, "01", "1.0", "-1", "1e3", "9007199254740992", "null", r#""\u000a""#, r#""\u000F""#,
-            r#""\/""#, r#""\u0041""#, "\"\n\"", r#"{"a":1"#, "[1,]", "[1 ]", "{} ", "", r#"{"\n":1}"#, r#"{"é":1}"#, "[[[[[[[[[]]]]]]]]]", "tru",
+            r#"{"b":1,"a":2}"#,
+            r#"{"a":1,"a":1}"#,
+            r#"{"a": 1}"#,
+            "01",
+            "1.0",
+            "-1",
+            "1e3",
+            "9007199254740992",
+            "null",
+            r#""\u000a""#,
+            r#""\u000F""#,
+            r#""\/""#,
+            r#""\u0041""#,
+            "\"\n\"",
+            r#"{"a":1"#,
+            "[1,]",
+            "[1 ]",
+            "{} ",
+            "",
+            r#"{"\n":1}"#,
+            r#"{"é":1}"#,
+            "[[[[[[[[[]]]]]]]]]",
+            "tru",
         ] {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -36,7 +36,10 @@ pub struct VerifierKeyError(String);
 impl VerifierKey {
     /// The key `public` under `name`, which must be fit for a note (the ledger checks it when it opens).
     pub(crate) fn new(name: &str, public: &[u8; 32]) -> Self {
-        Self { name: name.to_owned(), public: *public }
+        Self {
+            name: name.to_owned(),
+            public: *public,
+        }
     }
 
     /// Reads `name+hash+base64`; white space around it is left out.
@@ -54,7 +57,10 @@ impl VerifierKey {
         let bytes = STANDARD.decode(base64).ok()?;
         let (algorithm, public) = bytes.split_first()?;
         let public = <[u8; 32]>::try_from(public).ok()?;
-        let key = Self { name: name.to_owned(), public };
+        let key = Self {
+            name: name.to_owned(),
+            public,
+        };
         (*algorithm == ALGORITHM_ED25519 && is_valid_name(name) && key.to_string() == text).then_some(key)
     }
 
@@ -78,7 +84,13 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut key = vec![ALGORITHM_ED25519];
         key.extend_from_slice(&self.public);
-        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.hash()), STANDARD.encode(key))
+        write!(
+            f,
+            "{}+{:08x}+{}",
+            self.name,
+            u32::from_be_bytes(self.hash()),
+            STANDARD.encode(key)
+        )
     }
 }
 
@@ -106,17 +118,25 @@ impl Checkpoint {
     /// # Errors
     /// What is wrong, in words.
     pub(crate) fn open(bytes: &[u8], verifier: &VerifierKey) -> Result<Self, String> {
-        let note_text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-        let (text, signatures) = note_text.split_once("\n\n").ok_or("no empty line between text and signature")?;
+        let note_text =
+            std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+        let (text, signatures) = note_text
+            .split_once("\n\n")
+            .ok_or("no empty line between text and signature")?;
         let mut lines = text.split('\n');
-        let (Some(origin), Some(size), Some(root), None) = (lines.next(), lines.next(), lines.next(), lines.next()) else {
+        let (Some(origin), Some(size), Some(root), None) = (lines.next(), lines.next(), lines.next(), lines.next())
+        else {
             return Err("the text is not the three lines origin, size and root".to_owned());
         };
         if origin != verifier.name {
             return Err(format!("the origin is `{origin}` and not `{}`", verifier.name));
         }
         let size = size.parse().map_err(|_| format!("the size `{size}` is no number"))?;
-        let root = STANDARD.decode(root).ok().and_then(|root| <[u8; HASH_BYTES]>::try_from(root).ok()).ok_or("the root is not 32 bytes in Base64")?;
+        let root = STANDARD
+            .decode(root)
+            .ok()
+            .and_then(|root| <[u8; HASH_BYTES]>::try_from(root).ok())
+            .ok_or("the root is not 32 bytes in Base64")?;
         let checkpoint = Self { size, root };
         let signature_base64 = signatures
             .strip_prefix("\u{2014} ")
@@ -124,8 +144,13 @@ impl Checkpoint {
             .and_then(|line| line.strip_prefix(' '))
             .and_then(|line| line.strip_suffix('\n'))
             .ok_or_else(|| format!("no signature line by `{}`", verifier.name))?;
-        let signature = STANDARD.decode(signature_base64).map_err(|_| "the signature is not in Base64")?;
-        let Some((hash, signature)) = signature.split_at_checked(4).filter(|(_, signature)| signature.len() == SIGNATURE_BYTES) else {
+        let signature = STANDARD
+            .decode(signature_base64)
+            .map_err(|_| "the signature is not in Base64")?;
+        let Some((hash, signature)) = signature
+            .split_at_checked(4)
+            .filter(|(_, signature)| signature.len() == SIGNATURE_BYTES)
+        else {
             return Err("the signature has the wrong length".to_owned());
         };
         if hash != verifier.hash() {
@@ -158,7 +183,10 @@ mod tests {
     fn a_signed_checkpoint_opens_and_no_changed_one_does() {
         let key = SigningKey::from_seed(&Secret::random().unwrap()).unwrap();
         let verifier = VerifierKey::new("portcullis.local/test", key.public());
-        let checkpoint = Checkpoint { size: 12_345, root: [7; 32] };
+        let checkpoint = Checkpoint {
+            size: 12_345,
+            root: [7; 32],
+        };
         let note = checkpoint.sign(&verifier, &key);
         assert_eq!(Checkpoint::open(note.as_bytes(), &verifier), Ok(checkpoint));
         for at in 0..note.len() {
@@ -169,7 +197,10 @@ mod tests {
             }
         }
         for end in 0..note.len() {
-            assert!(Checkpoint::open(&note.as_bytes()[..end], &verifier).is_err(), "cut at {end}");
+            assert!(
+                Checkpoint::open(&note.as_bytes()[..end], &verifier).is_err(),
+                "cut at {end}"
+            );
         }
         assert!(Checkpoint::open(note.replace("12345", "+12345").as_bytes(), &verifier).is_err());
         assert!(Checkpoint::open(format!("{note}x").as_bytes(), &verifier).is_err());
@@ -191,7 +222,12 @@ mod tests {
         let key = VerifierKey::parse(text).unwrap();
         assert_eq!((key.name(), key.to_string().as_str()), ("PeterNeumann", text));
         assert_eq!(VerifierKey::parse(&format!(" {text}\n")).unwrap(), key);
-        for bad in ["", "a+b", "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"] {
+        for bad in [
+            "",
+            "a+b",
+            "PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+        ] {
             assert!(VerifierKey::parse(bad).is_err(), "{bad}");
         }
     }

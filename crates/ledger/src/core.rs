@@ -138,7 +138,8 @@ impl Shared {
         if let Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) = &health {
             tracing::error!(%reason, "the record cannot be written; calls are refused");
         }
-        self.writable.store(matches!(health, Health::Writable), Ordering::Release);
+        self.writable
+            .store(matches!(health, Health::Writable), Ordering::Release);
         core.health = health;
     }
 
@@ -191,10 +192,17 @@ impl Shared {
     /// The outcomes `unknown` for every call that was abandoned and is still open.
     pub(crate) fn unknown_outcomes(&self, core: &Core, calls: &[CallId], reason_code: &str) -> Vec<(CallId, Body)> {
         let now = SystemTime::now();
-        let mut calls: Vec<CallId> = calls.iter().copied().filter(|call| core.open.contains_key(call)).collect();
+        let mut calls: Vec<CallId> = calls
+            .iter()
+            .copied()
+            .filter(|call| core.open.contains_key(call))
+            .collect();
         calls.sort_unstable();
         calls.dedup();
-        calls.into_iter().map(|call| (call, Body::unknown(call, self.next_id(), reason_code, now))).collect()
+        calls
+            .into_iter()
+            .map(|call| (call, Body::unknown(call, self.next_id(), reason_code, now)))
+            .collect()
     }
 }
 
@@ -223,7 +231,11 @@ impl Core {
     pub(crate) fn check(&self) -> Result<(), LedgerError> {
         match &self.health {
             Health::Writable => Ok(()),
-            Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) => Err(LedgerError::Unwritable { reason: Arc::clone(reason) }),
+            Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) => {
+                Err(LedgerError::Unwritable {
+                    reason: Arc::clone(reason),
+                })
+            }
             Health::Closed => Err(LedgerError::Closed),
         }
     }

@@ -43,7 +43,10 @@ pub struct Sealed<T> {
 impl<T> Sealed<T> {
     /// The ledger alone mints evidence, after the record is written.
     pub(crate) fn new(value: T, sequence: u64) -> Self {
-        Self { value, sequence: Some(sequence) }
+        Self {
+            value,
+            sequence: Some(sequence),
+        }
     }
 
     /// The one reply that leaves off the record: that the record cannot be kept. A tidy test holds its callers to one.

@@ -48,7 +48,11 @@ pub(crate) fn segments(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if let Some(first) = name.strip_suffix(".journal").filter(|digits| digits.len() == 20).and_then(|digits| digits.parse().ok()) {
+        if let Some(first) = name
+            .strip_suffix(".journal")
+            .filter(|digits| digits.len() == 20)
+            .and_then(|digits| digits.parse().ok())
+        {
             found.push((first, path));
         }
     }
@@ -101,7 +105,14 @@ impl Writer {
         let mut file = AppendFile::create(&path)?;
         let made = file.append(&header(first, open)).and_then(|()| file.handle());
         match made {
-            Ok(handle) => Ok(Self { directory: directory.to_path_buf(), file, handle: Arc::new(handle), next: first, buffer: Vec::new(), record: Vec::new() }),
+            Ok(handle) => Ok(Self {
+                directory: directory.to_path_buf(),
+                file,
+                handle: Arc::new(handle),
+                next: first,
+                buffer: Vec::new(),
+                record: Vec::new(),
+            }),
             Err(error) => {
                 // Half a header must not stand in the way of the next try.
                 let _ = fs::remove_file(&path);
@@ -114,21 +125,37 @@ impl Writer {
     pub(crate) fn resume(directory: &Path, path: &Path, bytes: u64, next: u64) -> io::Result<Self> {
         let file = AppendFile::open_cut(path, bytes)?;
         let handle = Arc::new(file.handle()?);
-        Ok(Self { directory: directory.to_path_buf(), file, handle, next, buffer: Vec::new(), record: Vec::new() })
+        Ok(Self {
+            directory: directory.to_path_buf(),
+            file,
+            handle,
+            next,
+            buffer: Vec::new(),
+            record: Vec::new(),
+        })
     }
 
     /// Appends records in one write: all of them or none. `record(i, sequence, out)` writes the `i`th.
-    pub(crate) fn append(&mut self, count: usize, synced: u64, mut record: impl FnMut(usize, u64, &mut Vec<u8>)) -> io::Result<u64> {
+    pub(crate) fn append(
+        &mut self,
+        count: usize,
+        synced: u64,
+        mut record: impl FnMut(usize, u64, &mut Vec<u8>),
+    ) -> io::Result<u64> {
         let first = self.next;
         self.buffer.clear();
         for (at, sequence) in (0..count).zip(first..) {
             self.record.clear();
             record(at, sequence, &mut self.record);
             let Ok(length) = u16::try_from(self.record.len()) else {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "a record longer than a bundle can hold"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "a record longer than a bundle can hold",
+                ));
             };
             self.buffer.extend_from_slice(&length.to_be_bytes());
-            self.buffer.extend_from_slice(&entry_crc(sequence, synced, &self.record).to_be_bytes());
+            self.buffer
+                .extend_from_slice(&entry_crc(sequence, synced, &self.record).to_be_bytes());
             self.buffer.extend_from_slice(&synced.to_be_bytes());
             self.buffer.extend_from_slice(&self.record);
         }
@@ -224,9 +251,19 @@ impl Segment {
         if crc != crc32fast::hash(covered).to_be_bytes() {
             return Err(SegmentError::Damaged);
         }
-        let calls = covered.get(HEADER_BYTES_FIXED..).unwrap_or_default().chunks_exact(CALL_BYTES);
-        let open = calls.filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call)))).collect();
-        Ok(Self { first, open, entries_start, bytes })
+        let calls = covered
+            .get(HEADER_BYTES_FIXED..)
+            .unwrap_or_default()
+            .chunks_exact(CALL_BYTES);
+        let open = calls
+            .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
+            .collect();
+        Ok(Self {
+            first,
+            open,
+            entries_start,
+            bytes,
+        })
     }
 
     /// Where the segment that begins with record `first` is.
@@ -264,7 +301,14 @@ impl Segment {
             entries.push(entry);
         }
         let bytes_bad = self.bytes.len().saturating_sub(offset) as u64;
-        (entries, Ending { offset: offset as u64, next, bytes_bad })
+        (
+            entries,
+            Ending {
+                offset: offset as u64,
+                next,
+                bytes_bad,
+            },
+        )
     }
 
     /// Behind the good entries, looks for later entries that are whole, and gives the highest `synced` that one of them
@@ -274,9 +318,15 @@ impl Segment {
         let tail = self.bytes.get(start..).unwrap_or_default();
         let mut synced = 0;
         for at in memchr_all(tail, RECORD_START) {
-            let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else { continue };
+            let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else {
+                continue;
+            };
             let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
-            let sequence = digits.iter().take(17).take_while(|digit| digit.is_ascii_digit()).fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+            let sequence = digits
+                .iter()
+                .take(17)
+                .take_while(|digit| digit.is_ascii_digit())
+                .fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
             if sequence >= ending.next
                 && let Some(entry) = entry_at(&self.bytes, entry_start, sequence)
             {
@@ -288,17 +338,27 @@ impl Segment {
 
     /// The bytes before `offset`.
     pub(crate) fn head(&self, offset: u64) -> &[u8] {
-        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(..offset)).unwrap_or_default()
+        usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.bytes.get(..offset))
+            .unwrap_or_default()
     }
 
     /// The bytes from `offset` on.
     pub(crate) fn tail(&self, offset: u64) -> &[u8] {
-        usize::try_from(offset).ok().and_then(|offset| self.bytes.get(offset..)).unwrap_or_default()
+        usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.bytes.get(offset..))
+            .unwrap_or_default()
     }
 }
 
 fn memchr_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    haystack.windows(needle.len()).enumerate().filter(move |(_, window)| *window == needle).map(|(at, _)| at)
+    haystack
+        .windows(needle.len())
+        .enumerate()
+        .filter(move |(_, window)| *window == needle)
+        .map(|(at, _)| at)
 }
 
 fn entry_at(bytes: &[u8], offset: usize, sequence: u64) -> Option<Entry<'_>> {
@@ -310,7 +370,12 @@ fn entry_at(bytes: &[u8], offset: usize, sequence: u64) -> Option<Entry<'_>> {
     let record = rest.get(..length)?;
     // Nothing is no record: a file that was made longer and never written reads as zeros.
     let good = length > 0 && crc == entry_crc(sequence, synced, record).to_be_bytes();
-    good.then_some(Entry { sequence, synced, record, offset: offset as u64 })
+    good.then_some(Entry {
+        sequence,
+        synced,
+        record,
+        offset: offset as u64,
+    })
 }
 
 /// Follows the journal as it grows, for the one who makes tiles of it.
@@ -336,7 +401,16 @@ impl Follower {
     /// Begins at `offset` of the segment at `path`, with record `next`.
     pub(crate) fn at(directory: &Path, path: &Path, offset: u64, next: u64) -> Self {
         let (directory, path) = (directory.to_path_buf(), path.to_path_buf());
-        Self { directory, path, file: None, next, offset, buffer: Vec::new(), start: 0, given: 0 }
+        Self {
+            directory,
+            path,
+            file: None,
+            next,
+            offset,
+            buffer: Vec::new(),
+            start: 0,
+            given: 0,
+        }
     }
 
     /// The sequence of the entry that comes next.
@@ -381,7 +455,12 @@ impl Follower {
     /// At the end of a segment: record `next` begins the one after it.
     fn next_segment(&mut self) -> io::Result<()> {
         let path = segment_path(&self.directory, self.next);
-        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{what} in the journal at record {}", self.next));
+        let invalid = |what: &str| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{what} in the journal at record {}", self.next),
+            )
+        };
         if self.start < self.buffer.len() || path == self.path {
             return Err(invalid("a damaged entry"));
         }
@@ -405,7 +484,10 @@ impl Follower {
         self.start = 0;
         let length = self.buffer.len();
         self.buffer.resize(length + FOLLOW_BYTES, 0);
-        let read = self.buffer.get_mut(length..).map_or(Ok(0), |free| file.read_at(free, self.offset + length as u64));
+        let read = self
+            .buffer
+            .get_mut(length..)
+            .map_or(Ok(0), |free| file.read_at(free, self.offset + length as u64));
         self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
         self.file = Some(file);
         read

@@ -56,7 +56,9 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
                 Some(core.sync_due.unwrap_or(now + shared.layout.half_interval))
             }
             Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) => {
-                let error = LedgerError::Unwritable { reason: Arc::clone(reason) };
+                let error = LedgerError::Unwritable {
+                    reason: Arc::clone(reason),
+                };
                 let written_well = matches!(core.health, Health::WriteFailed(_));
                 // Whoever waits for records that are in the journal may still have their sync.
                 if written_well && !core.waiters.is_empty() {
@@ -72,7 +74,10 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
         };
         core.sync_sleeps = true;
         core = match wake_at {
-            Some(at) => shared.sync_wake.wait_timeout(core, at.saturating_duration_since(now)).map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core),
+            Some(at) => shared
+                .sync_wake
+                .wait_timeout(core, at.saturating_duration_since(now))
+                .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core),
             None => shared.sync_wake.wait(core).unwrap_or_else(PoisonError::into_inner),
         };
         core.sync_sleeps = false;
@@ -100,11 +105,19 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
     let files = unsynced_files(&mut core);
     core.sync_due = None;
     #[cfg(test)]
-    let injected = core.syncs_to_fail.checked_sub(1).inspect(|left| core.syncs_to_fail = *left).is_some();
+    let injected = core
+        .syncs_to_fail
+        .checked_sub(1)
+        .inspect(|left| core.syncs_to_fail = *left)
+        .is_some();
     #[cfg(not(test))]
     let injected = false;
     drop(core);
-    let synced = if injected { Err(io::Error::other("injected")) } else { sync_files(shared, &files) };
+    let synced = if injected {
+        Err(io::Error::other("injected"))
+    } else {
+        sync_files(shared, &files)
+    };
     let mut core = shared.lock();
     let answer = match synced {
         Ok(()) => {
@@ -176,7 +189,10 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
         core = shared.lock();
         match rewritten {
             Ok(rewritten) => {
-                tracing::warn!(records_lost = written.saturating_sub(rewritten.writer.next()), "the journal was written anew after a failed sync");
+                tracing::warn!(
+                    records_lost = written.saturating_sub(rewritten.writer.next()),
+                    "the journal was written anew after a failed sync"
+                );
                 core.adopt(rewritten.writer, &rewritten.open);
                 // Whole again: should the rest fail, it is as after a failed write.
                 core.health = Health::WriteFailed(Arc::clone(&reason));
@@ -193,9 +209,17 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
     }
     let abandoned = std::mem::take(&mut core.abandoned);
     let outcomes = shared.unknown_outcomes(&core, &abandoned, "abandoned");
-    let details = [("reason", Detail::Text(&reason)), ("unknown_outcomes", Detail::Number(outcomes.len() as u64))];
+    let details = [
+        ("reason", Detail::Text(&reason)),
+        ("unknown_outcomes", Detail::Number(outcomes.len() as u64)),
+    ];
     let (calls, mut bodies): (Vec<CallId>, Vec<Body>) = outcomes.into_iter().unzip();
-    bodies.push(Body::recovery("write_failure", &details, shared.next_id(), SystemTime::now()));
+    bodies.push(Body::recovery(
+        "write_failure",
+        &details,
+        shared.next_id(),
+        SystemTime::now(),
+    ));
     let before = (core.writer.bytes(), core.writer.next());
     let mut tried = core.append(&bodies, u64::MAX).map(drop);
     if tried.is_ok() {

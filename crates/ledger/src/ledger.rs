@@ -84,7 +84,9 @@ pub enum LedgerError {
     #[error("call {0} is not at this point of its record")]
     OutOfTurn(CallId),
     /// Too many calls have a decision and no outcome.
-    #[error("{OPEN_CALLS_MAX} calls are open on the record; hint: calls that never end are abandoned or sealed by whoever began them")]
+    #[error(
+        "{OPEN_CALLS_MAX} calls are open on the record; hint: calls that never end are abandoned or sealed by whoever began them"
+    )]
     TooManyOpen,
     /// The ledger is closed.
     #[error("the record is closed")]
@@ -135,10 +137,17 @@ impl Ledger {
         let publisher = publisher::Publisher::new(opened.tiles, opened.follower, opened.verifier, opened.key);
         let (for_keeper, for_publisher) = (Arc::clone(&shared), Arc::clone(&shared));
         // Made before its threads: should the second not start, dropping this ends the first.
-        let handle = Handle { shared, threads: Mutex::default(), lock: Mutex::new(Some(opened.lock)), published: Mutex::new(Some(told)) };
+        let handle = Handle {
+            shared,
+            threads: Mutex::default(),
+            lock: Mutex::new(Some(opened.lock)),
+            published: Mutex::new(Some(told)),
+        };
         handle.start("ledger-sync", move || keeper::run(&for_keeper))?;
         handle.start("ledger-tiles", move || publisher.run(&for_publisher, tell))?;
-        Ok(Self { handle: Some(Arc::new(handle)) })
+        Ok(Self {
+            handle: Some(Arc::new(handle)),
+        })
     }
 
     /// A ledger that keeps nothing and grants evidence all the same: for benchmarks, and for commands that make no call.
@@ -156,7 +165,12 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]: the record is not kept, or not as safe as asked; nothing may be sent upstream.
-    pub async fn intend<T>(&self, decision: &Decision<'_>, durability: Durability, value: T) -> Result<Intended<T>, LedgerError> {
+    pub async fn intend<T>(
+        &self,
+        decision: &Decision<'_>,
+        durability: Durability,
+        value: T,
+    ) -> Result<Intended<T>, LedgerError> {
         let Some(handle) = &self.handle else {
             return Ok(Intended::new(value, 0));
         };
@@ -168,11 +182,17 @@ impl Ledger {
             admit(&core, call)?;
             let sequence = shared.append(&mut core, &[body])?;
             core.open.insert(call, Some(call_key));
-            (sequence, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+            (
+                sequence,
+                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
+            )
         };
         if let Some(told) = told {
             // Should the sync fail, or the caller lose patience, the decision stands and nobody acts on it.
-            let mut guard = AbandonUnlessDone { shared, call: Some(call) };
+            let mut guard = AbandonUnlessDone {
+                shared,
+                call: Some(call),
+            };
             wait(told).await?;
             guard.call = None;
         }
@@ -184,13 +204,23 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`]: the record is not kept; the answer may not leave. The call is then closed as `unknown` as soon as
     /// the disk allows.
-    pub async fn seal<T>(&self, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
+    pub async fn seal<T>(
+        &self,
+        outcome: &Outcome<'_>,
+        durability: Durability,
+        value: T,
+    ) -> Result<Sealed<T>, LedgerError> {
         let Some(handle) = &self.handle else {
             return Ok(Sealed::new(value, 0));
         };
         let shared = &*handle.shared;
         let call = outcome.call;
-        let call_key = shared.lock().open.get(&call).cloned().ok_or(LedgerError::OutOfTurn(call))?;
+        let call_key = shared
+            .lock()
+            .open
+            .get(&call)
+            .cloned()
+            .ok_or(LedgerError::OutOfTurn(call))?;
         let body = outcome_body(shared, outcome, call_key.as_ref());
         let (sequence, told) = {
             let mut core = shared.lock();
@@ -206,7 +236,10 @@ impl Ledger {
                 }
             };
             core.open.remove(&call);
-            (sequence, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+            (
+                sequence,
+                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
+            )
         };
         if let Some(told) = told {
             wait(told).await?;
@@ -219,18 +252,34 @@ impl Ledger {
     ///
     /// # Errors
     /// [`LedgerError`]: the record is not kept; the refusal may not leave.
-    pub async fn refuse<T>(&self, decision: &Decision<'_>, outcome: &Outcome<'_>, durability: Durability, value: T) -> Result<Sealed<T>, LedgerError> {
+    pub async fn refuse<T>(
+        &self,
+        decision: &Decision<'_>,
+        outcome: &Outcome<'_>,
+        durability: Durability,
+        value: T,
+    ) -> Result<Sealed<T>, LedgerError> {
         let Some(handle) = &self.handle else {
             return Ok(Sealed::new(value, 0));
         };
         let shared = &*handle.shared;
         let (decided, call_key) = decision_body(shared, decision);
-        let ended = outcome_body(shared, &Outcome { call: decision.call, ..*outcome }, Some(&call_key));
+        let ended = outcome_body(
+            shared,
+            &Outcome {
+                call: decision.call,
+                ..*outcome
+            },
+            Some(&call_key),
+        );
         let (sequence, told) = {
             let mut core = shared.lock();
             admit(&core, decision.call)?;
             let first = shared.append(&mut core, &[decided, ended])?;
-            (first + 1, (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)))
+            (
+                first + 1,
+                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
+            )
         };
         if let Some(told) = told {
             wait(told).await?;
@@ -257,7 +306,12 @@ impl Ledger {
         };
         let shared = &*handle.shared;
         let actor = event.actor.map(|actor| shared.secrets.subject(actor));
-        let body = Body::event(event, shared.next_id(), actor.as_ref().map(|actor| actor.handle()), SystemTime::now());
+        let body = Body::event(
+            event,
+            shared.next_id(),
+            actor.as_ref().map(|actor| actor.handle()),
+            SystemTime::now(),
+        );
         let told = {
             let mut core = shared.lock();
             shared.append(&mut core, &[body])?;
@@ -274,10 +328,20 @@ impl Ledger {
     /// The length of the record so far: written, durable, and under the published checkpoint.
     pub fn progress(&self) -> Progress {
         let Some(handle) = &self.handle else {
-            return Progress { written: 0, synced: 0, published: 0, open_calls: 0 };
+            return Progress {
+                written: 0,
+                synced: 0,
+                published: 0,
+                open_calls: 0,
+            };
         };
         let core = handle.shared.lock();
-        Progress { written: core.writer.next(), synced: core.synced, published: core.published, open_calls: core.open.len() }
+        Progress {
+            written: core.writer.next(),
+            synced: core.synced,
+            published: core.published,
+            open_calls: core.open.len(),
+        }
     }
 
     /// Writes `unknown` for calls still open, and `stop`; syncs; publishes the last checkpoint; ends the threads. Other
@@ -305,7 +369,9 @@ impl Ledger {
         handle.end(ending);
         let told = handle.published.lock().unwrap_or_else(PoisonError::into_inner).take();
         let published = match told {
-            Some(told) => told.await.unwrap_or_else(|_| Err("the publishing thread ended early".to_owned())),
+            Some(told) => told
+                .await
+                .unwrap_or_else(|_| Err("the publishing thread ended early".to_owned())),
             None => Ok(()),
         };
         handle.join();
@@ -317,8 +383,17 @@ impl Ledger {
 fn append_stop(shared: &Shared, core: &mut Core) -> Result<(), LedgerError> {
     core.check()?;
     let open: Vec<CallId> = core.open.keys().copied().collect();
-    let mut bodies: Vec<Body> = shared.unknown_outcomes(core, &open, "stopped").into_iter().map(|(_, body)| body).collect();
-    let stop = Event { kind: EventKind::Stop, action: ACTION_CLOSED, actor: None, details: &[] };
+    let mut bodies: Vec<Body> = shared
+        .unknown_outcomes(core, &open, "stopped")
+        .into_iter()
+        .map(|(_, body)| body)
+        .collect();
+    let stop = Event {
+        kind: EventKind::Stop,
+        action: ACTION_CLOSED,
+        actor: None,
+        details: &[],
+    };
     bodies.push(Body::event(&stop, shared.next_id(), None, SystemTime::now()));
     shared.append(core, &bodies)?;
     core.open.clear();
@@ -338,7 +413,10 @@ fn decision_body(shared: &Shared, decision: &Decision<'_>) -> (Body, CallKey) {
 }
 
 fn outcome_body(shared: &Shared, outcome: &Outcome<'_>, call_key: Option<&CallKey>) -> Body {
-    let commitment = outcome.output.zip(call_key).map(|(output, key)| key.commitment(Side::Out, &output.digest));
+    let commitment = outcome
+        .output
+        .zip(call_key)
+        .map(|(output, key)| key.commitment(Side::Out, &output.digest));
     Body::outcome(outcome, shared.next_id(), commitment.as_ref(), SystemTime::now())
 }
 
@@ -359,7 +437,11 @@ fn admit(core: &Core, call: CallId) -> Result<(), LedgerError> {
     if core.open.contains_key(&call) {
         return Err(LedgerError::OutOfTurn(call));
     }
-    if core.open.len() >= OPEN_CALLS_MAX { Err(LedgerError::TooManyOpen) } else { Ok(()) }
+    if core.open.len() >= OPEN_CALLS_MAX {
+        Err(LedgerError::TooManyOpen)
+    } else {
+        Ok(())
+    }
 }
 
 async fn wait(told: oneshot::Receiver<Result<(), LedgerError>>) -> Result<(), LedgerError> {
@@ -385,7 +467,10 @@ impl Handle {
     fn start(&self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
         /// Both threads keep their buffers on the heap.
         const STACK_BYTES: usize = 512 * 1024;
-        let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work)?;
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(work)?;
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         Ok(())
     }
@@ -420,6 +505,8 @@ impl Drop for Handle {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("progress", &self.progress()).finish_non_exhaustive()
+        f.debug_struct("Ledger")
+            .field("progress", &self.progress())
+            .finish_non_exhaustive()
     }
 }

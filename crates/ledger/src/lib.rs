@@ -27,7 +27,8 @@ pub use checkpoint::{VerifierKey, VerifierKeyError};
 pub use evidence::{Intended, Sealed};
 pub use ledger::{CloseError, Durability, Ledger, LedgerError, Options, Progress};
 pub use record::{
-    CallId, Content, Decision, Detail, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind, Who, digest,
+    CallId, Content, Decision, Detail, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind,
+    Who, digest,
 };
 pub use recover::OpenError;
 pub use schema::{Kind, Summary};

@@ -56,7 +56,10 @@ impl Pairing {
             (Kind::Event(EventKind::Start | EventKind::Stop), _) if is_the_ledgers_own(record) => {
                 let mut left: Vec<_> = self.open.drain().collect();
                 left.sort_unstable_by_key(|(_, decision)| *decision);
-                wrong.extend(left.into_iter().map(|(call, decision)| format!("call {call}, decided in record {decision}, has no outcome")));
+                wrong.extend(
+                    left.into_iter()
+                        .map(|(call, decision)| format!("call {call}, decided in record {decision}, has no outcome")),
+                );
             }
             _ => {}
         }
@@ -85,8 +88,13 @@ impl Pairing {
 
 /// Others may note starts and stops of theirs; only the ledger's own say that nothing is open.
 fn is_the_ledgers_own(record: &[u8]) -> bool {
-    let action = crate::canonical::parse(record).ok().and_then(|node| node.member("event")?.member("action")?.as_text().map(str::to_owned));
-    matches!(action.as_deref(), Some(crate::record::ACTION_OPENED | crate::record::ACTION_CLOSED))
+    let action = crate::canonical::parse(record)
+        .ok()
+        .and_then(|node| node.member("event")?.member("action")?.as_text().map(str::to_owned));
+    matches!(
+        action.as_deref(),
+        Some(crate::record::ACTION_OPENED | crate::record::ACTION_CLOSED)
+    )
 }
 
 /// Which calls were decided. Ids count up within a run of the ledger, so that a set of ranges stays small.

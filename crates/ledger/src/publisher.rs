@@ -10,11 +10,7 @@ use crate::{
     tree::TILE_WIDTH_U64,
 };
 use portcullis_store::{files, keys::SigningKey};
-use std::{
-    fs, io,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, io, sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 
 /// Makes tiles of records.
@@ -28,7 +24,12 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(tiles: Tiles, follower: Follower, verifier: VerifierKey, key: SigningKey) -> Self {
-        Self { tiles, follower, verifier, key }
+        Self {
+            tiles,
+            follower,
+            verifier,
+            key,
+        }
     }
 
     /// Runs until the ledger ends, and then tells whether all was published.
@@ -94,7 +95,10 @@ fn wait_for_work(shared: &Shared) -> (u64, Ending) {
         }
         core.tiles_sleep = true;
         let timeout = due.saturating_duration_since(now);
-        core = shared.tiles_wake.wait_timeout(core, timeout).map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
+        core = shared
+            .tiles_wake
+            .wait_timeout(core, timeout)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
         core.tiles_sleep = false;
     }
 }

@@ -244,7 +244,14 @@ pub(crate) struct Handles<'a> {
 impl Body {
     /// The body of a decision.
     pub(crate) fn decision(decision: &Decision<'_>, handles: &Handles<'_>, now: SystemTime) -> Self {
-        let Decision { call, who, request, input, policy, effect } = decision;
+        let Decision {
+            call,
+            who,
+            request,
+            input,
+            policy,
+            effect,
+        } = decision;
         let mut b = Vec::with_capacity(1024);
         open(&mut b, "call", '{');
         name(&mut b, "method", request.method);
@@ -295,7 +302,16 @@ impl Body {
 
     /// The body of an outcome. `record` is the record's own id, `output` the commitment to the answer.
     pub(crate) fn outcome(outcome: &Outcome<'_>, record: CallId, output: Option<&Handle>, now: SystemTime) -> Self {
-        let Outcome { call, output: content, is_error, status, reason_code, attempts, latency_us, news } = outcome;
+        let Outcome {
+            call,
+            output: content,
+            is_error,
+            status,
+            reason_code,
+            attempts,
+            latency_us,
+            news,
+        } = outcome;
         let mut b = Vec::with_capacity(640);
         open(&mut b, "effect", '{');
         key(&mut b, "", "attempts");
@@ -329,7 +345,16 @@ impl Body {
 
     /// The outcome of a call that nobody will finish.
     pub(crate) fn unknown(call: CallId, record: CallId, reason_code: &str, now: SystemTime) -> Self {
-        let outcome = Outcome { call, output: None, is_error: true, status: Status::Unknown, reason_code, attempts: 0, latency_us: 0, news: 0 };
+        let outcome = Outcome {
+            call,
+            output: None,
+            is_error: true,
+            status: Status::Unknown,
+            reason_code,
+            attempts: 0,
+            latency_us: 0,
+            news: 0,
+        };
         Self::outcome(&outcome, record, None, now)
     }
 
@@ -343,15 +368,25 @@ impl Body {
         Self::fact("recovery", action, details, record, None, now)
     }
 
-    fn fact(kind: &str, action: &str, details: &[(&str, Detail<'_>)], record: CallId, actor: Option<&Handle>, now: SystemTime) -> Self {
+    fn fact(
+        kind: &str,
+        action: &str,
+        details: &[(&str, Detail<'_>)],
+        record: CallId,
+        actor: Option<&Handle>,
+        now: SystemTime,
+    ) -> Self {
         let mut b = Vec::with_capacity(512);
         open(&mut b, "event", '{');
         name(&mut b, "action", action);
         b.push(b',');
         open(&mut b, "detail", '{');
         // Names are sorted and unique in the canonical form; of two that are the same the last one said counts.
-        let sorted: std::collections::BTreeMap<String, &Detail<'_>> =
-            details.iter().take(LIST_LENGTH_MAX).map(|(name, detail)| (detail_name(name), detail)).collect();
+        let sorted: std::collections::BTreeMap<String, &Detail<'_>> = details
+            .iter()
+            .take(LIST_LENGTH_MAX)
+            .map(|(name, detail)| (detail_name(name), detail))
+            .collect();
         for (at, (detail_name, detail)) in sorted.iter().enumerate() {
             key(&mut b, if at > 0 { "," } else { "" }, detail_name);
             match detail {
@@ -499,13 +534,26 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     (400 * era + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// A detail's name as the record may hold it: what is not lower-case ASCII, a digit or `_` becomes `_`.
 fn detail_name(name: &str) -> String {
-    name.chars().take(40).map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' }).collect()
+    name.chars()
+        .take(40)
+        .map(|c| {
+            if c.is_ascii_lowercase() || c.is_ascii_digit() {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 impl VerdictKind {
@@ -536,7 +584,13 @@ impl EffectClass {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 5] = [Self::Executed, Self::Refused, Self::Errored, Self::Queued, Self::Unknown];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Executed,
+        Self::Refused,
+        Self::Errored,
+        Self::Queued,
+        Self::Unknown,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -550,7 +604,14 @@ impl Status {
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 6] = [Self::Admin, Self::Policy, Self::Control, Self::LogRead, Self::Start, Self::Stop];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Admin,
+        Self::Policy,
+        Self::Control,
+        Self::LogRead,
+        Self::Start,
+        Self::Stop,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -54,7 +54,9 @@ pub enum OpenError {
         expected: String,
     },
     /// A place that was acknowledged is not as it was written.
-    #[error("the record is damaged: {place}: {what}; hint: do not delete anything; `audit verify` says more, a backup may have the rest")]
+    #[error(
+        "the record is damaged: {place}: {what}; hint: do not delete anything; `audit verify` says more, a backup may have the rest"
+    )]
     Damaged {
         /// The file, and where in it.
         place: String,
@@ -95,9 +97,19 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
         tiles.publish(&verifier, &key)?;
     }
     let published = checkpoint.map_or(0, |checkpoint| checkpoint.size);
-    let (shared, healed) = (begin(layout, &journal, Secrets::new(&secret), published)?, tiles.differing());
+    let (shared, healed) = (
+        begin(layout, &journal, Secrets::new(&secret), published)?,
+        tiles.differing(),
+    );
     greet(&shared, &journal, healed)?;
-    Ok(Opened { shared, tiles, follower, verifier, key, lock })
+    Ok(Opened {
+        shared,
+        tiles,
+        follower,
+        verifier,
+        key,
+        lock,
+    })
 }
 
 /// Puts the verifier key beside the checkpoint, for whoever has no other source; refuses a log by another key.
@@ -107,11 +119,22 @@ fn publish_verifier_key(options: &Options, layout: &Layout, verifier: &VerifierK
     match read_limited(&path, CHECKPOINT_BYTES_MAX) {
         Ok(found) => {
             let found = String::from_utf8_lossy(&found).trim().to_owned();
-            if found == expected { Ok(()) } else { Err(OpenError::AnotherKey { directory: options.directory.clone(), found, expected }) }
+            if found == expected {
+                Ok(())
+            } else {
+                Err(OpenError::AnotherKey {
+                    directory: options.directory.clone(),
+                    found,
+                    expected,
+                })
+            }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Ok(files::replace(&path, &layout.scratch, format!("{expected}\n").as_bytes(), Safety::Synced)?)
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(files::replace(
+            &path,
+            &layout.scratch,
+            format!("{expected}\n").as_bytes(),
+            Safety::Synced,
+        )?),
         Err(error) => Err(error.into()),
     }
 }
@@ -119,15 +142,23 @@ fn publish_verifier_key(options: &Options, layout: &Layout, verifier: &VerifierK
 fn read_checkpoint(log: &Path, verifier: &VerifierKey) -> Result<Option<Checkpoint>, OpenError> {
     let path = log.join(CHECKPOINT_NAME);
     match read_limited(&path, CHECKPOINT_BYTES_MAX) {
-        Ok(bytes) => Checkpoint::open(&bytes, verifier).map(Some).map_err(|what| damaged(&path, None, what)),
+        Ok(bytes) => Checkpoint::open(&bytes, verifier)
+            .map(Some)
+            .map_err(|what| damaged(&path, None, what)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
 fn damaged(path: &Path, offset: Option<u64>, what: impl Into<String>) -> OpenError {
-    let place = offset.map_or_else(|| format!("`{}`", path.display()), |offset| format!("`{}` at byte {offset}", path.display()));
-    OpenError::Damaged { place, what: what.into() }
+    let place = offset.map_or_else(
+        || format!("`{}`", path.display()),
+        |offset| format!("`{}` at byte {offset}", path.display()),
+    );
+    OpenError::Damaged {
+        place,
+        what: what.into(),
+    }
 }
 
 /// The journal's segments as they were found.
@@ -161,10 +192,16 @@ impl Journal {
                     continue;
                 }
                 Err(SegmentError::Io(error)) => return Err(error.into()),
-                Err(SegmentError::Unfinished | SegmentError::Damaged) => return Err(damaged(&path, Some(0), "the segment's header is damaged")),
+                Err(SegmentError::Unfinished | SegmentError::Damaged) => {
+                    return Err(damaged(&path, Some(0), "the segment's header is damaged"));
+                }
             };
             if at > 0 && first != journal.next {
-                return Err(damaged(&path, None, format!("the segment before it ends at record {}", journal.next)));
+                return Err(damaged(
+                    &path,
+                    None,
+                    format!("the segment before it ends at record {}", journal.next),
+                ));
             }
             journal.read(&segment, first, &path, at == last)?;
             journal.segments.push((first, path));
@@ -181,7 +218,11 @@ impl Journal {
         for entry in &entries {
             let summary = schema::read(entry.record).map_err(|what| damaged(path, Some(entry.offset), what))?;
             if summary.sequence != entry.sequence {
-                return Err(damaged(path, Some(entry.offset), format!("record {} stands in the place of {}", summary.sequence, entry.sequence)));
+                return Err(damaged(
+                    path,
+                    Some(entry.offset),
+                    format!("record {} stands in the place of {}", summary.sequence, entry.sequence),
+                ));
             }
             match (summary.kind, summary.call) {
                 (Kind::Decision, Some(call)) => drop(self.open.insert(call)),
@@ -194,7 +235,11 @@ impl Journal {
         self.ending = Some(ending);
         let promised = segment.synced_behind(&ending);
         if ending.bytes_bad > 0 && (!is_last || promised > ending.next) {
-            return Err(damaged(path, Some(ending.offset), format!("record {} was durable and cannot be read", ending.next)));
+            return Err(damaged(
+                path,
+                Some(ending.offset),
+                format!("record {} was durable and cannot be read", ending.next),
+            ));
         }
         Ok(())
     }
@@ -215,14 +260,31 @@ fn rebuild(layout: &Layout, journal: &Journal, checkpoint: Option<Checkpoint>) -
         }
         let tiles = Tiles::resume(&layout.log, &layout.scratch, 0, Mode::Write)?;
         let journal_start = Segment::path(&layout.journal, 0);
-        return Ok((tiles, Follower::at(&layout.journal, &journal_start, Segment::entries_start_of_empty(), 0)));
+        return Ok((
+            tiles,
+            Follower::at(&layout.journal, &journal_start, Segment::entries_start_of_empty(), 0),
+        ));
     };
-    let Some(checkpoint) = checkpoint.or((*first == 0).then(|| Checkpoint { size: 0, root: tree::empty_root() })) else {
-        return Err(damaged(&path, None, "there is a journal that begins in the middle, and no checkpoint"));
+    let Some(checkpoint) = checkpoint.or((*first == 0).then(|| Checkpoint {
+        size: 0,
+        root: tree::empty_root(),
+    })) else {
+        return Err(damaged(
+            &path,
+            None,
+            "there is a journal that begins in the middle, and no checkpoint",
+        ));
     };
     let start = first.next_multiple_of(TILE_WIDTH_U64);
     if (*first > 0 && checkpoint.size < start) || checkpoint.size > journal.next {
-        return Err(damaged(&path, None, format!("it covers {} records, but the journal holds {first} to {}", checkpoint.size, journal.next)));
+        return Err(damaged(
+            &path,
+            None,
+            format!(
+                "it covers {} records, but the journal holds {first} to {}",
+                checkpoint.size, journal.next
+            ),
+        ));
     }
     let offset = Segment::read(first_path, *first).map_or(0, |segment| segment.entries_start());
     let grow = |mode: Mode| -> Result<(Tiles, Follower), OpenError> {
@@ -242,7 +304,11 @@ fn rebuild(layout: &Layout, journal: &Journal, checkpoint: Option<Checkpoint>) -
     };
     let (mut tiles, mut follower) = grow(Mode::Compare)?;
     if tiles.root() != checkpoint.root {
-        return Err(damaged(&path, None, "its root is not that of the records in tiles and journal"));
+        return Err(damaged(
+            &path,
+            None,
+            "its root is not that of the records in tiles and journal",
+        ));
     }
     if tiles.differing() > 0 {
         // Full tiles that the journal still covers were not synced when the power went: they are made again.
@@ -289,7 +355,11 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
     let now = SystemTime::now();
     let mut core = shared.lock();
     let open: Vec<CallId> = core.open.keys().copied().collect();
-    let mut bodies: Vec<Body> = shared.unknown_outcomes(&core, &open, "crashed").into_iter().map(|(_, body)| body).collect();
+    let mut bodies: Vec<Body> = shared
+        .unknown_outcomes(&core, &open, "crashed")
+        .into_iter()
+        .map(|(_, body)| body)
+        .collect();
     let crashed = journal.next > 0 && !journal.stopped;
     if crashed || journal.bytes_bad() > 0 || tiles_rewritten > 0 || !open.is_empty() {
         let details = [
@@ -299,7 +369,12 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
         ];
         bodies.push(Body::recovery("unclean_stop", &details, shared.next_id(), now));
     }
-    let start = Event { kind: EventKind::Start, action: ACTION_OPENED, actor: None, details: &[("software", Detail::Text(env!("CARGO_PKG_VERSION")))] };
+    let start = Event {
+        kind: EventKind::Start,
+        action: ACTION_OPENED,
+        actor: None,
+        details: &[("software", Detail::Text(env!("CARGO_PKG_VERSION")))],
+    };
     bodies.push(Body::event(&start, shared.next_id(), None, now));
     core.append(&bodies, u64::MAX)?;
     core.open.clear();
@@ -353,8 +428,14 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
         return Err(Rewrite::Lost("the journal is gone".to_owned()));
     };
     if journal.next < synced {
-        return Err(Rewrite::Lost(format!("records {} to {synced} were durable and cannot be read", journal.next)));
+        return Err(Rewrite::Lost(format!(
+            "records {} to {synced} were durable and cannot be read",
+            journal.next
+        )));
     }
     let writer = Writer::resume(&layout.journal, path, ending.offset, journal.next).map_err(Rewrite::Retry)?;
-    Ok(Rewritten { writer, open: journal.open })
+    Ok(Rewritten {
+        writer,
+        open: journal.open,
+    })
 }

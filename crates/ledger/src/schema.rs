@@ -32,7 +32,10 @@ impl Kind {
 
     fn of(name: &str) -> Option<Self> {
         let events = EventKind::ALL.into_iter().map(Self::Event);
-        [Self::Decision, Self::Outcome, Self::Recovery].into_iter().chain(events).find(|kind| kind.name() == name)
+        [Self::Decision, Self::Outcome, Self::Recovery]
+            .into_iter()
+            .chain(events)
+            .find(|kind| kind.name() == name)
     }
 }
 
@@ -59,7 +62,8 @@ pub(crate) fn read(record: &[u8]) -> Result<Summary, String> {
     if record.len() > RECORD_BYTES_MAX {
         return Err(format!("{} bytes are more than a record may have", record.len()));
     }
-    let node = canonical::parse(record).map_err(|error| format!("not canonical JSON at its byte {}: {}", error.offset, error.reason))?;
+    let node = canonical::parse(record)
+        .map_err(|error| format!("not canonical JSON at its byte {}: {}", error.offset, error.reason))?;
     let kind_name = node.member("t").and_then(Node::as_text).unwrap_or_default();
     let kind = Kind::of(kind_name).ok_or_else(|| format!("the kind `{kind_name}` is unknown"))?;
     let members = match kind {
@@ -69,7 +73,10 @@ pub(crate) fn read(record: &[u8]) -> Result<Summary, String> {
     };
     check_object(&node, members, "")?;
     let text = |name: &str| node.member(name).and_then(Node::as_text).unwrap_or_default();
-    let status = node.member("effect").and_then(|effect| effect.member("status")).and_then(Node::as_text);
+    let status = node
+        .member("effect")
+        .and_then(|effect| effect.member("status"))
+        .and_then(Node::as_text);
     Ok(Summary {
         sequence: node.member("bseq").and_then(Node::as_number).unwrap_or_default(),
         kind,
@@ -113,14 +120,30 @@ const DECISION: &[Member] = &[
         ]),
         true,
     ),
-    ("effect", Type::Object(&[("class", Type::OneOf(|name| EffectClass::ALL.iter().any(|class| class.name() == name)), true)]), true),
+    (
+        "effect",
+        Type::Object(&[(
+            "class",
+            Type::OneOf(|name| EffectClass::ALL.iter().any(|class| class.name() == name)),
+            true,
+        )]),
+        true,
+    ),
     ("id", Type::Id, true),
-    ("in", Type::Object(&[("bytes", Type::Number, true), ("commit", Type::Hash, true)]), true),
+    (
+        "in",
+        Type::Object(&[("bytes", Type::Number, true), ("commit", Type::Hash, true)]),
+        true,
+    ),
     ("pair", Type::Id, true),
     (
         "policy",
         Type::Object(&[
-            ("decision", Type::OneOf(|name| VerdictKind::ALL.iter().any(|kind| kind.name() == name)), true),
+            (
+                "decision",
+                Type::OneOf(|name| VerdictKind::ALL.iter().any(|kind| kind.name() == name)),
+                true,
+            ),
             ("ids", Type::Texts, true),
             ("obligations", Type::Texts, true),
             ("reason_code", Type::Text, true),
@@ -131,7 +154,15 @@ const DECISION: &[Member] = &[
     ("t", Type::Text, true),
     ("ts", Type::Time, true),
     ("v", Type::Version, true),
-    ("who", Type::Object(&[("client", Type::Text, true), ("session_h", Type::Hash, false), ("subject_h", Type::Hash, true)]), true),
+    (
+        "who",
+        Type::Object(&[
+            ("client", Type::Text, true),
+            ("session_h", Type::Hash, false),
+            ("subject_h", Type::Hash, true),
+        ]),
+        true,
+    ),
 ];
 
 const OUTCOME: &[Member] = &[
@@ -143,12 +174,24 @@ const OUTCOME: &[Member] = &[
             ("latency_us", Type::Number, true),
             ("news", Type::Number, true),
             ("reason_code", Type::Text, false),
-            ("status", Type::OneOf(|name| Status::ALL.iter().any(|status| status.name() == name)), true),
+            (
+                "status",
+                Type::OneOf(|name| Status::ALL.iter().any(|status| status.name() == name)),
+                true,
+            ),
         ]),
         true,
     ),
     ("id", Type::Id, true),
-    ("out", Type::Object(&[("bytes", Type::Number, false), ("commit", Type::Hash, false), ("is_error", Type::Flag, true)]), true),
+    (
+        "out",
+        Type::Object(&[
+            ("bytes", Type::Number, false),
+            ("commit", Type::Hash, false),
+            ("is_error", Type::Flag, true),
+        ]),
+        true,
+    ),
     ("pair", Type::Id, true),
     ("t", Type::Text, true),
     ("ts", Type::Time, true),
@@ -157,7 +200,11 @@ const OUTCOME: &[Member] = &[
 
 const EVENT: &[Member] = &[
     ("bseq", Type::Number, true),
-    ("event", Type::Object(&[("action", Type::Text, true), ("detail", Type::Details, true)]), true),
+    (
+        "event",
+        Type::Object(&[("action", Type::Text, true), ("detail", Type::Details, true)]),
+        true,
+    ),
     ("id", Type::Id, true),
     ("t", Type::Text, true),
     ("ts", Type::Time, true),
@@ -175,7 +222,10 @@ fn check_object(node: &Node<'_>, members: &[Member], path: &str) -> Result<(), S
         };
         check(value, kind, &format!("{path}{name}"))?;
     }
-    match members.iter().find(|(name, _, needed)| *needed && !found.iter().any(|(known, _)| known == name)) {
+    match members
+        .iter()
+        .find(|(name, _, needed)| *needed && !found.iter().any(|(known, _)| known == name))
+    {
         Some((name, ..)) => Err(format!("`{path}{name}` is missing")),
         None => Ok(()),
     }
@@ -189,26 +239,47 @@ fn check(value: &Node<'_>, kind: &Type, path: &str) -> Result<(), String> {
         Type::Flag => matches!(value, Node::Flag(_)),
         Type::Texts => matches!(value, Node::List(items) if items.iter().all(|item| item.as_text().is_some())),
         Type::Id => text.is_some_and(|text| parse_id(text).is_some()),
-        Type::Hash => text.is_some_and(|text| text.len() == HASH_TEXT_BYTES && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')),
+        Type::Hash => text.is_some_and(|text| {
+            text.len() == HASH_TEXT_BYTES
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        }),
         Type::Time => text.is_some_and(is_time),
         Type::Version => value.as_number() == Some(VERSION),
         Type::OneOf(known) => text.is_some_and(known),
         Type::Object(members) => return check_object(value, members, &format!("{path}.")),
-        Type::Details => matches!(value, Node::Object(details) if details.iter().all(|(_, detail)| matches!(detail, Node::Text(_) | Node::Number(_) | Node::Flag(_)))),
+        Type::Details => {
+            matches!(value, Node::Object(details) if details.iter().all(|(_, detail)| matches!(detail, Node::Text(_) | Node::Number(_) | Node::Flag(_))))
+        }
     };
-    if fits { Ok(()) } else { Err(format!("`{path}` is not what it must be")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("`{path}` is not what it must be"))
+    }
 }
 
 fn parse_id(text: &str) -> Option<CallId> {
     let lower = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if lower { u128::from_str_radix(text, 16).ok().map(CallId) } else { None }
+    if lower {
+        u128::from_str_radix(text, 16).ok().map(CallId)
+    } else {
+        None
+    }
 }
 
 /// `2026-11-24T16:39:47.123456789Z`
 fn is_time(text: &str) -> bool {
     const FORM: &[u8] = b"0000-00-00T00:00:00.000000000Z";
     text.len() == FORM.len()
-        && text.bytes().zip(FORM).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form })
+        && text.bytes().zip(FORM).all(|(byte, form)| {
+            if *form == b'0' {
+                byte.is_ascii_digit()
+            } else {
+                byte == *form
+            }
+        })
 }
 
 #[cfg(test)]
@@ -227,10 +298,30 @@ mod tests {
     fn decision<'a>(name: &'a str, names: &'a [&'a str], definition: Option<[u8; 32]>) -> Decision<'a> {
         Decision {
             call: CallId(0xABCD),
-            who: Who { subject: name, client: name, session: Some(name) },
-            request: Request { method: name, tool: name, tool_definition: definition, upstream: name, protocol: name, request_id: name },
-            input: Content { digest: [3; 32], bytes: u64::MAX },
-            policy: Verdict { set: name, ids: names, decision: VerdictKind::Allow, reason_code: name, obligations: names },
+            who: Who {
+                subject: name,
+                client: name,
+                session: Some(name),
+            },
+            request: Request {
+                method: name,
+                tool: name,
+                tool_definition: definition,
+                upstream: name,
+                protocol: name,
+                request_id: name,
+            },
+            input: Content {
+                digest: [3; 32],
+                bytes: u64::MAX,
+            },
+            policy: Verdict {
+                set: name,
+                ids: names,
+                decision: VerdictKind::Allow,
+                reason_code: name,
+                obligations: names,
+            },
             effect: EffectClass::Read,
         }
     }
@@ -247,44 +338,106 @@ mod tests {
         let handles = Handles {
             subject: subject.handle(),
             session: decision.who.session.map(|session| subject.session(session)),
-            input: subject.call_key(decision.call).commitment(Side::In, &decision.input.digest),
+            input: subject
+                .call_key(decision.call)
+                .commitment(Side::In, &decision.input.digest),
         };
-        written(&Body::decision(decision, &handles, UNIX_EPOCH + Duration::new(NOW_S, 42)))
+        written(&Body::decision(
+            decision,
+            &handles,
+            UNIX_EPOCH + Duration::new(NOW_S, 42),
+        ))
     }
 
     fn outcome_text(reason_code: &str, with_output: bool) -> String {
         let secrets = Secrets::new(&Secret::random().unwrap());
-        let commitment = secrets.subject("alice").call_key(CallId(1)).commitment(Side::Out, &[1; 32]);
-        let output = with_output.then_some(Content { digest: [1; 32], bytes: 9 });
-        let outcome = Outcome { call: CallId(1), output, is_error: false, status: Status::Executed, reason_code, attempts: 1, latency_us: 812, news: 0 };
-        written(&Body::outcome(&outcome, CallId(2), output.map(|_| &commitment), UNIX_EPOCH + Duration::new(NOW_S, 0)))
+        let commitment = secrets
+            .subject("alice")
+            .call_key(CallId(1))
+            .commitment(Side::Out, &[1; 32]);
+        let output = with_output.then_some(Content {
+            digest: [1; 32],
+            bytes: 9,
+        });
+        let outcome = Outcome {
+            call: CallId(1),
+            output,
+            is_error: false,
+            status: Status::Executed,
+            reason_code,
+            attempts: 1,
+            latency_us: 812,
+            news: 0,
+        };
+        written(&Body::outcome(
+            &outcome,
+            CallId(2),
+            output.map(|_| &commitment),
+            UNIX_EPOCH + Duration::new(NOW_S, 0),
+        ))
     }
 
     #[test]
     fn what_is_written_keeps_to_the_schema() {
         let text = decision_text(&decision("bank/transfer", &["p1", "p2"], Some([9; 32])));
         let summary = read(text.as_bytes()).unwrap();
-        assert_eq!((summary.sequence, summary.kind, summary.id, summary.call), (7, Kind::Decision, CallId(0xABCD), Some(CallId(0xABCD))));
+        assert_eq!(
+            (summary.sequence, summary.kind, summary.id, summary.call),
+            (7, Kind::Decision, CallId(0xABCD), Some(CallId(0xABCD)))
+        );
         assert!(text.contains("\"ts\":\"2026-11-24T16:39:47.000000042Z\""), "{text}");
         for with_output in [true, false] {
             let summary = read(outcome_text("", with_output).as_bytes()).unwrap();
-            assert_eq!((summary.kind, summary.call, summary.status), (Kind::Outcome, Some(CallId(1)), Some(Status::Executed)));
+            assert_eq!(
+                (summary.kind, summary.call, summary.status),
+                (Kind::Outcome, Some(CallId(1)), Some(Status::Executed))
+            );
         }
-        let details = [("version", Detail::Text("1")), ("Count!", Detail::Number(3)), ("ok", Detail::Flag(true)), ("ok", Detail::Flag(false))];
+        let details = [
+            ("version", Detail::Text("1")),
+            ("Count!", Detail::Number(3)),
+            ("ok", Detail::Flag(true)),
+            ("ok", Detail::Flag(false)),
+        ];
         for kind in EventKind::ALL {
-            let event = Event { kind, action: "policy_reloaded", actor: None, details: &details };
+            let event = Event {
+                kind,
+                action: "policy_reloaded",
+                actor: None,
+                details: &details,
+            };
             let summary = read(written(&Body::event(&event, CallId(5), None, UNIX_EPOCH)).as_bytes()).unwrap();
             assert_eq!((summary.kind, summary.call), (Kind::Event(kind), None));
         }
-        assert_eq!(read(written(&Body::recovery("x", &details, CallId(6), UNIX_EPOCH)).as_bytes()).unwrap().kind, Kind::Recovery);
-        assert_eq!(read(written(&Body::unknown(CallId(1), CallId(2), "crash", UNIX_EPOCH)).as_bytes()).unwrap().status, Some(Status::Unknown));
+        assert_eq!(
+            read(written(&Body::recovery("x", &details, CallId(6), UNIX_EPOCH)).as_bytes())
+                .unwrap()
+                .kind,
+            Kind::Recovery
+        );
+        assert_eq!(
+            read(written(&Body::unknown(CallId(1), CallId(2), "crash", UNIX_EPOCH)).as_bytes())
+                .unwrap()
+                .status,
+            Some(Status::Unknown)
+        );
     }
 
     #[test]
     fn no_subject_or_session_is_in_clear() {
         let names = decision("x", &[], None);
-        let text = decision_text(&Decision { who: Who { subject: "alice@example.org", client: "inspector", session: Some("s-4711") }, ..names });
-        assert!(text.contains("inspector") && !text.contains("alice") && !text.contains("4711"), "{text}");
+        let text = decision_text(&Decision {
+            who: Who {
+                subject: "alice@example.org",
+                client: "inspector",
+                session: Some("s-4711"),
+            },
+            ..names
+        });
+        assert!(
+            text.contains("inspector") && !text.contains("alice") && !text.contains("4711"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -312,7 +465,13 @@ mod tests {
 
     #[test]
     fn dates_are_those_of_the_calendar() {
-        for (seconds, text) in [(0, "1970-01-01T00:00:00"), (951_782_399, "2000-02-28T23:59:59"), (951_782_400, "2000-02-29T00:00:00"), (4_107_542_400, "2100-03-01T00:00:00"), (1_709_164_800, "2024-02-29T00:00:00")] {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00"),
+            (951_782_399, "2000-02-28T23:59:59"),
+            (951_782_400, "2000-02-29T00:00:00"),
+            (4_107_542_400, "2100-03-01T00:00:00"),
+            (1_709_164_800, "2024-02-29T00:00:00"),
+        ] {
             let body = Body::recovery("x", &[], CallId(0), UNIX_EPOCH + Duration::from_secs(seconds));
             assert!(written(&body).contains(text), "{text}: {}", written(&body));
         }

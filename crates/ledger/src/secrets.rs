@@ -56,15 +56,26 @@ pub(crate) enum Side {
 
 impl Secrets {
     pub(crate) fn new(secret: &Secret) -> Self {
-        Self { root: hmac::Key::new(HMAC_SHA256, secret.expose()), subjects: RwLock::new(HashMap::new()) }
+        Self {
+            root: hmac::Key::new(HMAC_SHA256, secret.expose()),
+            subjects: RwLock::new(HashMap::new()),
+        }
     }
 
     /// The keys of `subject`.
     pub(crate) fn subject(&self, subject: &str) -> Arc<Subject> {
-        if let Some(known) = self.subjects.read().unwrap_or_else(PoisonError::into_inner).get(subject) {
+        if let Some(known) = self
+            .subjects
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(subject)
+        {
             return Arc::clone(known);
         }
-        let key = hmac::Key::new(HMAC_SHA256, mac(&self.root, b"portcullis subject key v1\0", subject.as_bytes()).as_slice());
+        let key = hmac::Key::new(
+            HMAC_SHA256,
+            mac(&self.root, b"portcullis subject key v1\0", subject.as_bytes()).as_slice(),
+        );
         let handle = Handle(*mac(&key, b"subject\0", b""));
         let made = Arc::new(Subject { key, handle });
         if subject.len() <= SUBJECT_BYTES_CACHED_MAX {
@@ -140,7 +151,10 @@ mod tests {
 
     #[test]
     fn handles_differ_by_secret_subject_session_call_and_side() {
-        let (one, other) = (Secrets::new(&Secret::random().unwrap()), Secrets::new(&Secret::random().unwrap()));
+        let (one, other) = (
+            Secrets::new(&Secret::random().unwrap()),
+            Secrets::new(&Secret::random().unwrap()),
+        );
         let mut seen = HashSet::new();
         for secrets in [&one, &other] {
             for subject in ["alice", "bob"] {
@@ -168,13 +182,23 @@ mod tests {
         assert!(secrets.subjects.read().unwrap().len() <= SUBJECTS_CACHED_MAX);
         assert_eq!(*secrets.subject("alice").handle(), before);
         secrets.subject(&"x".repeat(SUBJECT_BYTES_CACHED_MAX + 1));
-        assert!(!secrets.subjects.read().unwrap().keys().any(|subject| subject.len() > SUBJECT_BYTES_CACHED_MAX));
+        assert!(
+            !secrets
+                .subjects
+                .read()
+                .unwrap()
+                .keys()
+                .any(|subject| subject.len() > SUBJECT_BYTES_CACHED_MAX)
+        );
     }
 
     #[test]
     fn nothing_prints_a_secret() {
         let secrets = Secrets::new(&Secret::random().unwrap());
         let subject = secrets.subject("alice");
-        assert_eq!(format!("{secrets:?} {subject:?} {:?}", subject.call_key(CallId(1))), "Secrets(..) Subject(..) CallKey(..)");
+        assert_eq!(
+            format!("{secrets:?} {subject:?} {:?}", subject.call_key(CallId(1))),
+            "Secrets(..) Subject(..) CallKey(..)"
+        );
     }
 }

@@ -27,9 +27,15 @@ pub(crate) fn split_bundle(bundle: &[u8], width: usize) -> (Vec<(u64, &[u8])>, O
     let mut rest = bundle;
     while records.len() < width {
         let offset = (bundle.len() - rest.len()) as u64;
-        let Some((length, behind)) = rest.split_at_checked(2) else { return (records, Some(offset)) };
-        let length = length.try_into().map_or(0, |length| usize::from(u16::from_be_bytes(length)));
-        let Some((record, behind)) = behind.split_at_checked(length) else { return (records, Some(offset)) };
+        let Some((length, behind)) = rest.split_at_checked(2) else {
+            return (records, Some(offset));
+        };
+        let length = length
+            .try_into()
+            .map_or(0, |length| usize::from(u16::from_be_bytes(length)));
+        let Some((record, behind)) = behind.split_at_checked(length) else {
+            return (records, Some(offset));
+        };
         records.push((offset, record));
         rest = behind;
     }
@@ -57,7 +63,9 @@ fn width_covered(shelf: Shelf, number: u64, size: u64) -> usize {
         Shelf::Hashes(level) => u32::from(level),
     };
     let parts = size.checked_shr(8 * level).unwrap_or(0);
-    usize::try_from(parts.saturating_sub(number.saturating_mul(TILE_WIDTH as u64))).unwrap_or(TILE_WIDTH).min(TILE_WIDTH)
+    usize::try_from(parts.saturating_sub(number.saturating_mul(TILE_WIDTH as u64)))
+        .unwrap_or(TILE_WIDTH)
+        .min(TILE_WIDTH)
 }
 
 impl Shelves {
@@ -75,7 +83,9 @@ impl Shelves {
             }
         }
         let directory = self.log.join(tree::partial_directory(shelf, number));
-        let widths = fs::read_dir(directory).ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<usize>().ok());
+        let widths = fs::read_dir(directory)
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<usize>().ok());
         let wider = widths.filter(|found| *found > width && *found < TILE_WIDTH).min()?;
         Some((tile_path(shelf, number, wider), wider))
     }
@@ -83,7 +93,8 @@ impl Shelves {
     /// The name of the file that holds this tile (for messages): as found, or as it must be in a tree of `size` records.
     pub(crate) fn name(&self, shelf: Shelf, number: u64, width: usize, size: u64) -> String {
         let due = width_covered(shelf, number, size).clamp(width.min(TILE_WIDTH), TILE_WIDTH);
-        self.locate(shelf, number, due).map_or_else(|| tile_path(shelf, number, due), |(name, _)| name)
+        self.locate(shelf, number, due)
+            .map_or_else(|| tile_path(shelf, number, due), |(name, _)| name)
     }
 
     /// The file's name and the first `width` parts of a tile.
@@ -97,9 +108,10 @@ impl Shelves {
         };
         let mut bytes = read_limited(&self.log.join(&name), BUNDLE_BYTES_MAX)?;
         match shelf {
-            Shelf::Hashes(_) if bytes.len() != found_width * HASH_BYTES => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, format!("{} bytes instead of {}", bytes.len(), found_width * HASH_BYTES)))
-            }
+            Shelf::Hashes(_) if bytes.len() != found_width * HASH_BYTES => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} bytes instead of {}", bytes.len(), found_width * HASH_BYTES),
+            )),
             Shelf::Hashes(_) => {
                 bytes.truncate(width * HASH_BYTES);
                 Ok((name, bytes))
@@ -122,13 +134,21 @@ impl Shelves {
 
     /// The first `width` hashes of a tile.
     pub(crate) fn hashes(&self, level: u8, number: u64, width: usize) -> Option<Vec<Hash>> {
-        self.prefix(Shelf::Hashes(level), number, width).map(|bytes| bytes.as_chunks::<HASH_BYTES>().0.to_vec())
+        self.prefix(Shelf::Hashes(level), number, width)
+            .map(|bytes| bytes.as_chunks::<HASH_BYTES>().0.to_vec())
     }
 
     /// Compares the very file of this width with what is known of the tile: `beyond` (the tile as it is when all that
     /// lies beyond the checkpoint is in), else what a checkpoint over `size` records covers of it. Gives the offset of
     /// the first difference.
-    pub(crate) fn compare(&self, shelf: Shelf, number: u64, width: usize, beyond: Option<&[u8]>, size: u64) -> io::Result<Option<u64>> {
+    pub(crate) fn compare(
+        &self,
+        shelf: Shelf,
+        number: u64,
+        width: usize,
+        beyond: Option<&[u8]>,
+        size: u64,
+    ) -> io::Result<Option<u64>> {
         let bytes = read_limited(&self.log.join(tile_path(shelf, number, width)), BUNDLE_BYTES_MAX)?;
         let covered;
         let known: &[u8] = match beyond {
@@ -149,11 +169,17 @@ impl Shelves {
         if bytes == expected {
             return Ok(None);
         }
-        Ok(Some(bytes.iter().zip(expected).take_while(|(found, expected)| found == expected).count() as u64))
+        Ok(Some(
+            bytes
+                .iter()
+                .zip(expected)
+                .take_while(|(found, expected)| found == expected)
+                .count() as u64,
+        ))
     }
 
     /// Every file below `tile/`: its name, and what the name says where it is a tile's.
-    pub(crate) fn files(&self) -> io::Result<Vec<(String, Option<(Shelf, u64, usize)>)>> {
+    pub(crate) fn files(&self) -> io::Result<Vec<Named>> {
         let mut files = Vec::new();
         let root = self.log.join("tile");
         if root.is_dir() {
@@ -164,7 +190,10 @@ impl Shelves {
     }
 }
 
-fn collect(directory: &Path, name: &str, depth_left: usize, files: &mut Vec<(String, Option<(Shelf, u64, usize)>)>) -> io::Result<()> {
+/// A file's name, and which tile it is: shelf, number, width.
+type Named = (String, Option<(Shelf, u64, usize)>);
+
+fn collect(directory: &Path, name: &str, depth_left: usize, files: &mut Vec<Named>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
         let name = format!("{name}/{}", entry.file_name().to_string_lossy());

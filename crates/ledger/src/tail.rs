@@ -40,7 +40,13 @@ impl Tail {
     /// Begins at record `from` of the ledger in `directory`, or of a copy of its `log/`.
     pub fn new(directory: &Path, from: u64) -> Self {
         let log = log_directory(directory);
-        Self { journal: directory.join("journal"), shelves: Shelves::new(&log), log, next: from, ready: VecDeque::new() }
+        Self {
+            journal: directory.join("journal"),
+            shelves: Shelves::new(&log),
+            log,
+            next: from,
+            ready: VecDeque::new(),
+        }
     }
 
     /// Records in the log in `directory` now, to begin a tail so many before its end.
@@ -49,7 +55,11 @@ impl Tail {
     /// What the operating system says.
     pub fn length(directory: &Path) -> io::Result<u64> {
         let tail = Self::new(directory, 0);
-        let journaled = tail.segments()?.pop().and_then(|(first, path)| Segment::read(&path, first).ok()).map(|segment| segment.entries().1.next);
+        let journaled = tail
+            .segments()?
+            .pop()
+            .and_then(|(first, path)| Segment::read(&path, first).ok())
+            .map(|segment| segment.entries().1.next);
         journaled.map_or_else(|| tail.covered(), Ok)
     }
 
@@ -70,7 +80,11 @@ impl Tail {
 
     fn refill(&mut self) -> io::Result<()> {
         let covered = self.covered()?;
-        if self.next < covered { self.refill_from_bundle(covered) } else { self.refill_from_journal() }
+        if self.next < covered {
+            self.refill_from_bundle(covered)
+        } else {
+            self.refill_from_journal()
+        }
     }
 
     /// The size that the checkpoint states. Its signature is not looked at here.
@@ -78,7 +92,10 @@ impl Tail {
         match read_limited(&self.log.join(CHECKPOINT_NAME), crate::checkpoint::CHECKPOINT_BYTES_MAX) {
             Ok(note) => {
                 let text = String::from_utf8_lossy(&note);
-                text.lines().nth(1).and_then(|size| size.parse().ok()).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the checkpoint has no size"))
+                text.lines()
+                    .nth(1)
+                    .and_then(|size| size.parse().ok())
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the checkpoint has no size"))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
@@ -92,7 +109,10 @@ impl Tail {
         let (name, bundle) = self.shelves.read(Shelf::Entries, number, width)?;
         let (records, bad) = split_bundle(&bundle, width);
         if bad.is_some() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{name}` is not whole")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("`{name}` is not whole"),
+            ));
         }
         for ((_, record), index) in records.iter().zip(first..).skip_while(|(_, index)| *index < self.next) {
             self.ready.push_back(recorded(record, index, true));
@@ -111,21 +131,35 @@ impl Tail {
                 Err(SegmentError::Unfinished) => return Ok(()),
                 Err(SegmentError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
                 Err(SegmentError::Io(error)) => return Err(error),
-                Err(SegmentError::Damaged) => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is damaged", path.display()))),
+                Err(SegmentError::Damaged) => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        format!("`{}` is damaged", path.display()),
+                    ));
+                }
             };
             let (entries, _) = segment.entries();
             let fresh = entries.iter().filter(|entry| entry.sequence >= self.next);
-            self.ready.extend(fresh.map(|entry| recorded(entry.record, entry.sequence, false)));
+            self.ready
+                .extend(fresh.map(|entry| recorded(entry.record, entry.sequence, false)));
             return Ok(());
         }
         Ok(())
     }
 
     fn segments(&self) -> io::Result<Vec<(u64, PathBuf)>> {
-        if self.journal.is_dir() { journal::segments(&self.journal) } else { Ok(Vec::new()) }
+        if self.journal.is_dir() {
+            journal::segments(&self.journal)
+        } else {
+            Ok(Vec::new())
+        }
     }
 }
 
 fn recorded(record: &[u8], index: u64, covered: bool) -> Recorded {
-    Recorded { index, json: String::from_utf8_lossy(record).into_owned(), covered }
+    Recorded {
+        index,
+        json: String::from_utf8_lossy(record).into_owned(),
+        covered,
+    }
 }

@@ -60,7 +60,8 @@ impl Tiles {
         let mut below = 0u8;
         while full_below > 0 {
             let unfinished_start = full_below / TILE_WIDTH_U64 * TILE_WIDTH_U64;
-            let hashes = (unfinished_start..full_below).map(|number| read_full_tile(log, below, number).map(|tile| tree::subtree_root(&tile)));
+            let hashes = (unfinished_start..full_below)
+                .map(|number| read_full_tile(log, below, number).map(|tile| tree::subtree_root(&tile)));
             upper_levels.push(hashes.collect::<io::Result<Vec<Hash>>>()?);
             full_below /= TILE_WIDTH_U64;
             below += 1;
@@ -108,7 +109,8 @@ impl Tiles {
     /// # Errors
     /// What the operating system says. The same record may then be added again.
     pub(crate) fn push(&mut self, record: &[u8]) -> io::Result<()> {
-        let length = u16::try_from(record.len()).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a record longer than a bundle can hold"))?;
+        let length = u16::try_from(record.len())
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a record longer than a bundle can hold"))?;
         let leaf = self.hasher.hash(record);
         let (number, place) = (self.edge.size() / TILE_WIDTH_U64, self.edge.size() % TILE_WIDTH_U64);
         let bundle_bytes = self.bundle.len();
@@ -116,12 +118,34 @@ impl Tiles {
         self.bundle.extend_from_slice(record);
         let mut outcome = Ok(());
         if place + 1 == TILE_WIDTH_U64 {
-            outcome = settle(&self.log, &self.scratch, self.mode, Shelf::Entries, number, &self.bundle, &mut self.differing);
+            outcome = settle(
+                &self.log,
+                &self.scratch,
+                self.mode,
+                Shelf::Entries,
+                number,
+                &self.bundle,
+                &mut self.differing,
+            );
         }
         if outcome.is_ok() {
-            let (log, scratch, mode, differing, filled) = (&self.log, &self.scratch, self.mode, &mut self.differing, &mut self.filled);
+            let (log, scratch, mode, differing, filled) = (
+                &self.log,
+                &self.scratch,
+                self.mode,
+                &mut self.differing,
+                &mut self.filled,
+            );
             outcome = self.edge.push(leaf, |level, number, hashes| {
-                settle(log, scratch, mode, Shelf::Hashes(level), number, hashes.as_flattened(), differing)?;
+                settle(
+                    log,
+                    scratch,
+                    mode,
+                    Shelf::Hashes(level),
+                    number,
+                    hashes.as_flattened(),
+                    differing,
+                )?;
                 filled.push((Shelf::Hashes(level), number));
                 Ok(())
             });
@@ -145,7 +169,9 @@ impl Tiles {
         for (level, hashes) in self.edge.levels() {
             if !hashes.is_empty() {
                 let number = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
-                let path = self.log.join(tree::tile_path(Shelf::Hashes(level), number, hashes.len()));
+                let path = self
+                    .log
+                    .join(tree::tile_path(Shelf::Hashes(level), number, hashes.len()));
                 put(&path, &self.scratch, hashes.as_flattened())?;
                 self.partials.insert((Shelf::Hashes(level), number));
             }
@@ -153,11 +179,24 @@ impl Tiles {
         let place = usize::try_from(size % TILE_WIDTH_U64).unwrap_or(0);
         if place > 0 {
             let number = size / TILE_WIDTH_U64;
-            put(&self.log.join(tree::tile_path(Shelf::Entries, number, place)), &self.scratch, &self.bundle)?;
+            put(
+                &self.log.join(tree::tile_path(Shelf::Entries, number, place)),
+                &self.scratch,
+                &self.bundle,
+            )?;
             self.partials.insert((Shelf::Entries, number));
         }
-        let note = Checkpoint { size, root: self.edge.root() }.sign(verifier, key);
-        files::replace(&self.log.join(CHECKPOINT_NAME), &self.scratch, note.as_bytes(), Safety::Synced)?;
+        let note = Checkpoint {
+            size,
+            root: self.edge.root(),
+        }
+        .sign(verifier, key);
+        files::replace(
+            &self.log.join(CHECKPOINT_NAME),
+            &self.scratch,
+            note.as_bytes(),
+            Safety::Synced,
+        )?;
         for (shelf, number) in self.filled.drain(..) {
             if self.partials.remove(&(shelf, number)) {
                 // A partial tile that stays behind is true and does no harm: no reason to fail.
@@ -170,10 +209,19 @@ impl Tiles {
     /// Takes note of all partial tiles on disk from tile `number` on, so that they go when full tiles come.
     pub(crate) fn adopt_partials(&mut self, first_size: u64) {
         for level in 0..=8u8 {
-            let (first, last) = (first_size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0), self.size().checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0));
+            let (first, last) = (
+                first_size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0),
+                self.size().checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0),
+            );
             for number in first..=last {
                 let shelves = [Some(Shelf::Hashes(level)), (level == 0).then_some(Shelf::Entries)];
-                self.partials.extend(shelves.into_iter().flatten().map(|shelf| (shelf, number)).filter(|(shelf, number)| self.log.join(tree::partial_directory(*shelf, *number)).exists()));
+                self.partials.extend(
+                    shelves
+                        .into_iter()
+                        .flatten()
+                        .map(|shelf| (shelf, number))
+                        .filter(|(shelf, number)| self.log.join(tree::partial_directory(*shelf, *number)).exists()),
+                );
             }
         }
     }
@@ -190,12 +238,23 @@ fn read_full_tile(log: &Path, level: u8, number: u64) -> io::Result<Vec<Hash>> {
     let bytes = read_limited(&path, (TILE_WIDTH * HASH_BYTES) as u64)?;
     let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
     if hashes.len() != TILE_WIDTH || !rest.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("`{}` is not a full tile", path.display())));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("`{}` is not a full tile", path.display()),
+        ));
     }
     Ok(hashes.to_vec())
 }
 
-fn settle(log: &Path, scratch: &Path, mode: Mode, shelf: Shelf, number: u64, bytes: &[u8], differing: &mut u64) -> io::Result<()> {
+fn settle(
+    log: &Path,
+    scratch: &Path,
+    mode: Mode,
+    shelf: Shelf,
+    number: u64,
+    bytes: &[u8],
+    differing: &mut u64,
+) -> io::Result<()> {
     let path = log.join(tree::tile_path(shelf, number, TILE_WIDTH));
     match mode {
         Mode::Write => put(&path, scratch, bytes),

@@ -94,7 +94,11 @@ impl Edge {
     ///
     /// # Errors
     /// Whatever `full` says. The edge is then as before.
-    pub(crate) fn push<E>(&mut self, leaf: Hash, mut full: impl FnMut(u8, u64, &[Hash]) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn push<E>(
+        &mut self,
+        leaf: Hash,
+        mut full: impl FnMut(u8, u64, &[Hash]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut carry = leaf;
         let mut number = self.size;
         for (level, hashes) in (0u8..).zip(self.levels.iter_mut()) {
@@ -224,11 +228,20 @@ mod tests {
     #[test]
     fn hashes_as_the_rfc_says() {
         // The vectors of RFC 6962's reference implementation (certificate-transparency, merkle tree tests).
-        assert_eq!(hex(&empty_root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(
+            hex(&empty_root()),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
         let mut hasher = LeafHasher::default();
-        assert_eq!(hex(&hasher.hash(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        assert_eq!(
+            hex(&hasher.hash(b"")),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
         let two = [hasher.hash(b""), hasher.hash(&[0])];
-        assert_eq!(hex(&subtree_root(&two)), "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125");
+        assert_eq!(
+            hex(&subtree_root(&two)),
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"
+        );
     }
 
     #[test]
@@ -263,7 +276,14 @@ mod tests {
             for failing_level in [0, 1] {
                 let before = edge.clone();
                 let mut touched = false;
-                let refused = edge.push(*leaf, |level, _, _| if level == failing_level { touched = true; Err(()) } else { Ok(()) });
+                let refused = edge.push(*leaf, |level, _, _| {
+                    if level == failing_level {
+                        touched = true;
+                        Err(())
+                    } else {
+                        Ok(())
+                    }
+                });
                 if touched {
                     assert_eq!((refused, &edge), (Err(()), &before));
                 } else {
@@ -287,7 +307,18 @@ mod tests {
             assert_eq!(tile_path(shelf, number, width), path);
             assert_eq!(parse_tile_path(path), Some((shelf, number, width)));
         }
-        for other in ["tile/0/0", "tile/00/000", "tile/0/000.p/0", "tile/0/000.p/256", "tile/0/000.p/01", "tile/0/x000/001", "tile/0/1000", "checkpoint", "tile/0/+01", "tile/data/000"] {
+        for other in [
+            "tile/0/0",
+            "tile/00/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/01",
+            "tile/0/x000/001",
+            "tile/0/1000",
+            "checkpoint",
+            "tile/0/+01",
+            "tile/data/000",
+        ] {
             assert_eq!(parse_tile_path(other), None, "{other}");
         }
     }

@@ -120,18 +120,30 @@ struct Difference {
 
 impl Verification {
     fn new(directory: &Path, log: PathBuf) -> Self {
-        Self { directory: directory.to_path_buf(), shelves: Shelves::new(&log), log, findings: Vec::new() }
+        Self {
+            directory: directory.to_path_buf(),
+            shelves: Shelves::new(&log),
+            log,
+            findings: Vec::new(),
+        }
     }
 
     fn find(&mut self, file: impl Into<String>, offset: Option<u64>, record: Option<u64>, what: impl Into<String>) {
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { file: file.into(), offset, record, what: what.into() });
+            self.findings.push(Finding {
+                file: file.into(),
+                offset,
+                record,
+                what: what.into(),
+            });
         }
     }
 
     fn run(mut self, key: Option<&VerifierKey>) -> Result<Report, Vec<Finding>> {
         let opened = self.open_checkpoint(key);
-        let Some((verifier, checkpoint)) = opened else { return Err(self.findings) };
+        let Some((verifier, checkpoint)) = opened else {
+            return Err(self.findings);
+        };
         let journal = self.read_journal(checkpoint.size);
         let mut pairing = Pairing::default();
         let mut walk = Walk::default();
@@ -147,7 +159,11 @@ impl Verification {
             origin: verifier.name().to_owned(),
             size: checkpoint.size,
             root: STANDARD.encode(checkpoint.root),
-            records_not_covered: if journal.segments.is_empty() { 0 } else { records_not_covered },
+            records_not_covered: if journal.segments.is_empty() {
+                0
+            } else {
+                records_not_covered
+            },
             bytes_torn,
             has_journal: !journal.segments.is_empty(),
             decisions: pairing.decisions(),
@@ -163,7 +179,12 @@ impl Verification {
                 // The file has one spelling too.
                 Ok(key) if text == format!("{key}\n") => Some(key),
                 Ok(_) => {
-                    self.find(VERIFIER_KEY_NAME, None, None, "not the canonical form of a verifier key");
+                    self.find(
+                        VERIFIER_KEY_NAME,
+                        None,
+                        None,
+                        "not the canonical form of a verifier key",
+                    );
                     None
                 }
                 Err(error) => {
@@ -173,14 +194,24 @@ impl Verification {
             },
             Err(_) if given.is_some() => None,
             Err(error) => {
-                self.find(VERIFIER_KEY_NAME, None, None, format!("{error}; hint: name the verifier key"));
+                self.find(
+                    VERIFIER_KEY_NAME,
+                    None,
+                    None,
+                    format!("{error}; hint: name the verifier key"),
+                );
                 None
             }
         };
         if let (Some(given), Some(beside)) = (given, &beside)
             && given != beside
         {
-            self.find(VERIFIER_KEY_NAME, None, None, format!("`{beside}` is not the key that was named"));
+            self.find(
+                VERIFIER_KEY_NAME,
+                None,
+                None,
+                format!("`{beside}` is not the key that was named"),
+            );
         }
         let verifier = given.cloned().or(beside)?;
         let opened = match read_limited(&self.log.join(CHECKPOINT_NAME), CHECKPOINT_BYTES_MAX) {
@@ -232,11 +263,23 @@ impl Verification {
                 }
             };
             if at > 0 && first != journal.next {
-                self.find(name.clone(), None, None, format!("the segment before it ends at record {}", journal.next));
+                self.find(
+                    name.clone(),
+                    None,
+                    None,
+                    format!("the segment before it ends at record {}", journal.next),
+                );
             }
             let (_, ending) = segment.entries();
-            if ending.bytes_bad > 0 && (at != last || segment.synced_behind(&ending) > ending.next || ending.next < size) {
-                self.find(name.clone(), Some(ending.offset), Some(ending.next), "the entry is damaged");
+            if ending.bytes_bad > 0
+                && (at != last || segment.synced_behind(&ending) > ending.next || ending.next < size)
+            {
+                self.find(
+                    name.clone(),
+                    Some(ending.offset),
+                    Some(ending.next),
+                    "the entry is damaged",
+                );
             } else {
                 journal.bytes_torn = ending.bytes_bad;
             }
@@ -247,7 +290,15 @@ impl Verification {
         match first {
             None => self.find("journal", None, None, "there is no segment"),
             Some(first) if first > size || journal.next < size => {
-                self.find("journal", None, None, format!("it holds records {first} to {}, and the checkpoint covers {size}", journal.next));
+                self.find(
+                    "journal",
+                    None,
+                    None,
+                    format!(
+                        "it holds records {first} to {}, and the checkpoint covers {size}",
+                        journal.next
+                    ),
+                );
             }
             Some(_) => {}
         }
@@ -257,17 +308,27 @@ impl Verification {
     /// Reads every bundle and level-0 tile under the checkpoint side by side.
     fn walk_entries(&mut self, size: u64, journal: &Journal, pairing: &mut Pairing, walk: &mut Walk) {
         let journaled = journal.records();
-        let journal_first = journal.segments.first().map_or(u64::MAX, |(_, segment)| segment.first());
+        let journal_first = journal
+            .segments
+            .first()
+            .map_or(u64::MAX, |(_, segment)| segment.first());
         let mut hasher = LeafHasher::default();
         for number in 0..size.div_ceil(TILE_WIDTH_U64) {
-            let width = usize::try_from(size - number * TILE_WIDTH_U64).unwrap_or(TILE_WIDTH).min(TILE_WIDTH);
+            let width = usize::try_from(size - number * TILE_WIDTH_U64)
+                .unwrap_or(TILE_WIDTH)
+                .min(TILE_WIDTH);
             let stored = self.stored_tile(0, number, width);
             let (bundle_name, bundle) = self.stored(Shelf::Entries, number, width);
             let (records, bad) = split_bundle(&bundle, width);
             if let Some(offset) = bad
                 && !bundle.is_empty()
             {
-                self.find(bundle_name.clone(), Some(offset), Some(number * TILE_WIDTH_U64 + records.len() as u64), "no whole entry here");
+                self.find(
+                    bundle_name.clone(),
+                    Some(offset),
+                    Some(number * TILE_WIDTH_U64 + records.len() as u64),
+                    "no whole entry here",
+                );
             }
             let mut differs = false;
             for place in 0..width {
@@ -281,20 +342,34 @@ impl Verification {
                 {
                     // One wrong length makes all that follows wrong: the first is where to look.
                     differs = true;
-                    walk.differences.push(Difference { index, entry_offset: *offset });
+                    walk.differences.push(Difference {
+                        index,
+                        entry_offset: *offset,
+                    });
                 }
-                walk.entries_edge.grow(hash.or(stored_hash).unwrap_or_default(), &mut self.shelves, &mut walk.entry_tiles_wrong);
+                walk.entries_edge.grow(
+                    hash.or(stored_hash).unwrap_or_default(),
+                    &mut self.shelves,
+                    &mut walk.entry_tiles_wrong,
+                );
                 if let Some((offset, record)) = entry
                     && !differs
                 {
                     for what in pairing.follow(record, index) {
                         self.find(bundle_name.clone(), Some(*offset), Some(index), what);
                     }
-                    let in_journal = index.checked_sub(journal_first).and_then(|at| journaled.get(usize::try_from(at).ok()?));
+                    let in_journal = index
+                        .checked_sub(journal_first)
+                        .and_then(|at| journaled.get(usize::try_from(at).ok()?));
                     if let Some((segment, offset, journal_record)) = in_journal
                         && journal_record != record
                     {
-                        self.find((*segment).to_owned(), Some(*offset), Some(index), "the journal's record is not the one in the bundle");
+                        self.find(
+                            (*segment).to_owned(),
+                            Some(*offset),
+                            Some(index),
+                            "the journal's record is not the one in the bundle",
+                        );
                     }
                 }
             }
@@ -307,11 +382,26 @@ impl Verification {
             // The entries are right, so whatever tile differs from them is wrong.
             for difference in &walk.differences {
                 let (number, place) = (difference.index / TILE_WIDTH_U64, difference.index % TILE_WIDTH_U64);
-                let name = self.shelves.name(Shelf::Hashes(0), number, usize::try_from(place + 1).unwrap_or(TILE_WIDTH), checkpoint.size);
-                self.find(name, Some(place * HASH_BYTES as u64), Some(difference.index), "the hash is not that of the entry");
+                let name = self.shelves.name(
+                    Shelf::Hashes(0),
+                    number,
+                    usize::try_from(place + 1).unwrap_or(TILE_WIDTH),
+                    checkpoint.size,
+                );
+                self.find(
+                    name,
+                    Some(place * HASH_BYTES as u64),
+                    Some(difference.index),
+                    "the hash is not that of the entry",
+                );
             }
             for wrong in walk.entry_tiles_wrong.iter().filter(|wrong| wrong.level > 0) {
-                self.find(wrong.file.clone(), Some(wrong.offset), None, "the hash is not that of the tile below");
+                self.find(
+                    wrong.file.clone(),
+                    Some(wrong.offset),
+                    None,
+                    "the hash is not that of the tile below",
+                );
             }
             self.check_upper_edge(checkpoint.size, &walk.entries_edge.edge);
             return;
@@ -320,7 +410,9 @@ impl Verification {
         let mut tiles_edge = CheckedEdge::default();
         let mut wrong = Vec::new();
         for number in 0..checkpoint.size.div_ceil(TILE_WIDTH_U64) {
-            let width = usize::try_from(checkpoint.size - number * TILE_WIDTH_U64).unwrap_or(TILE_WIDTH).min(TILE_WIDTH);
+            let width = usize::try_from(checkpoint.size - number * TILE_WIDTH_U64)
+                .unwrap_or(TILE_WIDTH)
+                .min(TILE_WIDTH);
             let mut hashes = self.shelves.hashes(0, number, width).unwrap_or_default();
             hashes.resize(width, Hash::default());
             for hash in hashes {
@@ -332,19 +424,39 @@ impl Verification {
             let (number, place) = (difference.index / TILE_WIDTH_U64, difference.index % TILE_WIDTH_U64);
             let width = usize::try_from(place + 1).unwrap_or(TILE_WIDTH);
             let bundle = self.shelves.name(Shelf::Entries, number, width, checkpoint.size);
-            self.find(bundle, Some(difference.entry_offset), Some(difference.index), "the entry is not the one that was signed for");
+            self.find(
+                bundle,
+                Some(difference.entry_offset),
+                Some(difference.index),
+                "the entry is not the one that was signed for",
+            );
             if !tiles_fit {
                 let tile = self.shelves.name(Shelf::Hashes(0), number, width, checkpoint.size);
-                self.find(tile, Some(place * HASH_BYTES as u64), Some(difference.index), "the hash is not that of the entry");
+                self.find(
+                    tile,
+                    Some(place * HASH_BYTES as u64),
+                    Some(difference.index),
+                    "the hash is not that of the entry",
+                );
             }
         }
         for wrong in wrong.iter().filter(|wrong| wrong.level > 0) {
-            self.find(wrong.file.clone(), Some(wrong.offset), None, "the hash is not that of the tile below");
+            self.find(
+                wrong.file.clone(),
+                Some(wrong.offset),
+                None,
+                "the hash is not that of the tile below",
+            );
         }
         if tiles_fit {
             self.check_upper_edge(checkpoint.size, &tiles_edge.edge);
         } else {
-            self.find(CHECKPOINT_NAME, None, None, "the signed root is neither that of the entries nor that of the tiles");
+            self.find(
+                CHECKPOINT_NAME,
+                None,
+                None,
+                "the signed root is neither that of the entries nor that of the tiles",
+            );
         }
     }
 
@@ -353,9 +465,18 @@ impl Verification {
         for (level, expected) in edge.levels().filter(|(level, hashes)| *level > 0 && !hashes.is_empty()) {
             let number = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
             let stored = self.stored_tile(level, number, expected.len());
-            if let Some(place) = stored.iter().zip(expected).position(|(stored, expected)| stored != expected) {
+            if let Some(place) = stored
+                .iter()
+                .zip(expected)
+                .position(|(stored, expected)| stored != expected)
+            {
                 let name = self.shelves.name(Shelf::Hashes(level), number, expected.len(), size);
-                self.find(name, Some((place * HASH_BYTES) as u64), None, "the hash is not that of the tile below");
+                self.find(
+                    name,
+                    Some((place * HASH_BYTES) as u64),
+                    None,
+                    "the hash is not that of the tile below",
+                );
             }
         }
     }
@@ -363,15 +484,30 @@ impl Verification {
     /// The records beyond the checkpoint: schema, order and pairs; and the tiles that were made of them already.
     fn check_tail(&mut self, size: u64, journal: &Journal, pairing: &mut Pairing, walk: &mut Walk) {
         let mut hasher = LeafHasher::default();
-        let journal_first = journal.segments.first().map_or(u64::MAX, |(_, segment)| segment.first());
+        let journal_first = journal
+            .segments
+            .first()
+            .map_or(u64::MAX, |(_, segment)| segment.first());
         let mut bundle = match size % TILE_WIDTH_U64 {
             0 => Vec::new(),
-            width => self.shelves.prefix(Shelf::Entries, size / TILE_WIDTH_U64, usize::try_from(width).unwrap_or(0)).unwrap_or_default(),
+            width => self
+                .shelves
+                .prefix(
+                    Shelf::Entries,
+                    size / TILE_WIDTH_U64,
+                    usize::try_from(width).unwrap_or(0),
+                )
+                .unwrap_or_default(),
         };
         if journal_first > size {
             return;
         }
-        for ((segment, offset, record), index) in journal.records().iter().zip(journal_first..).skip_while(|(_, index)| *index < size) {
+        for ((segment, offset, record), index) in journal
+            .records()
+            .iter()
+            .zip(journal_first..)
+            .skip_while(|(_, index)| *index < size)
+        {
             for what in pairing.follow(record, index) {
                 self.find((*segment).to_owned(), Some(*offset), Some(index), what);
             }
@@ -379,7 +515,8 @@ impl Verification {
             bundle.extend_from_slice(record);
             walk.entries_edge.grow_beyond(hasher.hash(record), &mut walk.beyond);
             if (index + 1).is_multiple_of(TILE_WIDTH_U64) {
-                walk.beyond.push((Shelf::Entries, index / TILE_WIDTH_U64, std::mem::take(&mut bundle)));
+                walk.beyond
+                    .push((Shelf::Entries, index / TILE_WIDTH_U64, std::mem::take(&mut bundle)));
             }
         }
         let end = walk.entries_edge.edge.size();
@@ -405,8 +542,14 @@ impl Verification {
                 self.find(name, None, None, "no tile has this name");
                 continue;
             };
-            let beyond = walk.beyond.iter().find(|(known_shelf, known_number, _)| (*known_shelf, *known_number) == (shelf, number));
-            match self.shelves.compare(shelf, number, width, beyond.map(|(.., bytes)| bytes.as_slice()), size) {
+            let beyond = walk
+                .beyond
+                .iter()
+                .find(|(known_shelf, known_number, _)| (*known_shelf, *known_number) == (shelf, number));
+            match self
+                .shelves
+                .compare(shelf, number, width, beyond.map(|(.., bytes)| bytes.as_slice()), size)
+            {
                 Ok(None) => {}
                 Ok(Some(offset)) => self.find(name, Some(offset), None, "not what the log holds here"),
                 Err(error) => self.find(name, None, None, error.to_string()),
@@ -444,8 +587,13 @@ struct Journal {
 impl Journal {
     /// Its records in order: segment, byte offset, record.
     fn records(&self) -> Vec<(&str, u64, &[u8])> {
-        let entries = self.segments.iter().flat_map(|(name, segment)| segment.entries().0.into_iter().map(move |entry| (name.as_str(), entry)));
-        entries.map(|(name, entry)| (name, entry.offset, entry.record)).collect()
+        let entries = self
+            .segments
+            .iter()
+            .flat_map(|(name, segment)| segment.entries().0.into_iter().map(move |entry| (name.as_str(), entry)));
+        entries
+            .map(|(name, entry)| (name, entry.offset, entry.record))
+            .collect()
     }
 }
 
@@ -477,11 +625,21 @@ impl CheckedEdge {
         let pushed: Result<(), Infallible> = self.edge.push(leaf, |level, number, expected| {
             // Level 0 is compared leaf by leaf elsewhere.
             if level > 0 {
-                let stored = shelves.prefix(Shelf::Hashes(level), number, TILE_WIDTH).unwrap_or_default();
+                let stored = shelves
+                    .prefix(Shelf::Hashes(level), number, TILE_WIDTH)
+                    .unwrap_or_default();
                 let expected = expected.as_flattened();
                 if stored != expected {
-                    let offset = stored.iter().zip(expected).take_while(|(stored, expected)| stored == expected).count();
-                    wrong.push(WrongTile { level, file: tile_path(Shelf::Hashes(level), number, TILE_WIDTH), offset: offset as u64 });
+                    let offset = stored
+                        .iter()
+                        .zip(expected)
+                        .take_while(|(stored, expected)| stored == expected)
+                        .count();
+                    wrong.push(WrongTile {
+                        level,
+                        file: tile_path(Shelf::Hashes(level), number, TILE_WIDTH),
+                        offset: offset as u64,
+                    });
                 }
             }
             Ok(())

@@ -24,7 +24,10 @@ pub fn read_limited(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     // One byte more than allowed tells a file that fits from one that does not, even while it grows.
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("`{}` is larger than {bytes_max} bytes", path.display())));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("`{}` is larger than {bytes_max} bytes", path.display()),
+        ));
     }
     Ok(bytes)
 }
@@ -46,7 +49,12 @@ pub enum Safety {
 /// # Errors
 /// What the operating system says; `path` is then as it was.
 pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(scratch)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(scratch)?;
     file.write_all(bytes)?;
     if safety == Safety::Synced {
         file.sync_all()?;
@@ -88,8 +96,17 @@ impl AppendFile {
     /// What the operating system says; [`io::ErrorKind::AlreadyExists`] where there is one.
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
-        Ok(Self { file, path, bytes: 0, torn: false })
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        Ok(Self {
+            file,
+            path,
+            bytes: 0,
+            torn: false,
+        })
     }
 
     /// Opens a file that exists and cuts off what lies beyond `bytes`.
@@ -101,13 +118,21 @@ impl AppendFile {
         let file = OpenOptions::new().append(true).open(&path)?;
         let length = file.metadata()?.len();
         if length < bytes {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("`{}` is shorter than {bytes} bytes", path.display())));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("`{}` is shorter than {bytes} bytes", path.display()),
+            ));
         }
         if length > bytes {
             file.set_len(bytes)?;
             file.sync_all()?;
         }
-        Ok(Self { file, path, bytes, torn: false })
+        Ok(Self {
+            file,
+            path,
+            bytes,
+            torn: false,
+        })
     }
 
     /// Appends the whole of `data`, or nothing.
@@ -200,7 +225,13 @@ impl DirectoryLock {
     /// [`LockError::Taken`] where somebody else holds it.
     pub fn acquire(directory: &Path) -> Result<Self, LockError> {
         let path = directory.join("lock");
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let opened = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path);
         let file = match opened {
             Ok(file) => file,
             Err(source) => return Err(LockError::Io { path, source }),
@@ -226,7 +257,11 @@ mod tests {
     fn replaces_whole_and_private() {
         let directory = tempfile::tempdir().unwrap();
         let (path, scratch) = (directory.path().join("a"), directory.path().join("a.tmp"));
-        for (bytes, safety) in [(&b"one"[..], Safety::Written), (b"two, longer", Safety::Synced), (b"", Safety::Synced)] {
+        for (bytes, safety) in [
+            (&b"one"[..], Safety::Written),
+            (b"two, longer", Safety::Synced),
+            (b"", Safety::Synced),
+        ] {
             replace(&path, &scratch, bytes, safety).unwrap();
             assert_eq!(fs::read(&path).unwrap(), bytes);
             assert_eq!(mode(&path), 0o600);
@@ -256,8 +291,14 @@ mod tests {
         file.append(b"!").unwrap();
         drop(file);
         assert_eq!(fs::read(&path).unwrap(), b"hello!");
-        assert_eq!(AppendFile::create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(AppendFile::open_cut(&path, 9).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(
+            AppendFile::create(&path).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(
+            AppendFile::open_cut(&path, 9).unwrap_err().kind(),
+            io::ErrorKind::UnexpectedEof
+        );
         let mut file = AppendFile::open_cut(&path, 4).unwrap();
         file.append(b"p").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"hellp");
@@ -281,7 +322,10 @@ mod tests {
         assert!(refused.to_string().contains("hint:"));
         drop(first);
         DirectoryLock::acquire(directory.path()).unwrap();
-        assert!(matches!(DirectoryLock::acquire(Path::new("/nonexistent")), Err(LockError::Io { .. })));
+        assert!(matches!(
+            DirectoryLock::acquire(Path::new("/nonexistent")),
+            Err(LockError::Io { .. })
+        ));
     }
 
     #[test]

@@ -78,7 +78,10 @@ impl Secret {
             Ok(()) => Ok(secret),
             // Another process was first: its secret is the secret.
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => Self::load(path),
-            Err(source) => Err(KeyError::Io { path: path.to_path_buf(), source }),
+            Err(source) => Err(KeyError::Io {
+                path: path.to_path_buf(),
+                source,
+            }),
         }
     }
 
@@ -87,13 +90,21 @@ impl Secret {
     /// # Errors
     /// Every [`KeyError`] but [`KeyError::Provider`].
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let io_error = |source| KeyError::Io { path: path.to_path_buf(), source };
+        let io_error = |source| KeyError::Io {
+            path: path.to_path_buf(),
+            source,
+        };
         let mode = fs::metadata(path).map_err(io_error)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(KeyError::Exposed { path: path.to_path_buf(), mode });
+            return Err(KeyError::Exposed {
+                path: path.to_path_buf(),
+                mode,
+            });
         }
         let text = Zeroizing::new(files::read_limited(path, KEY_FILE_BYTES_MAX).map_err(io_error)?);
-        let malformed = || KeyError::Malformed { path: path.to_path_buf() };
+        let malformed = || KeyError::Malformed {
+            path: path.to_path_buf(),
+        };
         let decoded = Zeroizing::new(STANDARD.decode(text.trim_ascii()).map_err(|_| malformed())?);
         let bytes = <[u8; 32]>::try_from(decoded.as_slice()).map_err(|_| malformed())?;
         Ok(Self(Zeroizing::new(bytes)))
@@ -106,7 +117,11 @@ impl Secret {
         let scratch = path.with_extension(format!("new-{:016x}", u64::from_ne_bytes(nonce)));
         let mut line = Zeroizing::new(STANDARD.encode(self.0.as_slice()));
         line.push('\n');
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&scratch)?;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&scratch)?;
         file.write_all(line.as_bytes())?;
         file.sync_all()?;
         let linked = fs::hard_link(&scratch, path);
@@ -182,8 +197,17 @@ mod tests {
         let second = Secret::load_or_create(&path).unwrap();
         assert_eq!(first.expose(), second.expose());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no scratch file stays");
-        assert_ne!(Secret::load_or_create(&directory.path().join("other")).unwrap().expose(), first.expose());
+        assert_eq!(
+            fs::read_dir(directory.path()).unwrap().count(),
+            1,
+            "no scratch file stays"
+        );
+        assert_ne!(
+            Secret::load_or_create(&directory.path().join("other"))
+                .unwrap()
+                .expose(),
+            first.expose()
+        );
     }
 
     #[test]
@@ -191,7 +215,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("secret");
         let secrets: Vec<[u8; 32]> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| *Secret::load_or_create(&path).unwrap().expose())).collect();
+            let threads: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| *Secret::load_or_create(&path).unwrap().expose()))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
         assert!(secrets.windows(2).all(|pair| pair[0] == pair[1]));
@@ -209,16 +235,24 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let refused = Secret::load_or_create(&path).unwrap_err();
-            assert!(matches!(refused, KeyError::Malformed { .. } | KeyError::Io { .. }), "{text}: {refused}");
+            assert!(
+                matches!(refused, KeyError::Malformed { .. } | KeyError::Io { .. }),
+                "{text}: {refused}"
+            );
         }
     }
 
     #[test]
     fn signs_so_that_the_public_half_verifies() {
         // RFC 8032, 7.1, test 1.
-        let seed = Secret(Zeroizing::new(hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")));
+        let seed = Secret(Zeroizing::new(hex(
+            "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60",
+        )));
         let key = SigningKey::from_seed(&seed).unwrap();
-        assert_eq!(*key.public(), hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"));
+        assert_eq!(
+            *key.public(),
+            hex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+        );
         let verifier = UnparsedPublicKey::new(&ED25519, key.public());
         verifier.verify(b"message", &key.sign(b"message")).unwrap();
         verifier.verify(b"massage", &key.sign(b"message")).unwrap_err();
@@ -232,7 +266,9 @@ mod tests {
     }
 
     fn hex(text: &str) -> [u8; 32] {
-        let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect();
+        let bytes: Vec<u8> = (0..32)
+            .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+            .collect();
         bytes.try_into().unwrap()
     }
 }

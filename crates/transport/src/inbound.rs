@@ -176,9 +176,7 @@ impl Outlet {
     /// # Errors
     /// [`OutletClosed`] also when the queue is full.
     pub fn danger_try_news(&self, message: Rope) -> Result<(), OutletClosed> {
-        self.sender
-            .try_send(Delivery::News(message))
-            .map_err(|_| OutletClosed)
+        self.sender.try_send(Delivery::News(message)).map_err(|_| OutletClosed)
     }
 
     /// Delivers a sealed reply to the stream of the request that it answers.
@@ -186,10 +184,7 @@ impl Outlet {
     /// # Errors
     /// [`OutletClosed`].
     pub async fn reply(&self, reply: Sealed<Reply>) -> Result<(), OutletClosed> {
-        self.sender
-            .send(Delivery::Reply(reply))
-            .await
-            .map_err(|_| OutletClosed)
+        self.sender.send(Delivery::Reply(reply)).await.map_err(|_| OutletClosed)
     }
 
     /// Whether the client's end is gone.

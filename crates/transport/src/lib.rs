@@ -11,10 +11,8 @@ pub mod sse;
 pub mod tls;
 pub mod upstream;
 
-pub use inbound::{
-    Ask, Authorization, Delivery, Handled, Handler, Inbound, Outlet, OutletClosed, Peer, Reply,
-};
+pub use inbound::{Ask, Authorization, Delivery, Handled, Handler, Inbound, Outlet, OutletClosed, Peer, Reply};
 pub use upstream::{
-    BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray,
-    Upstream, UpstreamError,
+    BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray, Upstream,
+    UpstreamError,
 };

@@ -36,7 +36,9 @@ pub enum TlsError {
         detail: String,
     },
     /// Certificate and key do not fit, or the library refuses them.
-    #[error("certificate `{certificate}` with key `{key}`: {detail}, hint: the key must belong to the first certificate of the file")]
+    #[error(
+        "certificate `{certificate}` with key `{key}`: {detail}, hint: the key must belong to the first certificate of the file"
+    )]
     Pair {
         /// The certificate's file.
         certificate: PathBuf,
@@ -107,8 +109,8 @@ pub(crate) fn client_certificate_sha256(session: &ServerConnection) -> Option<[u
 
 fn config(files: &ServerTlsFiles) -> Result<ServerConfig, TlsError> {
     let chain = certificates("a certificate", &files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| unreadable("a private key", &files.key, &error))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&files.key).map_err(|error| unreadable("a private key", &files.key, &error))?;
     let pair = |error: rustls::Error| TlsError::Pair {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
@@ -128,9 +130,7 @@ fn config(files: &ServerTlsFiles) -> Result<ServerConfig, TlsError> {
             };
             let mut roots = RootCertStore::empty();
             for authority in certificates("authorities", path)? {
-                roots
-                    .add(authority)
-                    .map_err(|error| refused(error.to_string()))?;
+                roots.add(authority).map_err(|error| refused(error.to_string()))?;
             }
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = match files.client_certificate_required {
@@ -146,10 +146,7 @@ fn config(files: &ServerTlsFiles) -> Result<ServerConfig, TlsError> {
     Ok(config)
 }
 
-fn certificates(
-    what: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let found = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| unreadable(what, path, &error))?;

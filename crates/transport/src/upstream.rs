@@ -126,10 +126,7 @@ impl Drop for CancelOnDrop {
 impl Exchange {
     /// An exchange that reads `events`; `cancel` runs when it is dropped without having seen an answer.
     #[must_use]
-    pub const fn new(
-        events: mpsc::Receiver<Result<Event, UpstreamError>>,
-        cancel: Option<CancelOnDrop>,
-    ) -> Self {
+    pub const fn new(events: mpsc::Receiver<Result<Event, UpstreamError>>, cancel: Option<CancelOnDrop>) -> Self {
         Self {
             source: Source::Channel(events),
             cancel,

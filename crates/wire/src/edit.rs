@@ -111,10 +111,7 @@ impl Edits {
     /// [`JsonError::NotAnObject`] and what reading the object finds.
     pub fn set(&mut self, object: usize, key: &str, value: &[u8]) -> Result<(), JsonError> {
         let members = json::members(&self.text, object)?;
-        if let Some(member) = members
-            .iter()
-            .find(|member| json::is_key(&self.text, &member.key, key))
-        {
+        if let Some(member) = members.iter().find(|member| json::is_key(&self.text, &member.key, key)) {
             self.replace(member.value.clone(), Bytes::copy_from_slice(value));
             return Ok(());
         }
@@ -137,10 +134,7 @@ impl Edits {
     /// As [`Edits::set`].
     pub fn remove(&mut self, object: usize, keys: &[&str]) -> Result<(), JsonError> {
         let members = json::members(&self.text, object)?;
-        let goes = |member: &json::Member| {
-            keys.iter()
-                .any(|key| json::is_key(&self.text, &member.key, key))
-        };
+        let goes = |member: &json::Member| keys.iter().any(|key| json::is_key(&self.text, &member.key, key));
         let last_kept = members.iter().rposition(|member| !goes(member));
         // Keys stand behind their opening quote.
         let start = |member: &json::Member| member.key.start - 1;
@@ -305,9 +299,6 @@ mod tests {
         edits.set(0, "id", b"123456").unwrap();
         let rope = edits.finish();
         assert!(rope.pieces().len() > 1);
-        assert_eq!(
-            rope.into_bytes(),
-            long.replace("\"id\":7", "\"id\":123456").as_bytes()
-        );
+        assert_eq!(rope.into_bytes(), long.replace("\"id\":7", "\"id\":123456").as_bytes());
     }
 }

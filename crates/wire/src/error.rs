@@ -35,9 +35,7 @@ pub fn may_carry(code: i32, revision: Revision) -> bool {
     match code {
         RESOURCE_NOT_FOUND => revision.era() == Era::Legacy,
         URL_ELICITATION_REQUIRED => revision == Revision::V2025_11_25,
-        HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY | UNSUPPORTED_VERSION => {
-            revision.era() == Era::Modern
-        }
+        HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY | UNSUPPORTED_VERSION => revision.era() == Era::Modern,
         _ => true,
     }
 }
@@ -47,8 +45,7 @@ pub fn may_carry(code: i32, revision: Revision) -> bool {
 #[must_use]
 pub const fn modern_status(code: i32) -> u16 {
     match code {
-        PARSE | INVALID_REQUEST | HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY
-        | UNSUPPORTED_VERSION => 400,
+        PARSE | INVALID_REQUEST | HEADER_MISMATCH | MISSING_CLIENT_CAPABILITY | UNSUPPORTED_VERSION => 400,
         METHOD_NOT_FOUND => 404,
         _ => 200,
     }
@@ -148,9 +145,6 @@ impl RpcError {
     /// Reads the code of an `error` object.
     #[must_use]
     pub fn code_of(error: &Raw) -> Option<i32> {
-        error
-            .get("code")?
-            .as_i64()
-            .and_then(|code| i32::try_from(code).ok())
+        error.get("code")?.as_i64().and_then(|code| i32::try_from(code).ok())
     }
 }

@@ -28,17 +28,10 @@ impl Id {
                     decoded,
                 })
             }
-            Kind::Number
-                if raw
-                    .as_bytes()
-                    .iter()
-                    .all(|b| matches!(b, b'-' | b'0'..=b'9')) =>
-            {
-                Some(Self {
-                    text: raw.bytes(),
-                    decoded: None,
-                })
-            }
+            Kind::Number if raw.as_bytes().iter().all(|b| matches!(b, b'-' | b'0'..=b'9')) => Some(Self {
+                text: raw.bytes(),
+                decoded: None,
+            }),
             _ => None,
         }
     }

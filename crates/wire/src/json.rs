@@ -118,9 +118,7 @@ impl Raw {
     /// Everything but [`JsonError::DuplicateKey`] and [`JsonError::TooManyMembers`], which only reading finds.
     pub fn parse(text: Bytes, limits: &Limits) -> Result<Self, JsonError> {
         let span = check(&text, limits)?;
-        Ok(Self {
-            text: text.slice(span),
-        })
+        Ok(Self { text: text.slice(span) })
     }
 
     /// Validated JSON written by this program (an encoder of its own, or a constant).
@@ -358,12 +356,7 @@ impl<'a> Door<'a> {
         Ok(())
     }
 
-    fn object(
-        &mut self,
-        at: usize,
-        depth: usize,
-        mut found: Option<&mut Vec<Member>>,
-    ) -> Result<usize, JsonError> {
+    fn object(&mut self, at: usize, depth: usize, mut found: Option<&mut Vec<Member>>) -> Result<usize, JsonError> {
         self.deeper(at, depth)?;
         let mut at = self.white_space(at + 1);
         if self.text.get(at) == Some(&b'}') {
@@ -383,14 +376,9 @@ impl<'a> Door<'a> {
             let end = self.value(start, depth)?;
             if let Some(found) = found.as_deref_mut() {
                 if found.len() == self.members_max {
-                    return Err(JsonError::TooManyMembers {
-                        max: self.members_max,
-                    });
+                    return Err(JsonError::TooManyMembers { max: self.members_max });
                 }
-                found.push(Member {
-                    key,
-                    value: start..end,
-                });
+                found.push(Member { key, value: start..end });
             }
             at = self.white_space(end);
             match self.text.get(at) {
@@ -619,11 +607,7 @@ fn skip(text: &[u8], at: usize) -> usize {
 }
 
 /// Walks the object at `at`, calling `visit` for each member until it says stop; `None` when there is no object there.
-fn walk(
-    text: &[u8],
-    at: usize,
-    mut visit: impl FnMut(Member) -> std::ops::ControlFlow<()>,
-) -> Option<()> {
+fn walk(text: &[u8], at: usize, mut visit: impl FnMut(Member) -> std::ops::ControlFlow<()>) -> Option<()> {
     if text.get(at) != Some(&b'{') {
         return None;
     }
@@ -634,12 +618,7 @@ fn walk(
         let colon = white_space(text, key_end);
         let start = white_space(text, colon + 1);
         let end = skip(text, start);
-        if visit(Member {
-            key,
-            value: start..end,
-        })
-        .is_break()
-        {
+        if visit(Member { key, value: start..end }).is_break() {
             return Some(());
         }
         at = white_space(text, end);
@@ -825,9 +804,7 @@ pub fn member(text: &[u8], object: usize, key: &str) -> Result<Option<Range<usiz
     })
     .ok_or(JsonError::NotAnObject)?;
     match twice {
-        true => Err(JsonError::DuplicateKey {
-            key: key.to_owned(),
-        }),
+        true => Err(JsonError::DuplicateKey { key: key.to_owned() }),
         false => Ok(found),
     }
 }

@@ -102,9 +102,7 @@ impl Message {
 /// # Errors
 /// `-32700` for what is no JSON, `-32600` for an empty batch or one beyond [`Limits::batch_max`].
 pub fn batch(text: &Bytes, limits: &Limits) -> Option<Result<Vec<Bytes>, Refused>> {
-    let first = text
-        .iter()
-        .find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
+    let first = text.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))?;
     if *first != b'[' {
         return None;
     }
@@ -259,12 +257,7 @@ impl Envelope {
         }
     }
 
-    fn into_response(
-        self,
-        text: Bytes,
-        id: Option<Id>,
-        written_id: Option<&Raw>,
-    ) -> Result<Message, Refused> {
+    fn into_response(self, text: Bytes, id: Option<Id>, written_id: Option<&Raw>) -> Result<Message, Refused> {
         let outcome = match (self.result, self.error) {
             (Some(result), None) => OutcomeAt::Result(result),
             (None, Some(error)) => OutcomeAt::Error(error),
@@ -307,9 +300,7 @@ impl Request {
         out.push(b'}');
         match Message::parse(Bytes::from(out), &Limits::default())? {
             Message::Request(request) => Ok(request),
-            Message::Notification(_) | Message::Response(_) => {
-                Err(refused("a request was expected", None))
-            }
+            Message::Notification(_) | Message::Response(_) => Err(refused("a request was expected", None)),
         }
     }
 
@@ -340,9 +331,7 @@ impl Request {
     /// The parameters, an object if there are any.
     #[must_use]
     pub fn params(&self) -> Option<Raw> {
-        self.params
-            .clone()
-            .map(|range| Raw::slice_of(&self.whole, range))
+        self.params.clone().map(|range| Raw::slice_of(&self.whole, range))
     }
 
     /// Where the parameters stand in the text.
@@ -375,9 +364,7 @@ impl Notification {
         out.push(b'}');
         match Message::parse(Bytes::from(out), &Limits::default())? {
             Message::Notification(notification) => Ok(notification),
-            Message::Request(_) | Message::Response(_) => {
-                Err(refused("a notification was expected", None))
-            }
+            Message::Request(_) | Message::Response(_) => Err(refused("a notification was expected", None)),
         }
     }
 
@@ -396,9 +383,7 @@ impl Notification {
     /// The parameters, an object if there are any.
     #[must_use]
     pub fn params(&self) -> Option<Raw> {
-        self.params
-            .clone()
-            .map(|range| Raw::slice_of(&self.whole, range))
+        self.params.clone().map(|range| Raw::slice_of(&self.whole, range))
     }
 
     /// Where the parameters stand in the text.

@@ -38,9 +38,7 @@ impl ModernMeta {
     /// Whether `params` carries any of the keys that only a modern client sends.
     #[must_use]
     pub fn is_present(params: Option<&Raw>) -> bool {
-        meta(params).is_some_and(|meta| {
-            meta.get(PROTOCOL_VERSION).is_some() || meta.get(CLIENT_CAPABILITIES).is_some()
-        })
+        meta(params).is_some_and(|meta| meta.get(PROTOCOL_VERSION).is_some() || meta.get(CLIENT_CAPABILITIES).is_some())
     }
 
     /// Reads the required keys.
@@ -59,12 +57,8 @@ impl ModernMeta {
         // A duplicate key would read as absent below; say what it is.
         meta.members()
             .map_err(|error| RpcError::new(error::INVALID_PARAMS, format!("`_meta`: {error}")).with_status(400))?;
-        let version = meta
-            .get(PROTOCOL_VERSION)
-            .ok_or_else(|| missing(PROTOCOL_VERSION))?;
-        let version = version
-            .as_string()
-            .ok_or_else(|| missing(PROTOCOL_VERSION))?;
+        let version = meta.get(PROTOCOL_VERSION).ok_or_else(|| missing(PROTOCOL_VERSION))?;
+        let version = version.as_string().ok_or_else(|| missing(PROTOCOL_VERSION))?;
         let revision = version
             .parse::<Revision>()
             .ok()
@@ -88,7 +82,5 @@ impl ModernMeta {
 /// `_meta` of `params`, if it is an object.
 #[must_use]
 pub fn meta(params: Option<&Raw>) -> Option<Raw> {
-    params?
-        .get("_meta")
-        .filter(|meta| meta.kind() == Kind::Object)
+    params?.get("_meta").filter(|meta| meta.kind() == Kind::Object)
 }

@@ -135,12 +135,8 @@ impl Method {
     pub fn name_member(&self) -> Option<&'static str> {
         match self {
             Self::ToolsCall | Self::PromptsGet => Some("name"),
-            Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe => {
-                Some("uri")
-            }
-            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => {
-                Some("taskId")
-            }
+            Self::ResourcesRead | Self::ResourcesSubscribe | Self::ResourcesUnsubscribe => Some("uri"),
+            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel => Some("taskId"),
             _ => None,
         }
     }
@@ -148,10 +144,7 @@ impl Method {
     /// Whether a modern server may answer it with `input_required` (2026-07-28, basic/patterns/mrtr).
     #[must_use]
     pub fn may_ask_back(&self) -> bool {
-        matches!(
-            self,
-            Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead
-        )
+        matches!(self, Self::ToolsCall | Self::PromptsGet | Self::ResourcesRead)
     }
 
     /// Whether a complete modern result carries `ttlMs` and `cacheScope` (2026-07-28, server/utilities/caching).
@@ -193,9 +186,6 @@ mod tests {
         for method in Method::KNOWN {
             assert_eq!(&Method::new(method.as_str()), method);
         }
-        assert_eq!(
-            Method::new("acme/do"),
-            Method::Other("acme/do".into())
-        );
+        assert_eq!(Method::new("acme/do"), Method::Other("acme/do".into()));
     }
 }

@@ -12,7 +12,6 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-
 /// Checks `table` and returns what is wrong.
 pub(crate) fn check(table: &DeTable<'_>, damaged: &HashSet<String>, base: &Path) -> Vec<Problem> {
     let root = Section {
@@ -141,7 +140,9 @@ impl Check<'_> {
     ) -> BTreeMap<String, Range<usize>> {
         let mut names = BTreeMap::new();
         for section in sections {
-            let Some((name, span)) = section.text("name") else { continue };
+            let Some((name, span)) = section.text("name") else {
+                continue;
+            };
             if taken.contains_key(name) {
                 self.report(
                     span.clone(),
@@ -149,7 +150,11 @@ impl Check<'_> {
                     format!("`/mcp/{name}` can lead to one place: choose another name"),
                 );
             } else if names.contains_key(name) {
-                self.report(span.clone(), format!("a second {what} is called `{name}`"), "choose another name");
+                self.report(
+                    span.clone(),
+                    format!("a second {what} is called `{name}`"),
+                    "choose another name",
+                );
             }
             names.entry(name.to_owned()).or_insert(span);
         }
@@ -186,7 +191,12 @@ impl Check<'_> {
             }
         }
         if let [(way, _)] = ways.as_slice() {
-            self.only_with(upstream, *way == "command", "command", &["env", "inherit_env", "working_directory"]);
+            self.only_with(
+                upstream,
+                *way == "command",
+                "command",
+                &["env", "inherit_env", "working_directory"],
+            );
             self.only_with(upstream, *way == "url", "url", &["headers", "tls"]);
         }
         self.upstream_command(upstream);
@@ -207,7 +217,11 @@ impl Check<'_> {
 
     fn upstream_command(&mut self, upstream: &Section<'_>) {
         if let Some(("", span)) = upstream.texts("command").into_iter().next() {
-            self.report(span, "the program of `command` is empty", "name a program, then its arguments");
+            self.report(
+                span,
+                "the program of `command` is empty",
+                "name a program, then its arguments",
+            );
         }
         for key in ["command", "env"] {
             let nul = upstream.texts(key).into_iter().find(|(text, _)| text.contains('\0'));
@@ -265,11 +279,17 @@ impl Check<'_> {
                 );
             }
         }
-        let Some((url, url_span)) = upstream.text("url") else { return };
+        let Some((url, url_span)) = upstream.text("url") else {
+            return;
+        };
         let Ok(url) = url.parse::<ServerUrl>() else { return };
-        let secret = upstream
-            .section("headers")
-            .and_then(|headers| headers.table.values().find(|value| value.get_ref().is_table()).map(Spanned::span));
+        let secret = upstream.section("headers").and_then(|headers| {
+            headers
+                .table
+                .values()
+                .find(|value| value.get_ref().is_table())
+                .map(Spanned::span)
+        });
         if !url.is_https() && !url.is_loopback() && secret.is_some() {
             self.report(
                 url_span,
@@ -287,7 +307,11 @@ impl Check<'_> {
         }
         for (key, other) in [("certificate", "key"), ("key", "certificate")] {
             if let (Some(span), None) = (tls.key(key), tls.key(other)) {
-                self.report(span, format!("`{key}` wants `{other}` beside it"), format!("add `{other}`"));
+                self.report(
+                    span,
+                    format!("`{key}` wants `{other}` beside it"),
+                    format!("add `{other}`"),
+                );
             }
         }
         for key in ["ca", "certificate", "key"] {
@@ -326,12 +350,19 @@ impl Check<'_> {
                 continue;
             };
             if tool.is_empty() || upstream.is_empty() {
-                self.report(span, format!("`{pattern}` names nothing"), "write `UPSTREAM/TOOL`, where `*` stands for any text");
+                self.report(
+                    span,
+                    format!("`{pattern}` names nothing"),
+                    "write `UPSTREAM/TOOL`, where `*` stands for any text",
+                );
             } else if !members.is_empty() && !members.iter().any(|(name, _)| glob(upstream, name)) {
                 self.report(
                     span,
                     format!("`{pattern}` can match no tool of this endpoint"),
-                    format!("it has the upstreams {}", list(&members.iter().map(|(name, _)| *name).collect::<Vec<_>>())),
+                    format!(
+                        "it has the upstreams {}",
+                        list(&members.iter().map(|(name, _)| *name).collect::<Vec<_>>())
+                    ),
                 );
             }
         }
@@ -346,7 +377,11 @@ impl Check<'_> {
         }
         for (host, span) in listen.texts("hosts") {
             if host.contains("//") || host.parse::<http::uri::Authority>().is_err() || host.contains('@') {
-                self.report(span, format!("`{host}` is no name of a host"), "`NAME` or `NAME:PORT`, for example `gateway.example.org`");
+                self.report(
+                    span,
+                    format!("`{host}` is no name of a host"),
+                    "`NAME` or `NAME:PORT`, for example `gateway.example.org`",
+                );
             }
         }
         for (origin, span) in listen.texts("origins") {
@@ -358,8 +393,12 @@ impl Check<'_> {
                 );
             }
         }
-        let Some((address, span)) = listen.text("address") else { return };
-        let Ok(address) = address.parse::<ListenAddress>() else { return };
+        let Some((address, span)) = listen.text("address") else {
+            return;
+        };
+        let Ok(address) = address.parse::<ListenAddress>() else {
+            return;
+        };
         if address.is_loopback() || !self.is_whole(&listen) {
             return;
         }
@@ -380,7 +419,9 @@ impl Check<'_> {
     }
 
     fn identity(&mut self, root: &Section<'_>) {
-        let Some(identity) = root.section("identity") else { return };
+        let Some(identity) = root.section("identity") else {
+            return;
+        };
         let address = root
             .section("listen")
             .and_then(|listen| listen.text("address")?.0.parse::<ListenAddress>().ok());
@@ -435,7 +476,11 @@ impl Check<'_> {
         if record.is_true("danger_disabled")
             && let Some(span) = record.key("durability")
         {
-            self.report(span, "`durability` means nothing without a record", "remove `danger_disabled`, or this");
+            self.report(
+                span,
+                "`durability` means nothing without a record",
+                "remove `danger_disabled`, or this",
+            );
         }
     }
 
@@ -478,7 +523,15 @@ fn is_own_header(name: &str) -> bool {
     name.starts_with("mcp-")
         || matches!(
             name.as_str(),
-            "accept" | "connection" | "content-length" | "content-type" | "host" | "last-event-id" | "te" | "transfer-encoding" | "upgrade"
+            "accept"
+                | "connection"
+                | "content-length"
+                | "content-type"
+                | "host"
+                | "last-event-id"
+                | "te"
+                | "transfer-encoding"
+                | "upgrade"
         )
 }
 
@@ -486,7 +539,9 @@ fn is_own_header(name: &str) -> bool {
 fn is_origin(text: &str) -> bool {
     text.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
             && !text.ends_with('/')
             && uri.path() == "/"
             && uri.query().is_none()
@@ -521,10 +576,24 @@ mod tests {
 
     #[test]
     fn stars_stand_for_any_text() {
-        for (pattern, text) in [("*", ""), ("a*", "a"), ("a*c", "abc"), ("*b*", "abc"), ("a*b*c", "a-b-b-c"), ("abc", "abc")] {
+        for (pattern, text) in [
+            ("*", ""),
+            ("a*", "a"),
+            ("a*c", "abc"),
+            ("*b*", "abc"),
+            ("a*b*c", "a-b-b-c"),
+            ("abc", "abc"),
+        ] {
             assert!(glob(pattern, text), "{pattern} {text}");
         }
-        for (pattern, text) in [("", "a"), ("a", "ab"), ("a*b", "a"), ("a*a", "a"), ("*b*", "ac"), ("ab*ba", "aba")] {
+        for (pattern, text) in [
+            ("", "a"),
+            ("a", "ab"),
+            ("a*b", "a"),
+            ("a*a", "a"),
+            ("*b*", "ac"),
+            ("ab*ba", "aba"),
+        ] {
             assert!(!glob(pattern, text), "{pattern} {text}");
         }
     }

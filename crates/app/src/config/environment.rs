@@ -13,7 +13,18 @@ pub(crate) const LOG_VARIABLE: &str = "PORTCULLIS_LOG";
 /// What a child process is given of our environment unless more is configured: what programs need to run at all, and
 /// nothing that holds credentials.
 const CHILD_BASICS: [&str; 12] = [
-    "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER", "XDG_RUNTIME_DIR",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "USER",
+    "XDG_RUNTIME_DIR",
 ];
 
 /// The environment as it was at one moment.
@@ -56,11 +67,7 @@ impl Environment {
     /// Where state is kept by default: `$PORTCULLIS_STATE`, or `portcullis` under the XDG state directory (XDG Base
     /// Directory Specification 0.8: relative values are ignored). `None` where there is no home either.
     pub(crate) fn state_directory(&self) -> Option<PathBuf> {
-        let set = |name: &str| {
-            self.variable(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let set = |name: &str| self.variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         set(STATE_VARIABLE).or_else(|| {
             set("XDG_STATE_HOME")
                 .filter(|directory| directory.is_absolute())

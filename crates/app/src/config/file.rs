@@ -109,9 +109,6 @@ pub(crate) struct ListenLimits {
     /// Requests at once on one HTTP/2 connection.
     #[schemars(range(min = 1, max = 10_000))]
     pub(crate) connection_streams_max: u32,
-    /// Open event streams at once, all connections together.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) streams_max: usize,
     /// Legacy sessions at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) sessions_max: usize,
@@ -139,7 +136,6 @@ impl Default for ListenLimits {
             header_bytes_max: 32 << 10,
             connections_max: 10_000,
             connection_streams_max: 128,
-            streams_max: 10_000,
             sessions_max: 10_000,
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
@@ -186,10 +182,6 @@ pub(crate) struct Jwt {
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub(crate) groups_claim: Option<String>,
-    /// How far clocks may differ when `exp` and `nbf` are checked.
-    #[serde(default = "clock_skew_ms")]
-    #[schemars(range(min = 0, max = 300_000))]
-    pub(crate) clock_skew_ms: u64,
 }
 
 fn algorithms() -> Vec<Algorithm> {
@@ -198,10 +190,6 @@ fn algorithms() -> Vec<Algorithm> {
 
 fn subject_claim() -> String {
     "sub".to_owned()
-}
-
-const fn clock_skew_ms() -> u64 {
-    30_000
 }
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037).
@@ -604,21 +592,9 @@ pub(crate) struct Limits {
     /// Time for a call where neither upstream nor tool says so.
     #[schemars(range(min = 1, max = 86_400_000))]
     pub(crate) deadline_ms: u64,
-    /// Calls under way at once, all upstreams together.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) calls_max: usize,
-    /// Calls under way at once, by one caller.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) caller_calls_max: usize,
     /// Calls at once to one upstream that does not say so itself.
     #[schemars(range(min = 1, max = 100_000))]
     pub(crate) upstream_concurrency_max: usize,
-    /// Tools, resources and prompts of one upstream, each; the rest of its list is an error.
-    #[schemars(range(min = 1, max = 100_000))]
-    pub(crate) list_items_max: usize,
-    /// Calls parked on a question to the client.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) parked_calls_max: usize,
 }
 
 impl Default for Limits {
@@ -630,11 +606,7 @@ impl Default for Limits {
             members_max: wire.members_max,
             batch_max: wire.batch_max,
             deadline_ms: 60_000,
-            calls_max: 10_000,
-            caller_calls_max: 1_000,
             upstream_concurrency_max: 256,
-            list_items_max: 10_000,
-            parked_calls_max: 1_000,
         }
     }
 }

@@ -17,9 +17,9 @@ pub(crate) use file::File;
 pub(crate) use problem::Problems;
 
 use problem::Problem;
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
-use schemars::Schema;
 use serde::Deserialize;
 use std::io::Read;
 use std::path::{Path, PathBuf};

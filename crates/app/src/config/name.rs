@@ -244,7 +244,10 @@ impl FromStr for ServerUrl {
             return Err(bad(format!("`{text}` has a fragment"), "remove `#` and what follows"));
         }
         match text.parse::<http::Uri>() {
-            Ok(uri) if matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()) => {
+            Ok(uri)
+                if matches!(uri.scheme_str(), Some("http" | "https"))
+                    && uri.host().is_some_and(|host| !host.is_empty()) =>
+            {
                 Ok(Self(uri))
             }
             Ok(_) => Err(bad(format!("`{text}` is no http or https URL"), example)),
@@ -293,10 +296,22 @@ mod tests {
 
     #[test]
     fn urls_are_http_without_credentials() {
-        for good in ["http://127.0.0.1:1/mcp", "https://a.example", "https://a.example/x?y=@z"] {
+        for good in [
+            "http://127.0.0.1:1/mcp",
+            "https://a.example",
+            "https://a.example/x?y=@z",
+        ] {
             assert!(good.parse::<ServerUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "ftp://a", "a.example/mcp", "http://", "https://a/#x", "/mcp", "http:/a"] {
+        for bad in [
+            "",
+            "ftp://a",
+            "a.example/mcp",
+            "http://",
+            "https://a/#x",
+            "/mcp",
+            "http:/a",
+        ] {
             assert!(bad.parse::<ServerUrl>().is_err(), "{bad}");
         }
         let error = "https://user:hunter2@a.example/".parse::<ServerUrl>().unwrap_err();

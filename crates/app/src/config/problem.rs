@@ -196,7 +196,10 @@ mod tests {
     #[test]
     fn a_problem_shows_its_line_and_marks_the_place() {
         let source = "[listen]\n\tadress = \"x\"\n";
-        let shown = problems(source, vec![Problem::at(10..16, "unknown key `adress`", "did you mean `address`?")]);
+        let shown = problems(
+            source,
+            vec![Problem::at(10..16, "unknown key `adress`", "did you mean `address`?")],
+        );
         assert_eq!(
             shown.to_string(),
             "portcullis.toml:2:2: unknown key `adress`\n  |\n2 | \tadress = \"x\"\n  | \t^^^^^^\n  hint: did you mean `address`?"

@@ -96,9 +96,7 @@ impl SecretError {
             Self::Unset(name) => format!("start with `{name}=... portcullis ...`, or use {{ file = \"path\" }}"),
             Self::NotText(_) => "encode binary secrets, for example as Base64".to_owned(),
             Self::Empty(_) => "put the secret there".to_owned(),
-            Self::Unreadable { .. } => {
-                "the path is relative to the configuration file's directory".to_owned()
-            }
+            Self::Unreadable { .. } => "the path is relative to the configuration file's directory".to_owned(),
             Self::TooLong(_) => "name the file that holds the secret alone".to_owned(),
         }
     }
@@ -225,12 +223,21 @@ impl JsonSchema for Value {
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase().replace('-', "_");
     matches!(name.as_str(), "AUTHORIZATION" | "PROXY_AUTHORIZATION" | "COOKIE")
-        || ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "ACCESS_KEY", "PRIVATE_KEY"]
-            .iter()
-            .any(|word| {
-                name.strip_suffix(word)
-                    .is_some_and(|before| before.is_empty() || before.ends_with('_'))
-            })
+        || [
+            "TOKEN",
+            "SECRET",
+            "PASSWORD",
+            "PASSWD",
+            "API_KEY",
+            "APIKEY",
+            "ACCESS_KEY",
+            "PRIVATE_KEY",
+        ]
+        .iter()
+        .any(|word| {
+            name.strip_suffix(word)
+                .is_some_and(|before| before.is_empty() || before.ends_with('_'))
+        })
 }
 
 #[cfg(test)]
@@ -263,18 +270,27 @@ mod tests {
     #[test]
     fn a_prefix_stands_before_the_secret() {
         let environment = Environment::of([("KEY", "k")]);
-        let value: Value = toml::from_str::<std::collections::BTreeMap<String, Value>>(
-            "v = { env = \"KEY\", prefix = \"Bearer \" }",
-        )
-        .unwrap()
-        .remove("v")
-        .unwrap();
-        assert_eq!(value.resolve(&environment, Path::new("/")).unwrap().danger_reveal(), "Bearer k");
+        let value: Value =
+            toml::from_str::<std::collections::BTreeMap<String, Value>>("v = { env = \"KEY\", prefix = \"Bearer \" }")
+                .unwrap()
+                .remove("v")
+                .unwrap();
+        assert_eq!(
+            value.resolve(&environment, Path::new("/")).unwrap().danger_reveal(),
+            "Bearer k"
+        );
     }
 
     #[test]
     fn names_of_credentials_are_known() {
-        for name in ["Authorization", "x-api-key", "GITHUB_TOKEN", "password", "Cookie", "DB_PASSWORD"] {
+        for name in [
+            "Authorization",
+            "x-api-key",
+            "GITHUB_TOKEN",
+            "password",
+            "Cookie",
+            "DB_PASSWORD",
+        ] {
             assert!(is_secret_name(name), "{name}");
         }
         for name in ["TOKENIZERS_PARALLELISM", "X-Tenant", "KEYBOARD", "PATH", "MONKEY"] {

@@ -160,7 +160,14 @@ impl<'a> Walk<'a> {
     fn table(&mut self, schema: &'a Json, table: &DeTable<'_>, here: &Here) {
         let properties = schema.get("properties").and_then(Json::as_object);
         let additional = schema.get("additionalProperties").filter(|schema| schema.is_object());
-        self.count(schema, "maxProperties", table.len(), "entries", here, here.anchor.clone());
+        self.count(
+            schema,
+            "maxProperties",
+            table.len(),
+            "entries",
+            here,
+            here.anchor.clone(),
+        );
         for (key, value) in table {
             let name = key.get_ref().as_ref();
             let known = properties.and_then(|properties| properties.get(name)).or(additional);
@@ -324,13 +331,21 @@ impl<'a> Walk<'a> {
                     _ => SecretReference::File(text.into()),
                 };
                 if let Err(error) = reference.resolve(self.environment, self.base) {
-                    self.report(Problem::at(span.clone(), format!("`{}`: {error}", here.key), error.hint()));
+                    self.report(Problem::at(
+                        span.clone(),
+                        format!("`{}`: {error}", here.key),
+                        error.hint(),
+                    ));
                 }
             }
             [] if table.contains_key("env") || table.contains_key("file") => {}
             [] => self.report(
-                Problem::at(here.anchor.clone(), format!("`{}` refers to no secret", here.key), use_reference)
-                    .concealed(),
+                Problem::at(
+                    here.anchor.clone(),
+                    format!("`{}` refers to no secret", here.key),
+                    use_reference,
+                )
+                .concealed(),
             ),
             [_, (_, _, span), ..] => self.report(Problem::at(
                 span.clone(),
@@ -368,7 +383,11 @@ impl<'a> Walk<'a> {
                 homes => format!("`{name}` belongs {}", homes.join(", or ")),
             },
         };
-        self.report(Problem::at(span, format!("unknown key `{name}`{}", here.within()), hint));
+        self.report(Problem::at(
+            span,
+            format!("unknown key `{name}`{}", here.within()),
+            hint,
+        ));
     }
 
     /// The tables of the schema that know the key `name`.
@@ -499,7 +518,11 @@ fn article(noun: &str) -> String {
 
 /// "`a`, `b`, `c`".
 pub(crate) fn list(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn lower_first(text: &str) -> String {

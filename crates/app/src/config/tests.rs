@@ -69,7 +69,9 @@ fn what_is_in_order_loads() {
     )
     .unwrap();
     assert_eq!(file.identity.anonymous.unwrap().as_str(), "local");
-    let [remote, files] = file.upstream.as_slice() else { panic!() };
+    let [remote, files] = file.upstream.as_slice() else {
+        panic!()
+    };
     assert_eq!(remote.era, Era::Modern);
     assert_eq!(remote.headers.len(), 2);
     assert_eq!(files.deadline_ms, Some(5000));
@@ -117,8 +119,14 @@ fn keys_are_refused_at_any_depth_with_a_way_out() {
         "[[upstream]]\nname = \"a\"\ndemo = true\n[upstream.tools.t]\nefect = \"read\"\n",
         &["5:1 unknown key `efect` in `upstream[0].tools.t` | did you mean `effect`?"],
     );
-    refused("[log]\nhosts = []\n", &["2:1 unknown key `hosts` in `log` | `hosts` belongs in `listen`"]);
-    refused("[log]\nzzz = 1\n", &["2:1 unknown key `zzz` in `log` | known here: `format`, `level`"]);
+    refused(
+        "[log]\nhosts = []\n",
+        &["2:1 unknown key `hosts` in `log` | `hosts` belongs in `listen`"],
+    );
+    refused(
+        "[log]\nzzz = 1\n",
+        &["2:1 unknown key `zzz` in `log` | known here: `format`, `level`"],
+    );
 }
 
 #[test]
@@ -152,15 +160,23 @@ fn types_and_ranges_are_held() {
 fn syntax_and_duplicates_have_their_place() {
     assert_eq!(wrong("a = \nb = [1\n").len(), 2);
     let duplicate = wrong("[log]\nlevel = \"info\"\nlevel = \"warn\"\n");
-    assert!(duplicate.first().is_some_and(|problem| problem.starts_with("3:1 duplicate key")), "{duplicate:?}");
+    assert!(
+        duplicate
+            .first()
+            .is_some_and(|problem| problem.starts_with("3:1 duplicate key")),
+        "{duplicate:?}"
+    );
 }
 
 #[test]
 fn secrets_are_references() {
-    let text = "[[upstream]]\nname = \"a\"\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer hunter2\" }\n";
+    let text =
+        "[[upstream]]\nname = \"a\"\nurl = \"https://a.example\"\nheaders = { Authorization = \"Bearer hunter2\" }\n";
     refused(
         text,
-        &["4:29 `Authorization` must be a reference to a secret, not the secret itself | write `{ env = \"NAME\" }` or `{ file = \"path\" }`: secrets do not stand in this file"],
+        &[
+            "4:29 `Authorization` must be a reference to a secret, not the secret itself | write `{ env = \"NAME\" }` or `{ file = \"path\" }`: secrets do not stand in this file",
+        ],
     );
     let shown = read(text).unwrap_err();
     assert!(!shown.to_string().contains("hunter2") && !shown.to_json().to_string().contains("hunter2"));
@@ -187,7 +203,8 @@ fn other_machines_are_a_decision() {
         ],
     );
     assert!(
-        read("[listen]\naddress = \"0.0.0.0:8650\"\ndanger_plaintext = true\nhosts = [\"gateway.example.org\"]\n").is_ok()
+        read("[listen]\naddress = \"0.0.0.0:8650\"\ndanger_plaintext = true\nhosts = [\"gateway.example.org\"]\n")
+            .is_ok()
     );
     assert!(read("[identity]\nanonymous = \"me\"\n").is_ok());
 }
@@ -196,7 +213,9 @@ fn other_machines_are_a_decision() {
 fn an_upstream_is_one_thing() {
     refused(
         "[[upstream]]\nname = \"a\"\n",
-        &["1:1 upstream `a` has no way to be reached | add `url = \"https://...\"`, `command = [\"program\", \"argument\"]` or `demo = true`"],
+        &[
+            "1:1 upstream `a` has no way to be reached | add `url = \"https://...\"`, `command = [\"program\", \"argument\"]` or `demo = true`",
+        ],
     );
     refused(
         "[[upstream]]\nname = \"a\"\ndemo = true\nurl = \"https://a.example\"\n",
@@ -262,7 +281,10 @@ fn a_file_that_is_no_file_is_refused() {
         let problems = Config::load(&at(name), &environment).unwrap_err();
         assert!(problems.to_string().contains("hint:"), "{problems}");
     }
-    assert_eq!(Config::load(&at("good"), &environment).unwrap().directory, directory.path());
+    assert_eq!(
+        Config::load(&at("good"), &environment).unwrap().directory,
+        directory.path()
+    );
 }
 
 /// The schema that editors use is the one that the reader uses. To renew it after a change of the types, run this test
@@ -276,7 +298,10 @@ fn the_published_schema_is_fresh() {
     }
     let published = std::fs::read_to_string(&path).unwrap_or_default();
     let published: serde_json::Value = serde_json::from_str(&published).unwrap_or_default();
-    assert!(published == fresh, "docs/portcullis.schema.json is stale, hint: run this test with PORTCULLIS_BLESS=1");
+    assert!(
+        published == fresh,
+        "docs/portcullis.schema.json is stale, hint: run this test with PORTCULLIS_BLESS=1"
+    );
     assert!(jsonschema::meta::is_valid(&fresh), "the schema is no valid schema");
 }
 
@@ -309,7 +334,15 @@ fn the_guide_is_true() {
         .collect();
     assert!(examples.len() > 3, "the guide has lost its examples");
     let directory = tempfile::tempdir().unwrap();
-    for name in ["policy.cedar", "tls/server.crt", "tls/server.key", "tls/clients.pem", "issuer.jwks.json", "tls/ca.pem", "extra.cedar"] {
+    for name in [
+        "policy.cedar",
+        "tls/server.crt",
+        "tls/server.key",
+        "tls/clients.pem",
+        "issuer.jwks.json",
+        "tls/ca.pem",
+        "extra.cedar",
+    ] {
         let path = directory.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, "x").unwrap();

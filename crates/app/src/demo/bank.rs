@@ -147,7 +147,10 @@ fn prepare(mut connection: Connection, name: &str) -> Result<Connection, OpenErr
 fn fill(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
     for (id, name, address, phone) in people::BRANCHES {
-        connection.execute("INSERT INTO branches VALUES (?1, ?2, ?3, ?4)", params![id, name, address, phone])?;
+        connection.execute(
+            "INSERT INTO branches VALUES (?1, ?2, ?3, ?4)",
+            params![id, name, address, phone],
+        )?;
     }
     let everybody = people::everybody();
     let mut customer_row = connection.prepare("INSERT INTO customers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
@@ -214,9 +217,8 @@ pub(super) struct Search {
 
 /// Customers whose name contains `part`, in any case.
 pub(super) fn find_customers(connection: &Connection, part: &str) -> Result<Search, BankError> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, name, town FROM customers WHERE name LIKE ?1 ESCAPE '\\' ORDER BY id LIMIT ?2",
-    )?;
+    let mut query = connection
+        .prepare_cached("SELECT id, name, town FROM customers WHERE name LIKE ?1 ESCAPE '\\' ORDER BY id LIMIT ?2")?;
     let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     let mut customers = query
         .query_map(params![format!("%{escaped}%"), CUSTOMERS_MAX + 1], |row| {
@@ -278,8 +280,13 @@ pub(super) fn customer(connection: &Connection, id: &str) -> Result<Customer, Ba
 }
 
 /// Customer numbers that begin with `prefix`, at most `most`, and how many there are.
-pub(super) fn customer_ids(connection: &Connection, prefix: &str, most: usize) -> Result<(Vec<String>, usize), BankError> {
-    let mut query = connection.prepare_cached("SELECT id FROM customers WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id")?;
+pub(super) fn customer_ids(
+    connection: &Connection,
+    prefix: &str,
+    most: usize,
+) -> Result<(Vec<String>, usize), BankError> {
+    let mut query =
+        connection.prepare_cached("SELECT id FROM customers WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id")?;
     let mut ids = query
         .query_map([prefix], |row| row.get(0))?
         .collect::<rusqlite::Result<Vec<String>>>()?;
@@ -301,8 +308,8 @@ pub(super) struct Account {
 /// The accounts of the customer `id`.
 pub(super) fn accounts(connection: &Connection, id: &str) -> Result<Vec<Account>, BankError> {
     customer(connection, id)?;
-    let mut query =
-        connection.prepare_cached("SELECT id, iban, kind, balance_cents FROM accounts WHERE customer_id = ?1 ORDER BY id")?;
+    let mut query = connection
+        .prepare_cached("SELECT id, iban, kind, balance_cents FROM accounts WHERE customer_id = ?1 ORDER BY id")?;
     let accounts = query.query_map([id], |row| {
         Ok(Account {
             account_id: row.get(0)?,
@@ -341,7 +348,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
 
 fn entry_number(id: &str) -> Option<i64> {
     let digits = id.strip_prefix("T-")?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())?
 }
 
 /// A page of an account's entries, newest first.
@@ -354,7 +364,12 @@ pub(super) struct Page {
 }
 
 /// Entries of `account` after `cursor`, at most `limit`.
-pub(super) fn entries(connection: &Connection, account: &str, limit: u32, cursor: Option<&str>) -> Result<Page, BankError> {
+pub(super) fn entries(
+    connection: &Connection,
+    account: &str,
+    limit: u32,
+    cursor: Option<&str>,
+) -> Result<Page, BankError> {
     account_row(connection, account)?;
     let before = match cursor {
         None => i64::MAX,
@@ -368,7 +383,10 @@ pub(super) fn entries(connection: &Connection, account: &str, limit: u32, cursor
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let more = transactions.len() > limit as usize;
     transactions.truncate(limit as usize);
-    let next_cursor = transactions.last().filter(|_| more).map(|last| last.transaction_id.clone());
+    let next_cursor = transactions
+        .last()
+        .filter(|_| more)
+        .map(|last| last.transaction_id.clone());
     Ok(Page {
         transactions,
         next_cursor,
@@ -452,7 +470,12 @@ pub(super) fn opening_balance(connection: &Connection, account: &str, month: &Mo
 }
 
 /// The entries of one part of `month`, oldest first.
-pub(super) fn month_part(connection: &Connection, account: &str, month: &Month, part: usize) -> Result<Vec<Entry>, BankError> {
+pub(super) fn month_part(
+    connection: &Connection,
+    account: &str,
+    month: &Month,
+    part: usize,
+) -> Result<Vec<Entry>, BankError> {
     let (from, to) = month.part(part);
     let mut query = connection.prepare_cached(&format!(
         "SELECT {ENTRY_COLUMNS} FROM entries WHERE account_id = ?1 AND booked_at >= ?2 AND booked_at < ?3 ORDER BY id"
@@ -543,7 +566,14 @@ pub(super) fn transfer(connection: &mut Connection, order: &Order) -> Result<Rec
         books.execute(
             "INSERT INTO entries (account_id, booked_at, amount_cents, counterparty, counterparty_iban, reference)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![account, booked_at, amount_cents, counterparty, counterparty_iban, order.reference],
+            params![
+                account,
+                booked_at,
+                amount_cents,
+                counterparty,
+                counterparty_iban,
+                order.reference
+            ],
         )
     };
     let kind = match payee {
@@ -652,15 +682,24 @@ mod tests {
     fn the_books_are_kept_between_starts_and_foreign_ones_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("bank.sqlite");
-        let balance = transfer(&mut open(&path).unwrap(), &order(100, None)).unwrap().balance_cents;
+        let balance = transfer(&mut open(&path).unwrap(), &order(100, None))
+            .unwrap()
+            .balance_cents;
         let again = open(&path).unwrap();
         assert_eq!(account_row(&again, "A-2001").unwrap().balance_cents, balance);
         let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&path).unwrap());
         assert_eq!(mode & 0o777, 0o600);
         let foreign = directory.path().join("foreign.sqlite");
-        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        Connection::open(&foreign)
+            .unwrap()
+            .execute_batch("CREATE TABLE t (x)")
+            .unwrap();
         assert!(matches!(open(&foreign), Err(OpenError::Foreign(_))));
-        std::fs::write(directory.path().join("text"), "no database at all, but long enough to be read as one").unwrap();
+        std::fs::write(
+            directory.path().join("text"),
+            "no database at all, but long enough to be read as one",
+        )
+        .unwrap();
         assert!(open(&directory.path().join("text")).is_err());
         assert!(open(&directory.path().join("absent/bank.sqlite")).is_err());
     }
@@ -685,26 +724,56 @@ mod tests {
         // The same key: the same transfer, once.
         let replay = transfer(&mut books, &order(1_000, Some("k"))).unwrap();
         assert!(replay.replayed && replay.transfer_id == receipt.transfer_id);
-        assert!(matches!(transfer(&mut books, &order(1_001, Some("k"))), Err(BankError::KeyReused(_))));
+        assert!(matches!(
+            transfer(&mut books, &order(1_001, Some("k"))),
+            Err(BankError::KeyReused(_))
+        ));
         assert_eq!(account_row(&books, "A-2001").unwrap().balance_cents, before - 1_000);
         // Within the bank the other side is credited.
         let own = account_row(&books, "A-2003").unwrap();
-        let inside = Order { to_iban: own.iban.to_lowercase(), ..order(500, None) };
+        let inside = Order {
+            to_iban: own.iban.to_lowercase(),
+            ..order(500, None)
+        };
         transfer(&mut books, &inside).unwrap();
-        assert_eq!(account_row(&books, "A-2003").unwrap().balance_cents, own.balance_cents + 500);
+        assert_eq!(
+            account_row(&books, "A-2003").unwrap().balance_cents,
+            own.balance_cents + 500
+        );
         assert!(sums_are_right(&books));
         // What is refused changes nothing.
         let payer = account_row(&books, "A-2001").unwrap();
-        assert!(matches!(transfer(&mut books, &order(payer.balance_cents + 1, None)), Err(BankError::Funds { .. })));
-        assert!(matches!(transfer(&mut books, &order(0, None)), Err(BankError::Amount(0))));
-        assert!(matches!(transfer(&mut books, &order(i64::MAX, None)), Err(BankError::Amount(_))));
-        let same = Order { to_iban: payer.iban, ..order(1, None) };
+        assert!(matches!(
+            transfer(&mut books, &order(payer.balance_cents + 1, None)),
+            Err(BankError::Funds { .. })
+        ));
+        assert!(matches!(
+            transfer(&mut books, &order(0, None)),
+            Err(BankError::Amount(0))
+        ));
+        assert!(matches!(
+            transfer(&mut books, &order(i64::MAX, None)),
+            Err(BankError::Amount(_))
+        ));
+        let same = Order {
+            to_iban: payer.iban,
+            ..order(1, None)
+        };
         assert!(matches!(transfer(&mut books, &same), Err(BankError::SameAccount(_))));
-        let wrong = Order { to_iban: "IE00DEMO".to_owned(), ..order(1, None) };
+        let wrong = Order {
+            to_iban: "IE00DEMO".to_owned(),
+            ..order(1, None)
+        };
         assert!(matches!(transfer(&mut books, &wrong), Err(BankError::Iban(_))));
-        let nobody = Order { from_account: "A-1".to_owned(), ..order(1, None) };
+        let nobody = Order {
+            from_account: "A-1".to_owned(),
+            ..order(1, None)
+        };
         assert!(matches!(transfer(&mut books, &nobody), Err(BankError::NoAccount(_))));
-        assert_eq!(account_row(&books, "A-2001").unwrap().balance_cents, payer.balance_cents);
+        assert_eq!(
+            account_row(&books, "A-2001").unwrap().balance_cents,
+            payer.balance_cents
+        );
         assert!(sums_are_right(&books));
     }
 
@@ -725,7 +794,10 @@ mod tests {
         }
         assert_eq!(joined, whole.transactions);
         for bad in ["", "T-", "T--1", "T-x", "7", "T-99999999999999999999"] {
-            assert!(matches!(entries(&books, "A-2001", 3, Some(bad)), Err(BankError::Cursor(_))), "{bad}");
+            assert!(
+                matches!(entries(&books, "A-2001", 3, Some(bad)), Err(BankError::Cursor(_))),
+                "{bad}"
+            );
         }
     }
 
@@ -741,7 +813,17 @@ mod tests {
         let next = Month::parse("2026-10").unwrap();
         assert_eq!(opening_balance(&books, "A-2001", &next).unwrap(), closing);
         assert!(!parts.is_empty());
-        for bad in ["", "2026", "2026-13", "2026-00", "2026-9", "26-09", "2026-+9", "x026-09", "2026-09-01"] {
+        for bad in [
+            "",
+            "2026",
+            "2026-13",
+            "2026-00",
+            "2026-9",
+            "26-09",
+            "2026-+9",
+            "x026-09",
+            "2026-09-01",
+        ] {
             assert!(Month::parse(bad).is_err(), "{bad}");
         }
     }

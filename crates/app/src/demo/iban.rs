@@ -44,13 +44,29 @@ mod tests {
     #[test]
     fn check_digits_go_both_ways() {
         // The standard's own registry examples.
-        for good in ["GB29 NWBK 6016 1331 9268 19", "DE89370400440532013000", "NO9386011117947", "ie29aibk93115212345678"] {
+        for good in [
+            "GB29 NWBK 6016 1331 9268 19",
+            "DE89370400440532013000",
+            "NO9386011117947",
+            "ie29aibk93115212345678",
+        ] {
             assert!(parse(good).is_some(), "{good}");
         }
-        for bad in ["", "IE", "GB29NWBK60161331926818", "DE89 3704", "IE29AIBK9311521234567é", "1E29AIBK93115212345678", "IE29AIBK931152123456-8"] {
+        for bad in [
+            "",
+            "IE",
+            "GB29NWBK60161331926818",
+            "DE89 3704",
+            "IE29AIBK9311521234567é",
+            "1E29AIBK93115212345678",
+            "IE29AIBK931152123456-8",
+        ] {
             assert!(parse(bad).is_none(), "{bad}");
         }
         assert_eq!(make("IE", "AIBK93115212345678"), "IE29AIBK93115212345678");
-        assert_eq!(parse("ie29 aibk 9311 5212 3456 78").as_deref(), Some("IE29AIBK93115212345678"));
+        assert_eq!(
+            parse("ie29 aibk 9311 5212 3456 78").as_deref(),
+            Some("IE29AIBK93115212345678")
+        );
     }
 }

@@ -60,9 +60,7 @@ impl Demo {
     }
 
     fn with(connection: Connection) -> Result<Self, OpenError> {
-        let constant = |value: Value| {
-            own(&value).map_err(|error| OpenError::Io(std::io::Error::other(error.message)))
-        };
+        let constant = |value: Value| own(&value).map_err(|error| OpenError::Io(std::io::Error::other(error.message)));
         Ok(Self {
             greeting: constant(greeting())?,
             tools: constant(tools::list()?)?,

@@ -17,25 +17,81 @@ const FIRST_NAMES: [&str; 25] = [
     "Zofia",
 ];
 const LAST_NAMES: [&str; 20] = [
-    "Ashgrove", "Brennick", "Calloran", "Dunmarra", "Everling", "Fallonby", "Garrowe", "Hallivan", "Inchmore",
-    "Jernick", "Kilbrannan", "Larkwell", "Morrowby", "Nethercott", "Ormandel", "Pellworth", "Quillan", "Rathmoor",
-    "Skellig-Byrne", "Tarrowan",
+    "Ashgrove",
+    "Brennick",
+    "Calloran",
+    "Dunmarra",
+    "Everling",
+    "Fallonby",
+    "Garrowe",
+    "Hallivan",
+    "Inchmore",
+    "Jernick",
+    "Kilbrannan",
+    "Larkwell",
+    "Morrowby",
+    "Nethercott",
+    "Ormandel",
+    "Pellworth",
+    "Quillan",
+    "Rathmoor",
+    "Skellig-Byrne",
+    "Tarrowan",
 ];
 const STREETS: [&str; 8] = [
-    "Larch Row", "Mill Strand", "Quay Lane", "Tallow Street", "Weir Walk", "Gorse Hill", "Chandler's Yard", "Beacon Road",
+    "Larch Row",
+    "Mill Strand",
+    "Quay Lane",
+    "Tallow Street",
+    "Weir Walk",
+    "Gorse Hill",
+    "Chandler's Yard",
+    "Beacon Road",
 ];
-const TOWNS: [&str; 5] = ["Port Cullin", "Ballymarra", "Kilderry Bridge", "Inishcorran", "Carrowbeg"];
+const TOWNS: [&str; 5] = [
+    "Port Cullin",
+    "Ballymarra",
+    "Kilderry Bridge",
+    "Inishcorran",
+    "Carrowbeg",
+];
 const SHOPS: [&str; 8] = [
-    "Quay Grocers", "Strand Books", "Cullin Energy", "Marra Mobile", "Beacon Bakery", "Weir Fitness", "Larch Pharmacy",
+    "Quay Grocers",
+    "Strand Books",
+    "Cullin Energy",
+    "Marra Mobile",
+    "Beacon Bakery",
+    "Weir Fitness",
+    "Larch Pharmacy",
     "Corran Ferries",
 ];
-const EMPLOYERS: [&str; 4] = ["Cullin Harbour Board", "Marra Textiles", "Derry Bridge Hospital", "Corran Software"];
+const EMPLOYERS: [&str; 4] = [
+    "Cullin Harbour Board",
+    "Marra Textiles",
+    "Derry Bridge Hospital",
+    "Corran Software",
+];
 
 /// The branches of the bank: id, name, address, telephone.
 pub(super) const BRANCHES: [(&str, &str, &str, &str); 3] = [
-    ("B-1", "Port Cullin Harbour", "1 Quay Lane, Port Cullin, Z99 P001", "+353 20 910 0001"),
-    ("B-2", "Ballymarra", "14 Mill Strand, Ballymarra, Z99 B014", "+353 20 910 0002"),
-    ("B-3", "Kilderry Bridge", "3 Weir Walk, Kilderry Bridge, Z99 K003", "+353 20 910 0003"),
+    (
+        "B-1",
+        "Port Cullin Harbour",
+        "1 Quay Lane, Port Cullin, Z99 P001",
+        "+353 20 910 0001",
+    ),
+    (
+        "B-2",
+        "Ballymarra",
+        "14 Mill Strand, Ballymarra, Z99 B014",
+        "+353 20 910 0002",
+    ),
+    (
+        "B-3",
+        "Kilderry Bridge",
+        "3 Weir Walk, Kilderry Bridge, Z99 K003",
+        "+353 20 910 0003",
+    ),
 ];
 
 /// A customer.
@@ -128,7 +184,9 @@ fn customer(index: usize, chance: &mut Chance) -> Customer {
             chance.between(1, 12),
             chance.between(1, 28)
         ),
-        branch: BRANCHES.get(chance.below(BRANCHES.len())).map_or("B-1", |branch| branch.0),
+        branch: BRANCHES
+            .get(chance.below(BRANCHES.len()))
+            .map_or("B-1", |branch| branch.0),
         accounts: (0..accounts).map(|nth| account(index * 2 + nth, nth, chance)).collect(),
     }
 }
@@ -142,7 +200,11 @@ fn account(number: usize, nth: usize, chance: &mut Chance) -> Account {
             continue;
         }
         let at = |day: i64, chance: &mut Chance| {
-            format!("{YEAR}-{month:02}-{day:02}T{:02}:{:02}:00Z", chance.between(7, 19), chance.between(0, 59))
+            format!(
+                "{YEAR}-{month:02}-{day:02}T{:02}:{:02}:00Z",
+                chance.between(7, 19),
+                chance.between(0, 59)
+            )
         };
         match savings {
             true => payments.push(Payment {

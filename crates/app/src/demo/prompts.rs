@@ -35,15 +35,25 @@ pub(super) fn list() -> Value {
 pub(super) async fn get(worker: &Worker, params: &Params) -> Result<Raw, RpcError> {
     let name = params.text("name")?;
     if name != LETTER {
-        return Err(invalid(format!("unknown prompt `{}`", name.chars().take(64).collect::<String>())));
+        return Err(invalid(format!(
+            "unknown prompt `{}`",
+            name.chars().take(64).collect::<String>()
+        )));
     }
     let arguments = match params.get("arguments") {
         None => Params(serde_json::Map::new()),
         Some(Value::Object(arguments)) => Params(arguments.clone()),
         Some(_) => return Err(invalid("`arguments` must be an object")),
     };
-    if let Some(unknown) = arguments.0.keys().find(|key| !matches!(key.as_str(), "transaction_id" | "tone")) {
-        return Err(invalid(format!("unknown argument `{}`", unknown.chars().take(64).collect::<String>())));
+    if let Some(unknown) = arguments
+        .0
+        .keys()
+        .find(|key| !matches!(key.as_str(), "transaction_id" | "tone"))
+    {
+        return Err(invalid(format!(
+            "unknown argument `{}`",
+            unknown.chars().take(64).collect::<String>()
+        )));
     }
     let id = arguments.text("transaction_id")?.to_owned();
     let tone = match arguments.get("tone") {
@@ -97,11 +107,19 @@ pub(super) async fn complete(worker: &Worker, params: &Params) -> Result<Raw, Rp
             .map(str::to_owned)
             .ok_or_else(|| invalid(format!("`{object}.{key}` must be a string")))
     };
-    let (kind, argument, value) = (member("ref", "type")?, member("argument", "name")?, member("argument", "value")?);
+    let (kind, argument, value) = (
+        member("ref", "type")?,
+        member("argument", "name")?,
+        member("argument", "value")?,
+    );
     let (values, total) = match (kind.as_str(), argument.as_str()) {
         ("ref/prompt", argument) if member("ref", "name")? == LETTER => {
             let values: Vec<String> = match argument {
-                "tone" => TONES.iter().filter(|tone| tone.starts_with(&value)).map(|tone| (*tone).to_owned()).collect(),
+                "tone" => TONES
+                    .iter()
+                    .filter(|tone| tone.starts_with(&value))
+                    .map(|tone| (*tone).to_owned())
+                    .collect(),
                 "transaction_id" => Vec::new(),
                 _ => return Err(invalid(format!("`{LETTER}` has no such argument"))),
             };
@@ -113,7 +131,11 @@ pub(super) async fn complete(worker: &Worker, params: &Params) -> Result<Raw, Rp
             .await
             .map_err(|gone| failed(&gone))?
             .map_err(|error| failed(&error))?,
-        _ => return Err(invalid("unknown reference, hint: a prompt or a resource template of this server")),
+        _ => {
+            return Err(invalid(
+                "unknown reference, hint: a prompt or a resource template of this server",
+            ));
+        }
     };
     own(&completed(
         json!({"completion": {"values": values, "total": total, "hasMore": total > values.len()}}),

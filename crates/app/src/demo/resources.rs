@@ -43,9 +43,16 @@ pub(super) async fn read(worker: &Worker, params: &Params) -> Result<Raw, RpcErr
     let (mime, text, cache) = match uri {
         TERMS => ("text/markdown", TERMS_TEXT.to_owned(), (LISTS_TTL_MS, "public")),
         BRANCHES => {
-            let branches = worker.run(|books| bank::branches(books)).await.map_err(|gone| failed(&gone))?;
+            let branches = worker
+                .run(|books| bank::branches(books))
+                .await
+                .map_err(|gone| failed(&gone))?;
             let branches = branches.map_err(|error| failed(&error))?;
-            ("application/json", json!({ "branches": branches }).to_string(), (LISTS_TTL_MS, "public"))
+            (
+                "application/json",
+                json!({ "branches": branches }).to_string(),
+                (LISTS_TTL_MS, "public"),
+            )
         }
         _ => {
             let id = uri.strip_prefix(CUSTOMERS).ok_or_else(|| unknown(uri))?.to_owned();

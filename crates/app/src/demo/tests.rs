@@ -9,11 +9,18 @@ struct Teller {
 
 impl Teller {
     fn new() -> Self {
-        Self { demo: Demo::in_memory() }
+        Self {
+            demo: Demo::in_memory(),
+        }
     }
 
     async fn ask(&self, method: &str, params: Value) -> (Result<Value, RpcError>, Vec<Value>) {
-        let request = Request::own(&Id::number(1), &Method::new(method), Some(params.to_string().as_bytes())).unwrap();
+        let request = Request::own(
+            &Id::number(1),
+            &Method::new(method),
+            Some(params.to_string().as_bytes()),
+        )
+        .unwrap();
         let (sender, mut news) = mpsc::channel(32);
         let result = self.demo.handle(&request, &sender).await;
         let mut told = Vec::new();
@@ -39,7 +46,9 @@ impl Teller {
         let definition = definition(tool);
         let input = jsonschema::validator_for(&definition["inputSchema"]).unwrap();
         assert!(input.is_valid(&arguments), "{tool} {arguments}");
-        let result = self.result("tools/call", json!({"name": tool, "arguments": arguments})).await;
+        let result = self
+            .result("tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
         assert_eq!(result.get("isError"), None, "{result}");
         let structured = result["structuredContent"].clone();
         let output = jsonschema::validator_for(&definition["outputSchema"]).unwrap();
@@ -52,7 +61,9 @@ impl Teller {
 
     /// What a tool says to arguments that it refuses.
     async fn refusal(&self, tool: &str, arguments: Value) -> String {
-        let result = self.result("tools/call", json!({"name": tool, "arguments": arguments})).await;
+        let result = self
+            .result("tools/call", json!({"name": tool, "arguments": arguments}))
+            .await;
         assert_eq!(result["isError"], true, "{tool} {arguments}: {result}");
         assert_eq!(result.get("structuredContent"), None);
         result["content"][0]["text"].as_str().unwrap().to_owned()
@@ -62,7 +73,11 @@ impl Teller {
 fn definition(tool: &str) -> Value {
     let tools = tools::list().unwrap();
     let tools = tools["tools"].as_array().unwrap();
-    tools.iter().find(|definition| definition["name"] == tool).unwrap().clone()
+    tools
+        .iter()
+        .find(|definition| definition["name"] == tool)
+        .unwrap()
+        .clone()
 }
 
 #[tokio::test]
@@ -71,12 +86,23 @@ async fn the_greeting_and_the_lists_say_how_long_they_hold() {
     let greeting: Value = serde_json::from_str(teller.demo.discover().as_str()).unwrap();
     assert_eq!(greeting["supportedVersions"], json!(["2026-07-28"]));
     let mut results = vec![greeting];
-    for method in ["tools/list", "resources/list", "resources/templates/list", "prompts/list"] {
+    for method in [
+        "tools/list",
+        "resources/list",
+        "resources/templates/list",
+        "prompts/list",
+    ] {
         results.push(teller.result(method, json!({})).await);
-        assert_eq!(teller.error(method, json!({"cursor": ""})).await.code, error::INVALID_PARAMS);
+        assert_eq!(
+            teller.error(method, json!({"cursor": ""})).await.code,
+            error::INVALID_PARAMS
+        );
     }
     for result in results {
-        assert_eq!((result["ttlMs"].as_u64(), result["cacheScope"].as_str()), (Some(3_600_000), Some("public")));
+        assert_eq!(
+            (result["ttlMs"].as_u64(), result["cacheScope"].as_str()),
+            (Some(3_600_000), Some("public"))
+        );
         assert!(result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"].is_string());
     }
 }
@@ -84,7 +110,12 @@ async fn the_greeting_and_the_lists_say_how_long_they_hold() {
 #[tokio::test]
 async fn every_tool_is_described_and_pinned() {
     let tools = tools::list().unwrap();
-    let names: Vec<&str> = tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = tools["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
     let mut pinned: Vec<&str> = EFFECTS.iter().map(|(name, _)| *name).collect();
     pinned.sort_by_key(|name| names.iter().position(|other| other == name));
     assert_eq!(names, pinned);
@@ -96,7 +127,9 @@ async fn every_tool_is_described_and_pinned() {
             assert!(jsonschema::meta::is_valid(&tool[schema]), "{tool}");
             assert_eq!(tool[schema]["additionalProperties"], false);
         }
-        let reads = EFFECTS.iter().any(|(name, effect)| tool["name"] == *name && *effect == EffectWord::Read);
+        let reads = EFFECTS
+            .iter()
+            .any(|(name, effect)| tool["name"] == *name && *effect == EffectWord::Read);
         assert_eq!(tool["annotations"]["readOnlyHint"], reads);
     }
 }
@@ -106,14 +139,38 @@ async fn customers_are_found() {
     let teller = Teller::new();
     let found = teller.call("find_customer", json!({"name": "aoife"})).await;
     assert_eq!(found["customers"].as_array().unwrap().len(), 2);
-    assert_eq!(teller.call("find_customer", json!({"name": "%%"})).await["customers"], json!([]));
-    for bad in [json!({}), json!({"name": "a"}), json!({"name": 7}), json!({"name": "aoife", "x": 1}), json!({"name": "a".repeat(101)})] {
-        assert!(teller.refusal("find_customer", bad).await.starts_with("invalid arguments"));
+    assert_eq!(
+        teller.call("find_customer", json!({"name": "%%"})).await["customers"],
+        json!([])
+    );
+    for bad in [
+        json!({}),
+        json!({"name": "a"}),
+        json!({"name": 7}),
+        json!({"name": "aoife", "x": 1}),
+        json!({"name": "a".repeat(101)}),
+    ] {
+        assert!(
+            teller
+                .refusal("find_customer", bad)
+                .await
+                .starts_with("invalid arguments")
+        );
     }
     let customer = teller.call("get_customer", json!({"customer_id": "C-1001"})).await;
     assert_eq!(customer["name"], "Aoife Ashgrove");
-    assert!(teller.refusal("get_customer", json!({"customer_id": "C-9999"})).await.contains("no customer `C-9999`"));
-    assert!(teller.refusal("get_customer", json!(null)).await.starts_with("invalid arguments"));
+    assert!(
+        teller
+            .refusal("get_customer", json!({"customer_id": "C-9999"}))
+            .await
+            .contains("no customer `C-9999`")
+    );
+    assert!(
+        teller
+            .refusal("get_customer", json!(null))
+            .await
+            .starts_with("invalid arguments")
+    );
 }
 
 #[tokio::test]
@@ -121,11 +178,21 @@ async fn accounts_and_transactions_are_listed() {
     let teller = Teller::new();
     let accounts = teller.call("list_accounts", json!({"customer_id": "C-1001"})).await;
     assert_eq!(accounts["accounts"][0]["account_id"], "A-2001");
-    assert!(teller.refusal("list_accounts", json!({"customer_id": "x"})).await.contains("no customer"));
-    let page = teller.call("list_transactions", json!({"account_id": "A-2001", "limit": 2})).await;
+    assert!(
+        teller
+            .refusal("list_accounts", json!({"customer_id": "x"}))
+            .await
+            .contains("no customer")
+    );
+    let page = teller
+        .call("list_transactions", json!({"account_id": "A-2001", "limit": 2}))
+        .await;
     assert_eq!(page["transactions"].as_array().unwrap().len(), 2);
     let next = teller
-        .call("list_transactions", json!({"account_id": "A-2001", "limit": 2, "cursor": page["next_cursor"]}))
+        .call(
+            "list_transactions",
+            json!({"account_id": "A-2001", "limit": 2, "cursor": page["next_cursor"]}),
+        )
         .await;
     assert_ne!(page["transactions"], next["transactions"]);
     for (bad, word) in [
@@ -148,11 +215,16 @@ async fn a_transfer_moves_money_once() {
     });
     let receipt = teller.call("transfer", order.clone()).await;
     let again = teller.call("transfer", order.clone()).await;
-    assert_eq!((&receipt["replayed"], &again["replayed"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&receipt["replayed"], &again["replayed"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(receipt["balance_cents"], again["balance_cents"]);
     let accounts = teller.call("list_accounts", json!({"customer_id": "C-1001"})).await;
     assert_eq!(accounts["accounts"][0]["balance_cents"], receipt["balance_cents"]);
-    let page = teller.call("list_transactions", json!({"account_id": "A-2001", "limit": 1})).await;
+    let page = teller
+        .call("list_transactions", json!({"account_id": "A-2001", "limit": 1}))
+        .await;
     assert_eq!(page["transactions"][0]["amount_cents"], -1250);
     let with = |key: &str, value: Value| {
         let mut order = order.clone();
@@ -189,7 +261,10 @@ async fn a_statement_reports_progress_where_it_is_wanted() {
         let params = json!({"name": "monthly_statement", "arguments": arguments, "_meta": {"progressToken": token}});
         let (result, told) = teller.ask("tools/call", params).await;
         assert!(result.is_ok());
-        let progress: Vec<u64> = told.iter().map(|told| told["params"]["progress"].as_u64().unwrap()).collect();
+        let progress: Vec<u64> = told
+            .iter()
+            .map(|told| told["params"]["progress"].as_u64().unwrap())
+            .collect();
         assert_eq!(progress, [1, 2, 3, 4, 5]);
         assert!(told.iter().all(|told| told["params"]["progressToken"] == token));
     }
@@ -197,8 +272,18 @@ async fn a_statement_reports_progress_where_it_is_wanted() {
         let params = json!({"name": "monthly_statement", "arguments": arguments, "_meta": params});
         assert!(teller.ask("tools/call", params).await.1.is_empty());
     }
-    assert!(teller.refusal("monthly_statement", json!({"account_id": "A-2001", "month": "2026-13"})).await.contains("no month"));
-    assert!(teller.refusal("monthly_statement", json!({"account_id": "A-1", "month": "2026-09"})).await.contains("no account"));
+    assert!(
+        teller
+            .refusal("monthly_statement", json!({"account_id": "A-2001", "month": "2026-13"}))
+            .await
+            .contains("no month")
+    );
+    assert!(
+        teller
+            .refusal("monthly_statement", json!({"account_id": "A-1", "month": "2026-09"}))
+            .await
+            .contains("no account")
+    );
 }
 
 #[tokio::test]
@@ -209,7 +294,11 @@ async fn what_is_unknown_is_a_protocol_error() {
         ("tools/call", json!({}), error::INVALID_PARAMS),
         ("prompts/get", json!({"name": "rob"}), error::INVALID_PARAMS),
         ("resources/read", json!({"uri": "bank://vault"}), error::INVALID_PARAMS),
-        ("resources/read", json!({"uri": "bank://customers/C-9999"}), error::INVALID_PARAMS),
+        (
+            "resources/read",
+            json!({"uri": "bank://customers/C-9999"}),
+            error::INVALID_PARAMS,
+        ),
         ("acme/do", json!({}), error::METHOD_NOT_FOUND),
         ("subscriptions/listen", json!({}), error::METHOD_NOT_FOUND),
     ] {
@@ -236,22 +325,39 @@ async fn resources_are_read() {
 async fn the_prompt_is_filled_in_and_completed() {
     let teller = Teller::new();
     let letter = teller
-        .result("prompts/get", json!({"name": "dispute_letter", "arguments": {"transaction_id": "T-100001", "tone": "firm"}}))
+        .result(
+            "prompts/get",
+            json!({"name": "dispute_letter", "arguments": {"transaction_id": "T-100001", "tone": "firm"}}),
+        )
         .await;
     let text = letter["messages"][0]["content"]["text"].as_str().unwrap();
-    assert!(text.starts_with("Write a firm letter") && text.contains("T-100001"), "{text}");
-    for bad in [json!({}), json!({"transaction_id": "T-1"}), json!({"transaction_id": "T-100001", "tone": "rude"}), json!({"transaction_id": "T-100001", "x": ""}), json!([])] {
+    assert!(
+        text.starts_with("Write a firm letter") && text.contains("T-100001"),
+        "{text}"
+    );
+    for bad in [
+        json!({}),
+        json!({"transaction_id": "T-1"}),
+        json!({"transaction_id": "T-100001", "tone": "rude"}),
+        json!({"transaction_id": "T-100001", "x": ""}),
+        json!([]),
+    ] {
         let params = json!({"name": "dispute_letter", "arguments": bad});
         assert_eq!(teller.error("prompts/get", params).await.code, error::INVALID_PARAMS);
     }
-    let complete = |reference: Value, name: &str, value: &str| {
-        json!({"ref": reference, "argument": {"name": name, "value": value}})
-    };
+    let complete = |reference: Value, name: &str, value: &str| json!({"ref": reference, "argument": {"name": name, "value": value}});
     let prompt = json!({"type": "ref/prompt", "name": "dispute_letter"});
     let template = json!({"type": "ref/resource", "uri": "bank://customers/{id}"});
-    let result = teller.result("completion/complete", complete(prompt.clone(), "tone", "f")).await;
-    assert_eq!(result["completion"], json!({"values": ["firm", "formal"], "total": 2, "hasMore": false}));
-    let result = teller.result("completion/complete", complete(template.clone(), "id", "C-100")).await;
+    let result = teller
+        .result("completion/complete", complete(prompt.clone(), "tone", "f"))
+        .await;
+    assert_eq!(
+        result["completion"],
+        json!({"values": ["firm", "formal"], "total": 2, "hasMore": false})
+    );
+    let result = teller
+        .result("completion/complete", complete(template.clone(), "id", "C-100"))
+        .await;
     assert_eq!(result["completion"]["total"], 9);
     for bad in [
         complete(prompt, "mood", ""),
@@ -259,6 +365,9 @@ async fn the_prompt_is_filled_in_and_completed() {
         complete(json!({"type": "ref/prompt", "name": "x"}), "tone", ""),
         json!({}),
     ] {
-        assert_eq!(teller.error("completion/complete", bad).await.code, error::INVALID_PARAMS);
+        assert_eq!(
+            teller.error("completion/complete", bad).await.code,
+            error::INVALID_PARAMS
+        );
     }
 }

@@ -92,7 +92,12 @@ pub(super) async fn call(worker: &Worker, params: &Params, news: &mpsc::Sender<N
         "list_transactions" => list_transactions(worker, params).await,
         "monthly_statement" => monthly_statement(worker, params, news).await,
         "transfer" => transfer(worker, params).await,
-        _ => return Err(invalid(format!("unknown tool `{}`", name.chars().take(64).collect::<String>()))),
+        _ => {
+            return Err(invalid(format!(
+                "unknown tool `{}`",
+                name.chars().take(64).collect::<String>()
+            )));
+        }
     };
     match outcome {
         Ok(structured) => own(&complete(
@@ -156,12 +161,23 @@ async fn list_accounts(worker: &Worker, params: &Params) -> Result<Value, ToolEr
 }
 
 async fn list_transactions(worker: &Worker, params: &Params) -> Result<Value, ToolError> {
-    let Paged { account_id, limit, cursor } = arguments(params)?;
+    let Paged {
+        account_id,
+        limit,
+        cursor,
+    } = arguments(params)?;
     let limit = limit.unwrap_or(PAGE_DEFAULT);
     if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ToolError::Arguments(format!("`limit` is {limit}, hint: 1 to {PAGE_MAX}")));
+        return Err(ToolError::Arguments(format!(
+            "`limit` is {limit}, hint: 1 to {PAGE_MAX}"
+        )));
     }
-    structured(&ask(worker, move |books| bank::entries(books, &account_id, limit, cursor.as_deref())).await?)
+    structured(
+        &ask(worker, move |books| {
+            bank::entries(books, &account_id, limit, cursor.as_deref())
+        })
+        .await?,
+    )
 }
 
 async fn monthly_statement(

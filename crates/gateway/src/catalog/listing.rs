@@ -50,7 +50,7 @@ pub struct ToolPin {
 }
 
 /// Pins by the tool's own name.
-pub type ToolPins = HashMap<String, ToolPin>;
+pub(crate) type ToolPins = HashMap<String, ToolPin>;
 
 /// A tool.
 pub struct Tool {

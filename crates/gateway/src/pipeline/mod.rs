@@ -15,7 +15,6 @@ use crate::session::{Admitted, Call, Sessions, Target};
 use crate::trail::{Recorder, Trail};
 use portcullis_ledger::Sealed;
 use portcullis_transport::{Ask, Handled, Inbound, Reply};
-use portcullis_wire::Era;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
@@ -208,10 +207,13 @@ impl Gateway {
     /// Waits until every upstream has been asked once, at most for `patience`.
     pub async fn settled(&self, patience: Duration) {
         let mut taken_in = self.taken_in.subscribe();
-        let settled = || self.catalog.known().iter().all(|(_, known)| !matches!(known, crate::catalog::Known::Pending));
-        let waiting = async {
-            while !settled() && taken_in.changed().await.is_ok() {}
+        let settled = || {
+            self.catalog
+                .known()
+                .iter()
+                .all(|(_, known)| !matches!(known, crate::catalog::Known::Pending))
         };
+        let waiting = async { while !settled() && taken_in.changed().await.is_ok() {} };
         // Whatever is missing then is shown as missing.
         let _ = tokio::time::timeout(patience, waiting).await;
     }
@@ -253,11 +255,6 @@ impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").finish_non_exhaustive()
     }
-}
-
-/// The era that a reply to `inbound` is written for, before the session is known.
-pub(crate) const fn era_of(inbound: &Inbound) -> Era {
-    inbound.revision.era()
 }
 
 fn now_unix_s() -> u64 {

@@ -99,7 +99,10 @@ impl Gateway {
         let Some(session) = self.sessions.all().into_iter().find(|session| session.id == *id) else {
             return false;
         };
-        let Some(outlet) = session.standing().filter(|_| may_be_asked(Some(&session.capabilities), question)) else {
+        let Some(outlet) = session
+            .standing()
+            .filter(|_| may_be_asked(Some(&session.capabilities), question))
+        else {
             return false;
         };
         let asked = StandingAsked {

@@ -305,9 +305,7 @@ fn question<'a>(call: &'a Call, path: &'a str) -> (Action, Aim<'a>) {
         _ => Action::of_method(call.request().method().as_str()),
     };
     let target = match call.aim() {
-        Target::Answer { asked, .. } => Aim::Server {
-            name: &asked.upstream,
-        },
+        Target::Answer { asked, .. } => Aim::Server { name: &asked.upstream },
         Target::Tool(tool) => Aim::Tool {
             server: &tool.upstream,
             name: &tool.name,

@@ -8,13 +8,11 @@ mod translate;
 pub use lane::UpstreamPlan;
 pub(crate) use lane::{LinkKey, StrayNews};
 pub(crate) use listen::{Changed, What};
-pub use own::Greeter;
+pub(crate) use own::Greeter;
 
 use crate::answer::{Answer, Body};
 use crate::screen::{Screened, Sink, is_hop_local};
-use crate::session::{
-    Asked, Call, Session, Sessions, StandingAsked, Target, empty_object, principal_of,
-};
+use crate::session::{Asked, Call, Session, Sessions, StandingAsked, Target, empty_object, principal_of};
 use lane::{Lane, Link};
 use portcullis_ledger::Intended;
 use portcullis_transport::{Eras, Event, Exchange, Hello, Outgoing, UpstreamError};
@@ -27,7 +25,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
 
 /// The stage.
-pub struct Route {
+pub(crate) struct Route {
     lanes: HashMap<Arc<str>, Arc<Lane>>,
     parked: Mutex<HashMap<(Arc<str>, Id), Parked>>,
     next_id: AtomicU64,
@@ -316,7 +314,6 @@ impl Route {
         let id = session.question_id();
         let asked = Asked {
             question: id.clone(),
-            method: question.method().clone(),
             request: call.request().clone(),
             target: call.aim().clone(),
             outlet: call.client().outlet.clone(),
@@ -371,24 +368,13 @@ impl Route {
     }
 
     /// Delivers the client's answer to a question that belongs to no call.
-    async fn answer(
-        &self,
-        call: &Call,
-        asked: &StandingAsked,
-        response: &Response,
-    ) -> Result<Body, RouteError> {
+    async fn answer(&self, call: &Call, asked: &StandingAsked, response: &Response) -> Result<Body, RouteError> {
         let lane = self.lane(&asked.upstream)?;
-        let session = call
-            .client()
-            .session
-            .as_ref()
-            .ok_or(RouteError::QuestionGone)?;
+        let session = call.client().session.as_ref().ok_or(RouteError::QuestionGone)?;
         let link = lane
             .open_link(&LinkKey::Session(Arc::clone(&session.id)))
             .ok_or(RouteError::QuestionGone)?;
-        let told = link
-            .upstream
-            .tell(response.with_id(asked.request.id()).finish());
+        let told = link.upstream.tell(response.with_id(asked.request.id()).finish());
         told.await.map_err(|error| RouteError::Upstream {
             name: Arc::clone(&asked.upstream),
             error,
@@ -572,13 +558,6 @@ impl Route {
             after: lane.plan.deadline,
         })??;
         Ok((link.revision, link.greeting.clone()))
-    }
-
-    /// Whether the gateway's own connection is there.
-    pub(crate) fn is_up(&self, upstream: &str) -> bool {
-        self.lanes
-            .get(upstream)
-            .is_some_and(|lane| lane.open_link(&LinkKey::Shared).is_some())
     }
 
     pub(crate) fn pins(&self, upstream: &str) -> Option<&HashMap<String, crate::catalog::ToolPin>> {

@@ -23,7 +23,7 @@ const LIST_TTL_MS_MAX: u64 = 60_000;
 
 /// What the gateway says of itself, and the ready pages of lists.
 #[derive(Debug)]
-pub struct Greeter {
+pub(crate) struct Greeter {
     version: &'static str,
     pages: Mutex<Pages>,
 }
@@ -53,7 +53,7 @@ struct Page {
 impl Greeter {
     /// A greeter for this version of the product.
     #[must_use]
-    pub fn new(version: &'static str) -> Self {
+    pub(crate) fn new(version: &'static str) -> Self {
         Self {
             version,
             pages: Mutex::default(),

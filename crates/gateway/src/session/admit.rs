@@ -36,7 +36,6 @@ pub(crate) enum Admitted {
 #[derive(Debug)]
 pub(crate) struct Told {
     pub(crate) session: Option<Arc<Session>>,
-    pub(crate) view: Arc<View>,
     pub(crate) notification: Notification,
 }
 
@@ -104,7 +103,6 @@ impl Sessions {
         let arrival = Arrival {
             sessions: self,
             client: Client {
-                peer: inbound.peer,
                 revision: session.as_ref().map_or(inbound.revision, |session| session.revision),
                 capabilities: session.as_ref().map(|session| session.capabilities.clone()),
                 info: session.as_ref().and_then(|session| session.info.clone()),
@@ -264,10 +262,7 @@ impl Arrival<'_> {
                     .tasks
                     .owner(&id, &principal_of(&self.caller))
                     .ok_or(SessionError::UnknownTask)?;
-                Ok(Target::Task {
-                    upstream,
-                    id: id.into(),
-                })
+                Ok(Target::Task { upstream })
             }
             other => match self.view.sole_upstream() {
                 Some(upstream) => Ok(Target::Vendor {
@@ -293,7 +288,9 @@ impl Arrival<'_> {
         Err(SessionError::Meta(
             RpcError::new(
                 portcullis_wire::error::MISSING_CLIENT_CAPABILITY,
-                format!("this method needs the extension `{TASKS}`, hint: declare it in `clientCapabilities.extensions`"),
+                format!(
+                    "this method needs the extension `{TASKS}`, hint: declare it in `clientCapabilities.extensions`"
+                ),
             )
             .with_data(data),
         ))
@@ -394,7 +391,6 @@ impl Arrival<'_> {
             _ if self.client.revision.era() == Era::Legacy && self.client.session.is_none() => Admitted::SessionMissing,
             _ => Admitted::Tell(Box::new(Told {
                 session: self.client.session,
-                view: self.view,
                 notification,
             })),
         }

@@ -4,7 +4,7 @@ use super::Session;
 use super::cancel::Cancel;
 use crate::catalog::{Item, Tool, View};
 use crate::identity::Caller;
-use portcullis_transport::{Outlet, Peer};
+use portcullis_transport::Outlet;
 use portcullis_wire::{Era, Id, Impact, Method, Raw, Request, Response, Revision};
 use std::sync::Arc;
 
@@ -22,8 +22,6 @@ pub(crate) struct Call {
 /// The client's side of a call.
 #[derive(Debug)]
 pub(crate) struct Client {
-    /// Where the message came from.
-    pub(crate) peer: Peer,
     /// The revision that this client speaks.
     pub(crate) revision: Revision,
     /// The legacy session, once there is one.
@@ -119,8 +117,6 @@ pub(crate) enum Target {
     Task {
         /// Where the task runs.
         upstream: Arc<str>,
-        /// Its id there.
-        id: Arc<str>,
     },
     /// A method that only the sole upstream of the endpoint can know.
     Vendor {
@@ -148,8 +144,6 @@ pub(crate) enum Target {
 pub(crate) struct Asked {
     /// The id of the question towards the client.
     pub(crate) question: Id,
-    /// The method of the question.
-    pub(crate) method: Method,
     /// The call in whose course it was asked.
     pub(crate) request: Request,
     /// What that call is aimed at.

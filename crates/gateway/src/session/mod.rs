@@ -214,10 +214,7 @@ impl Session {
 
     /// Remembers a question that belongs to no call; whether there was room for it.
     pub(crate) fn ask_standing(&self, asked: StandingAsked, limits: &SessionLimits) -> bool {
-        let mut table = self
-            .standing_asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.standing_asked.lock().unwrap_or_else(PoisonError::into_inner);
         if table.len() >= limits.questions_max {
             return false;
         }

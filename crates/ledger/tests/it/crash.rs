@@ -17,12 +17,17 @@ const VICTIM: &str = "LEDGER_VICTIM";
 
 /// How often it is killed; `LEDGER_KILLS` for more.
 fn kills() -> u64 {
-    std::env::var("LEDGER_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(20)
+    std::env::var("LEDGER_KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(20)
 }
 
 #[test]
 fn victim() {
-    let Some(directory) = std::env::var_os(VICTIM) else { return };
+    let Some(directory) = std::env::var_os(VICTIM) else {
+        return;
+    };
     let ledger = Ledger::open(options(Path::new(&directory))).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4u64 {
@@ -35,7 +40,11 @@ fn victim() {
                         let intended = ledger.intend(&decision(call), Durability::Written, ()).await.unwrap();
                         // The upstream sees the request: `+`. The client gets the answer: `=`.
                         writeln!(std::io::stdout(), "+{call}").unwrap();
-                        let durability = if at % 8 == 0 { Durability::Durable } else { Durability::Written };
+                        let durability = if at % 8 == 0 {
+                            Durability::Durable
+                        } else {
+                            Durability::Written
+                        };
                         let _ = intended;
                         let _ = ledger.seal(&outcome(call), durability, ()).await.unwrap();
                         writeln!(std::io::stdout(), "={call}").unwrap();
@@ -65,7 +74,10 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
         let mut line = String::new();
         let mut killed = false;
         // Read to the end, also what was in the pipe as it died: all of that was acknowledged.
-        while { line.clear(); lines.read_line(&mut line).unwrap() > 0 } {
+        while {
+            line.clear();
+            lines.read_line(&mut line).unwrap() > 0
+        } {
             let whole = line.ends_with('\n');
             if let Some(call) = line.trim_end().strip_prefix('+').filter(|_| whole) {
                 seen.insert(call.to_owned());
@@ -90,7 +102,10 @@ fn nothing_acknowledged_is_lost_to_kill_9() {
     let (mut decided, mut ended) = (HashSet::new(), HashSet::new());
     let mut tail = Tail::new(directory.path(), 0);
     while let Some(record) = tail.next_record().unwrap() {
-        let pair = record.json.split_once("\"pair\":\"").map(|(_, rest)| rest[..32].to_owned());
+        let pair = record
+            .json
+            .split_once("\"pair\":\"")
+            .map(|(_, rest)| rest[..32].to_owned());
         if record.json.contains("\"t\":\"decision\"") {
             decided.extend(pair);
         } else if record.json.contains("\"status\":\"executed\"") {
@@ -115,13 +130,20 @@ fn abandoned_log(directory: &Path) {
 }
 
 fn last_segment(directory: &Path) -> std::path::PathBuf {
-    let segments = fs::read_dir(directory.join("journal")).unwrap().map(|entry| entry.unwrap().path());
-    segments.filter(|path| path.extension().is_some_and(|extension| extension == "journal")).max().unwrap()
+    let segments = fs::read_dir(directory.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    segments
+        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .max()
+        .unwrap()
 }
 
 fn records(directory: &Path) -> Vec<String> {
     let mut tail = Tail::new(directory, 0);
-    std::iter::from_fn(|| tail.next_record().unwrap()).map(|record| record.json).collect()
+    std::iter::from_fn(|| tail.next_record().unwrap())
+        .map(|record| record.json)
+        .collect()
 }
 
 #[test]
@@ -135,9 +157,18 @@ fn a_torn_end_is_cut_kept_and_told() {
     let report = verify(directory.path(), None).unwrap();
     assert!(report.bytes_torn > 0);
     block_on(Ledger::open(options(directory.path())).unwrap().close()).unwrap();
-    let told = records(directory.path()).into_iter().find(|record| record.contains("\"t\":\"recovery\"")).unwrap();
-    assert!(told.contains("\"unknown_outcomes\":0") && told.contains(&format!("\"bytes_cut\":{}", report.bytes_torn)), "{told}");
-    let kept = fs::read_dir(directory.path().join("journal")).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "cut");
+    let told = records(directory.path())
+        .into_iter()
+        .find(|record| record.contains("\"t\":\"recovery\""))
+        .unwrap();
+    assert!(
+        told.contains("\"unknown_outcomes\":0") && told.contains(&format!("\"bytes_cut\":{}", report.bytes_torn)),
+        "{told}"
+    );
+    let kept = fs::read_dir(directory.path().join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().unwrap() == "cut");
     assert_eq!(fs::metadata(kept.unwrap()).unwrap().len(), report.bytes_torn);
     verify(directory.path(), None).unwrap();
 }
@@ -162,10 +193,18 @@ fn a_damaged_place_that_was_promised_is_refused() {
     damaged[whole.len() / 2] ^= 1;
     fs::write(&segment, &damaged).unwrap();
     let refused = Ledger::open(options(directory.path())).unwrap_err();
-    assert!(matches!(&refused, OpenError::Damaged { place, .. } if place.contains("at byte")), "{refused}");
+    assert!(
+        matches!(&refused, OpenError::Damaged { place, .. } if place.contains("at byte")),
+        "{refused}"
+    );
     assert_eq!(fs::read(&segment).unwrap(), damaged, "nothing is touched");
     let findings = verify(directory.path(), None).unwrap_err();
-    assert!(findings.iter().any(|finding| finding.file.starts_with("journal/") && finding.offset.is_some()), "{findings:?}");
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.file.starts_with("journal/") && finding.offset.is_some()),
+        "{findings:?}"
+    );
     fs::write(&segment, &whole).unwrap();
     block_on(Ledger::open(options(directory.path())).unwrap().close()).unwrap();
 }
@@ -179,13 +218,22 @@ fn a_journal_or_checkpoint_from_yesterday_is_refused() {
     closed_log(directory.path(), 330);
     let (new_journal, new_checkpoint) = (fs::read(&segment).unwrap(), fs::read(&checkpoint).unwrap());
     fs::write(&segment, &old_journal).unwrap();
-    assert!(matches!(Ledger::open(options(directory.path())), Err(OpenError::Damaged { .. })));
+    assert!(matches!(
+        Ledger::open(options(directory.path())),
+        Err(OpenError::Damaged { .. })
+    ));
     fs::write(&segment, &new_journal).unwrap();
     fs::write(&checkpoint, b"x").unwrap();
-    assert!(matches!(Ledger::open(options(directory.path())), Err(OpenError::Damaged { .. })));
+    assert!(matches!(
+        Ledger::open(options(directory.path())),
+        Err(OpenError::Damaged { .. })
+    ));
     fs::write(&checkpoint, &new_checkpoint).unwrap();
     fs::remove_file(&segment).unwrap();
-    assert!(matches!(Ledger::open(options(directory.path())), Err(OpenError::Damaged { .. })));
+    assert!(matches!(
+        Ledger::open(options(directory.path())),
+        Err(OpenError::Damaged { .. })
+    ));
     fs::write(&segment, &new_journal).unwrap();
     block_on(Ledger::open(options(directory.path())).unwrap().close()).unwrap();
 }
@@ -199,13 +247,19 @@ fn tiles_that_the_journal_covers_are_made_again() {
     }
     verify(directory.path(), None).unwrap_err();
     // Only where the journal still has the records: these options keep the first segment no longer than 64 KiB.
-    let first_segment_left = fs::read_dir(directory.path().join("journal")).unwrap().any(|entry| entry.unwrap().file_name() == "00000000000000000000.journal");
+    let first_segment_left = fs::read_dir(directory.path().join("journal"))
+        .unwrap()
+        .any(|entry| entry.unwrap().file_name() == "00000000000000000000.journal");
     match Ledger::open(options(directory.path())) {
         Ok(ledger) => {
             assert!(first_segment_left);
             block_on(ledger.close()).unwrap();
             verify(directory.path(), None).unwrap();
-            assert!(records(directory.path()).iter().any(|record| record.contains("\"tiles_rewritten\":2")));
+            assert!(
+                records(directory.path())
+                    .iter()
+                    .any(|record| record.contains("\"tiles_rewritten\":2"))
+            );
         }
         Err(refused) => assert!(!first_segment_left, "{refused}"),
     }

@@ -17,7 +17,11 @@ use std::{
 async fn fill(ledger: &Ledger) -> (HashSet<u64>, LedgerError) {
     let mut acknowledged = HashSet::new();
     for at in 0..1_000_000u64 {
-        let durability = if at % 50 == 0 { Durability::Durable } else { Durability::Written };
+        let durability = if at % 50 == 0 {
+            Durability::Durable
+        } else {
+            Durability::Written
+        };
         match read_call(ledger, durability).await {
             Ok(sealed) => acknowledged.extend(sealed.sequence()),
             Err(error) => return (acknowledged, error),
@@ -30,9 +34,15 @@ async fn fill(ledger: &Ledger) -> (HashSet<u64>, LedgerError) {
 async fn refuses_then_goes_on(directory: &Path, options: Options, make_room: impl FnOnce()) {
     let ledger = Ledger::open(options).unwrap();
     let left_open = ledger.call_id();
-    let _ = ledger.intend(&decision(left_open), Durability::Durable, ()).await.unwrap();
+    let _ = ledger
+        .intend(&decision(left_open), Durability::Durable, ())
+        .await
+        .unwrap();
     let (acknowledged, error) = fill(&ledger).await;
-    assert!(matches!(error, LedgerError::Unwritable { .. }) && error.to_string().contains("hint:"), "{error}");
+    assert!(
+        matches!(error, LedgerError::Unwritable { .. }) && error.to_string().contains("hint:"),
+        "{error}"
+    );
     assert!(!ledger.is_writable());
     for _ in 0..100 {
         assert!(read_call(&ledger, Durability::Written).await.is_err());
@@ -55,18 +65,30 @@ async fn refuses_then_goes_on(directory: &Path, options: Options, make_room: imp
             outcomes.insert(record.index);
         }
         recoveries += u32::from(record.json.contains("\"action\":\"write_failure\""));
-        unknown += u32::from(record.json.contains(&format!("\"pair\":\"{left_open}\"")) && record.json.contains("\"status\":\"unknown\""));
+        unknown += u32::from(
+            record.json.contains(&format!("\"pair\":\"{left_open}\""))
+                && record.json.contains("\"status\":\"unknown\""),
+        );
     }
     assert_eq!(acknowledged.difference(&outcomes).count(), 0);
-    assert!(recoveries >= 1 && unknown == 1, "{recoveries} recoveries, {unknown} unknown");
+    assert!(
+        recoveries >= 1 && unknown == 1,
+        "{recoveries} recoveries, {unknown} unknown"
+    );
 }
 
 struct Mounted(PathBuf);
 
 impl Mounted {
     fn small(path: &Path) -> Option<Self> {
-        let status = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(path).stderr(Stdio::null()).status();
-        status.is_ok_and(|status| status.success()).then(|| Self(path.to_path_buf()))
+        let status = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "none"])
+            .arg(path)
+            .stderr(Stdio::null())
+            .status();
+        status
+            .is_ok_and(|status| status.success())
+            .then(|| Self(path.to_path_buf()))
     }
 }
 
@@ -85,8 +107,13 @@ fn a_full_disk_refuses_and_loses_nothing() {
     };
     let ballast = directory.path().join("ballast");
     fs::write(&ballast, vec![0; 2 * 1024 * 1024]).unwrap();
-    let options = Options { segment_bytes: 256 * 1024, ..options(&directory.path().join("ledger")) };
-    block_on(refuses_then_goes_on(&directory.path().join("ledger"), options, || fs::remove_file(&ballast).unwrap()));
+    let options = Options {
+        segment_bytes: 256 * 1024,
+        ..options(&directory.path().join("ledger"))
+    };
+    block_on(refuses_then_goes_on(&directory.path().join("ledger"), options, || {
+        fs::remove_file(&ballast).unwrap()
+    }));
 }
 
 const LIMITED: &str = "LEDGER_LIMITED";
@@ -94,12 +121,33 @@ const FILE_BYTES_MAX: u64 = 200_000;
 
 #[test]
 fn limited() {
-    let Some(directory) = std::env::var_os(LIMITED) else { return };
+    let Some(directory) = std::env::var_os(LIMITED) else {
+        return;
+    };
     let directory = Path::new(&directory);
-    setrlimit(Resource::Fsize, Rlimit { current: Some(FILE_BYTES_MAX), maximum: None }).unwrap();
+    setrlimit(
+        Resource::Fsize,
+        Rlimit {
+            current: Some(FILE_BYTES_MAX),
+            maximum: None,
+        },
+    )
+    .unwrap();
     // One segment only, so that its length is what the limit meets.
-    let options = Options { segment_bytes: u64::MAX, ..options(directory) };
-    block_on(refuses_then_goes_on(directory, options, || setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap()));
+    let options = Options {
+        segment_bytes: u64::MAX,
+        ..options(directory)
+    };
+    block_on(refuses_then_goes_on(directory, options, || {
+        setrlimit(
+            Resource::Fsize,
+            Rlimit {
+                current: None,
+                maximum: None,
+            },
+        )
+        .unwrap()
+    }));
 }
 
 #[test]
@@ -112,6 +160,11 @@ fn a_write_that_is_cut_short_is_taken_back() {
         .env(LIMITED, directory.path())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(verify(directory.path(), None).unwrap().size > 200);
 }

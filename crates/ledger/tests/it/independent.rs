@@ -31,7 +31,10 @@ fn verifier(directory: &Path) -> Option<PathBuf> {
         Err(error) => error.to_string(),
     };
     let required = std::env::var("PORTCULLIS_REQUIRE_GO").is_ok_and(|value| value == "1");
-    assert!(!required, "Debian's `golang-go` and `golang-golang-x-mod-dev` are required: {trouble}");
+    assert!(
+        !required,
+        "Debian's `golang-go` and `golang-golang-x-mod-dev` are required: {trouble}"
+    );
     eprintln!("not run: Debian's `golang-go` and `golang-golang-x-mod-dev` are not here: {trouble}");
     None
 }
@@ -39,7 +42,10 @@ fn verifier(directory: &Path) -> Option<PathBuf> {
 fn run(program: &Path, log: &Path) -> (bool, String) {
     let key = fs::read_to_string(log.join("verifier.key")).unwrap();
     let output = Command::new(program).arg(log).arg(key.trim()).output().unwrap();
-    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+    )
 }
 
 #[test]
@@ -55,10 +61,22 @@ fn an_independent_verifier_agrees() {
     // What it reads of the log: not the older partial tiles, which no tree needs any more.
     let size = verify(directory.path(), None).unwrap().size;
     let needed = |name: &str| match name.split_once(".p/") {
-        Some((tile, width)) => width == if tile.starts_with("tile/1/") { size / 256 } else { size % 256 }.to_string(),
+        Some((tile, width)) => {
+            width
+                == if tile.starts_with("tile/1/") {
+                    size / 256
+                } else {
+                    size % 256
+                }
+                .to_string()
+        }
         None => name != "verifier.key",
     };
-    let names: Vec<String> = files(&log).iter().map(|name| name.to_string_lossy().into_owned()).filter(|name| needed(name)).collect();
+    let names: Vec<String> = files(&log)
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| needed(name))
+        .collect();
     let mut dice = Dice(42);
     for _ in 0..100 {
         let path = log.join(&names[usize::try_from(dice.roll(names.len() as u64)).unwrap()]);
@@ -79,12 +97,19 @@ fn an_independent_verifier_agrees_on_a_hundred_thousand_records() {
     let (tools, directory) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let Some(program) = verifier(tools.path()) else { return };
     block_on(async {
-        let ledger = Ledger::open(Options { publish_interval: Duration::from_secs(1), ..options(directory.path()) }).unwrap();
+        let ledger = Ledger::open(Options {
+            publish_interval: Duration::from_secs(1),
+            ..options(directory.path())
+        })
+        .unwrap();
         for _ in 0..50_000 {
             let _ = read_call(&ledger, Durability::Written).await.unwrap();
         }
         ledger.close().await.unwrap();
     });
     assert_eq!(verify(directory.path(), None).unwrap().size, 100_002);
-    assert_eq!(run(&program, &directory.path().join("log")), (true, "OK 100002\n".to_owned()));
+    assert_eq!(
+        run(&program, &directory.path().join("log")),
+        (true, "OK 100002\n".to_owned())
+    );
 }

@@ -6,7 +6,9 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 fn records(directory: &std::path::Path) -> Vec<String> {
     let mut tail = Tail::new(directory, 0);
-    std::iter::from_fn(|| tail.next_record().unwrap()).map(|record| record.json).collect()
+    std::iter::from_fn(|| tail.next_record().unwrap())
+        .map(|record| record.json)
+        .collect()
 }
 
 #[test]
@@ -16,25 +18,51 @@ fn a_call_leaves_a_decision_and_an_outcome() {
         let ledger = Ledger::open(options(directory.path())).unwrap();
         assert!(ledger.is_writable());
         let call = ledger.call_id();
-        let intended = ledger.intend(&decision(call), Durability::Durable, "ask").await.unwrap();
+        let intended = ledger
+            .intend(&decision(call), Durability::Durable, "ask")
+            .await
+            .unwrap();
         assert_eq!((*intended.get(), intended.sequence()), ("ask", 1));
-        let sealed = ledger.seal(&outcome(call), Durability::Durable, "answer").await.unwrap();
+        let sealed = ledger
+            .seal(&outcome(call), Durability::Durable, "answer")
+            .await
+            .unwrap();
         assert_eq!((*sealed.get(), sealed.sequence()), ("answer", Some(2)));
         let refused = ledger.call_id();
-        let sealed = ledger.refuse(&decision(refused), &refusal(refused), Durability::Durable, "no").await.unwrap();
+        let sealed = ledger
+            .refuse(&decision(refused), &refusal(refused), Durability::Durable, "no")
+            .await
+            .unwrap();
         assert_eq!(sealed.sequence(), Some(4));
         ledger
-            .note(&Event { kind: EventKind::Policy, action: "policy_reloaded", actor: Some("root"), details: &[("policies", Detail::Number(3))] })
+            .note(&Event {
+                kind: EventKind::Policy,
+                action: "policy_reloaded",
+                actor: Some("root"),
+                details: &[("policies", Detail::Number(3))],
+            })
             .await
             .unwrap();
         ledger.close().await.unwrap();
     });
     let report = verify(directory.path(), None).unwrap();
-    assert_eq!((report.size, report.decisions, report.outcomes, report.outcomes_unknown), (7, 2, 2, 0));
-    assert_eq!((report.records_not_covered, report.bytes_torn, report.open_calls.len()), (0, 0, 0));
+    assert_eq!(
+        (report.size, report.decisions, report.outcomes, report.outcomes_unknown),
+        (7, 2, 2, 0)
+    );
+    assert_eq!(
+        (report.records_not_covered, report.bytes_torn, report.open_calls.len()),
+        (0, 0, 0)
+    );
     let records = records(directory.path());
-    let kinds: Vec<_> = ["start", "decision", "outcome", "decision", "outcome", "policy", "stop"].iter().map(|kind| format!("\"t\":\"{kind}\"")).collect();
-    assert!(records.iter().zip(&kinds).all(|(record, kind)| record.contains(kind)), "{records:#?}");
+    let kinds: Vec<_> = ["start", "decision", "outcome", "decision", "outcome", "policy", "stop"]
+        .iter()
+        .map(|kind| format!("\"t\":\"{kind}\""))
+        .collect();
+    assert!(
+        records.iter().zip(&kinds).all(|(record, kind)| record.contains(kind)),
+        "{records:#?}"
+    );
     assert!(records[4].contains("\"status\":\"refused\""));
     assert!(!records.concat().contains("alice") && !records.concat().contains("root"));
 }
@@ -67,7 +95,10 @@ fn one_process_one_name_one_key() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(options(directory.path())).unwrap();
     let taken = Ledger::open(options(directory.path())).unwrap_err();
-    assert!(matches!(taken, OpenError::Lock(_)) && taken.to_string().contains("hint:"), "{taken}");
+    assert!(
+        matches!(taken, OpenError::Lock(_)) && taken.to_string().contains("hint:"),
+        "{taken}"
+    );
     block_on(ledger.close()).unwrap();
     let renamed = Ledger::open(Options::new(directory.path(), "another.local/name")).unwrap_err();
     assert!(matches!(renamed, OpenError::AnotherKey { .. }), "{renamed}");
@@ -95,7 +126,10 @@ fn records_come_in_turn_only() {
         let other = ledger.clone();
         ledger.close().await.unwrap();
         assert!(!other.is_writable());
-        assert_eq!(read_call(&other, Durability::Written).await.unwrap_err(), LedgerError::Closed);
+        assert_eq!(
+            read_call(&other, Durability::Written).await.unwrap_err(),
+            LedgerError::Closed
+        );
         assert!(other.close().await.is_err());
     });
     assert_eq!(verify(directory.path(), None).unwrap().size, 4);
@@ -107,12 +141,21 @@ fn what_nobody_finishes_ends_unknown() {
     block_on(async {
         let ledger = Ledger::open(options(directory.path())).unwrap();
         let (dropped, left) = (ledger.call_id(), ledger.call_id());
-        let _ = ledger.intend(&decision(dropped), Durability::Durable, ()).await.unwrap();
+        let _ = ledger
+            .intend(&decision(dropped), Durability::Durable, ())
+            .await
+            .unwrap();
         ledger.abandon(dropped);
         ledger.abandon(dropped);
         ledger.abandon(ledger.call_id());
         eventually("the abandoned call is closed", || ledger.progress().open_calls == 0);
-        assert_eq!(ledger.seal(&outcome(dropped), Durability::Durable, ()).await.unwrap_err(), LedgerError::OutOfTurn(dropped));
+        assert_eq!(
+            ledger
+                .seal(&outcome(dropped), Durability::Durable, ())
+                .await
+                .unwrap_err(),
+            LedgerError::OutOfTurn(dropped)
+        );
         // A caller that gives up while the decision is being synced.
         let impatient = ledger.call_id();
         let decided = decision(impatient);
@@ -121,7 +164,9 @@ fn what_nobody_finishes_ends_unknown() {
             _ = ledger.intend(&decided, Durability::Durable, ()) => {}
             () = std::future::ready(()) => {}
         }
-        eventually("the call that was given up is closed", || ledger.progress().open_calls == 0);
+        eventually("the call that was given up is closed", || {
+            ledger.progress().open_calls == 0
+        });
         let _ = ledger.intend(&decision(left), Durability::Durable, ()).await.unwrap();
         ledger.close().await.unwrap();
     });
@@ -139,10 +184,17 @@ fn many_threads_share_one_log() {
             scope.spawn(move || {
                 block_on(async {
                     for at in 0..200 {
-                        let durability = if (thread + at) % 10 == 0 { Durability::Durable } else { Durability::Written };
+                        let durability = if (thread + at) % 10 == 0 {
+                            Durability::Durable
+                        } else {
+                            Durability::Written
+                        };
                         let _ = read_call(&ledger, durability).await.unwrap();
                         let refused = ledger.call_id();
-                        let _ = ledger.refuse(&decision(refused), &refusal(refused), durability, ()).await.unwrap();
+                        let _ = ledger
+                            .refuse(&decision(refused), &refusal(refused), durability, ())
+                            .await
+                            .unwrap();
                     }
                 });
             });
@@ -152,7 +204,10 @@ fn many_threads_share_one_log() {
     verify(directory.path(), None).unwrap();
     block_on(ledger.close()).unwrap();
     let report = verify(directory.path(), None).unwrap();
-    assert_eq!((report.size, report.decisions, report.outcomes), (2 + 8 * 200 * 4, 3200, 3200));
+    assert_eq!(
+        (report.size, report.decisions, report.outcomes),
+        (2 + 8 * 200 * 4, 3200, 3200)
+    );
 }
 
 #[test]
@@ -174,7 +229,11 @@ fn records_that_nobody_waits_for_are_published_all_the_same() {
 fn a_tail_follows_from_journal_to_bundles() {
     let directory = tempfile::tempdir().unwrap();
     block_on(async {
-        let ledger = Ledger::open(Options { publish_interval: Duration::from_secs(3600), ..options(directory.path()) }).unwrap();
+        let ledger = Ledger::open(Options {
+            publish_interval: Duration::from_secs(3600),
+            ..options(directory.path())
+        })
+        .unwrap();
         let mut tail = Tail::new(directory.path(), 1);
         assert_eq!(tail.next_record().unwrap(), None);
         let mut expected = 1;
@@ -191,7 +250,10 @@ fn a_tail_follows_from_journal_to_bundles() {
         }
         assert_eq!(Tail::length(directory.path()).unwrap(), 1001);
         ledger.close().await.unwrap();
-        assert_eq!(tail.next_record().unwrap().map(|record| (record.index, record.covered)), Some((1001, true)));
+        assert_eq!(
+            tail.next_record().unwrap().map(|record| (record.index, record.covered)),
+            Some((1001, true))
+        );
     });
     let mut tail = Tail::new(&directory.path().join("log"), 500);
     assert_eq!(std::iter::from_fn(|| tail.next_record().unwrap()).count(), 502);

@@ -14,7 +14,10 @@ use std::{
 
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap(),
+        u32::try_from(time.tv_nsec).unwrap(),
+    )
 }
 
 /// The median time of a sync after an append of one record's length.
@@ -39,7 +42,10 @@ fn measure(name: &str, directory: &Path, threads: u64, tasks: u64, calls: u64, d
         for _ in 0..threads {
             let ledger = &ledger;
             scope.spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
                 let local = tokio::task::LocalSet::new();
                 for _ in 0..tasks {
                     let ledger = ledger.clone();
@@ -64,18 +70,37 @@ fn measure(name: &str, directory: &Path, threads: u64, tasks: u64, calls: u64, d
     );
     let start = Instant::now();
     let report = verify(&directory.join(name), None).unwrap();
-    println!("{:24} {:>9.0} records/s", "  verified", report.size as f64 / start.elapsed().as_secs_f64());
+    println!(
+        "{:24} {:>9.0} records/s",
+        "  verified",
+        report.size as f64 / start.elapsed().as_secs_f64()
+    );
 }
 
 #[test]
 #[ignore = "a measurement"]
 fn speed() {
-    let directory = tempfile::tempdir_in(std::env::var_os("LEDGER_SPEED_DIR").unwrap_or_else(|| std::env::temp_dir().into())).unwrap();
-    println!("fdatasync p50            {:>9.0} us", sync_time(directory.path()).as_secs_f64() * 1e6);
+    let directory =
+        tempfile::tempdir_in(std::env::var_os("LEDGER_SPEED_DIR").unwrap_or_else(|| std::env::temp_dir().into()))
+            .unwrap();
+    println!(
+        "fdatasync p50            {:>9.0} us",
+        sync_time(directory.path()).as_secs_f64() * 1e6
+    );
     measure("written-1-thread", directory.path(), 1, 1, 200_000, Durability::Written);
-    measure("written-2-threads", directory.path(), 2, 1, 200_000, Durability::Written);
+    measure(
+        "written-2-threads",
+        directory.path(),
+        2,
+        1,
+        200_000,
+        Durability::Written,
+    );
     measure("durable-16", directory.path(), 2, 8, 16_000, Durability::Durable);
     measure("durable-64", directory.path(), 2, 32, 64_000, Durability::Durable);
     measure("durable-256", directory.path(), 2, 128, 200_000, Durability::Durable);
-    println!("fdatasync p50            {:>9.0} us", sync_time(directory.path()).as_secs_f64() * 1e6);
+    println!(
+        "fdatasync p50            {:>9.0} us",
+        sync_time(directory.path()).as_secs_f64() * 1e6
+    );
 }

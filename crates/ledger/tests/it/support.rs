@@ -1,7 +1,8 @@
 //! What the tests share: records to write, a runtime to write them in, files to look at.
 
 use portcullis_ledger::{
-    CallId, Content, Decision, Durability, EffectClass, Ledger, Options, Outcome, Request, Sealed, Status, Verdict, VerdictKind, Who, digest,
+    CallId, Content, Decision, Durability, EffectClass, Ledger, Options, Outcome, Request, Sealed, Status, Verdict,
+    VerdictKind, Who, digest,
 };
 use std::{
     fs,
@@ -24,7 +25,11 @@ pub(crate) fn options(directory: &Path) -> Options {
 pub(crate) fn decision(call: CallId) -> Decision<'static> {
     Decision {
         call,
-        who: Who { subject: "alice@example.org", client: "inspector", session: None },
+        who: Who {
+            subject: "alice@example.org",
+            client: "inspector",
+            session: None,
+        },
         request: Request {
             method: "tools/call",
             tool: "bank/balance",
@@ -33,8 +38,17 @@ pub(crate) fn decision(call: CallId) -> Decision<'static> {
             protocol: "2026-07-28",
             request_id: "17",
         },
-        input: Content { digest: digest(b"{\"account\":\"DE02\"}"), bytes: 18 },
-        policy: Verdict { set: "starter-1", ids: &["permit-reads"], decision: VerdictKind::Allow, reason_code: "permitted", obligations: &[] },
+        input: Content {
+            digest: digest(b"{\"account\":\"DE02\"}"),
+            bytes: 18,
+        },
+        policy: Verdict {
+            set: "starter-1",
+            ids: &["permit-reads"],
+            decision: VerdictKind::Allow,
+            reason_code: "permitted",
+            obligations: &[],
+        },
         effect: EffectClass::Read,
     }
 }
@@ -42,7 +56,10 @@ pub(crate) fn decision(call: CallId) -> Decision<'static> {
 pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
     Outcome {
         call,
-        output: Some(Content { digest: digest(b"{\"balance\":12}"), bytes: 14 }),
+        output: Some(Content {
+            digest: digest(b"{\"balance\":12}"),
+            bytes: 14,
+        }),
         is_error: false,
         status: Status::Executed,
         reason_code: "",
@@ -53,18 +70,32 @@ pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
 }
 
 pub(crate) fn refusal(call: CallId) -> Outcome<'static> {
-    Outcome { output: None, is_error: true, status: Status::Refused, reason_code: "no_policy_permits", attempts: 0, ..outcome(call) }
+    Outcome {
+        output: None,
+        is_error: true,
+        status: Status::Refused,
+        reason_code: "no_policy_permits",
+        attempts: 0,
+        ..outcome(call)
+    }
 }
 
 /// One read, from decision to sealed answer.
-pub(crate) async fn read_call(ledger: &Ledger, durability: Durability) -> Result<Sealed<CallId>, portcullis_ledger::LedgerError> {
+pub(crate) async fn read_call(
+    ledger: &Ledger,
+    durability: Durability,
+) -> Result<Sealed<CallId>, portcullis_ledger::LedgerError> {
     let call = ledger.call_id();
     let intended = ledger.intend(&decision(call), Durability::Written, call).await?;
     ledger.seal(&outcome(call), durability, intended.into_inner()).await
 }
 
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 /// A closed log of `records` records or a few more.
@@ -94,7 +125,11 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     while let Some(next) = left.pop() {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { left.push(path) } else { found.push(path.strip_prefix(directory).unwrap().to_path_buf()) }
+            if path.is_dir() {
+                left.push(path)
+            } else {
+                found.push(path.strip_prefix(directory).unwrap().to_path_buf())
+            }
         }
     }
     found.sort();

@@ -16,8 +16,14 @@ fn a_thousand_changed_bytes_are_each_refused_with_their_place() {
     closed_log(directory.path(), 620);
     let log = directory.path().join("log");
     verify(&log, None).unwrap();
-    let names: Vec<String> = files(&log).iter().map(|name| name.to_string_lossy().into_owned()).collect();
-    assert!(names.iter().any(|name| name.contains(".p/")) && names.contains(&"tile/entries/001".to_owned()), "{names:?}");
+    let names: Vec<String> = files(&log)
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    assert!(
+        names.iter().any(|name| name.contains(".p/")) && names.contains(&"tile/entries/001".to_owned()),
+        "{names:?}"
+    );
     let mut dice = Dice(0xD1CE);
     for round in 0..1000 {
         // By file first, so that small files are hit as often as large ones.
@@ -30,7 +36,10 @@ fn a_thousand_changed_bytes_are_each_refused_with_their_place() {
         fs::write(&path, &bad).unwrap();
         let findings = verify(&log, None).expect_err(&format!("round {round}: byte {at} of {name}"));
         // With a changed key beside it, the checkpoint is what does not fit.
-        assert!(named(&findings, name) || name == "verifier.key", "round {round}: byte {at} of {name}: {findings:?}");
+        assert!(
+            named(&findings, name) || name == "verifier.key",
+            "round {round}: byte {at} of {name}: {findings:?}"
+        );
         assert!(findings.len() <= 4, "round {round}: byte {at} of {name}: {findings:?}");
         fs::write(&path, &good).unwrap();
     }
@@ -42,12 +51,26 @@ fn deletions_truncations_and_swaps_are_refused_with_their_place() {
     let directory = tempfile::tempdir().unwrap();
     closed_log(directory.path(), 800);
     let log = directory.path().join("log");
-    let names: Vec<String> = files(&log).iter().map(|name| name.to_string_lossy().into_owned()).filter(|name| name != "verifier.key").collect();
-    let last_bundle = names.iter().rfind(|name| name.starts_with("tile/entries/003.p/")).unwrap().clone();
+    let names: Vec<String> = files(&log)
+        .iter()
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name != "verifier.key")
+        .collect();
+    let last_bundle = names
+        .iter()
+        .rfind(|name| name.starts_with("tile/entries/003.p/"))
+        .unwrap()
+        .clone();
     for name in &names {
         let path = log.join(name);
         let good = fs::read(&path).unwrap();
-        for bad in [Vec::new(), good[..good.len() - 1].to_vec(), good[1..].to_vec(), [good.as_slice(), b"\n"].concat(), good.repeat(2)] {
+        for bad in [
+            Vec::new(),
+            good[..good.len() - 1].to_vec(),
+            good[1..].to_vec(),
+            [good.as_slice(), b"\n"].concat(),
+            good.repeat(2),
+        ] {
             fs::write(&path, &bad).unwrap();
             let findings = verify(&log, None).expect_err(name);
             assert!(named(&findings, name), "{name}: {findings:?}");
@@ -66,10 +89,19 @@ fn deletions_truncations_and_swaps_are_refused_with_their_place() {
     fs::write(&one, &second).unwrap();
     fs::write(&two, &first).unwrap();
     let findings = verify(&log, None).unwrap_err();
-    assert!(named(&findings, "tile/entries/000") && named(&findings, "tile/entries/001"), "{findings:?}");
+    assert!(
+        named(&findings, "tile/entries/000") && named(&findings, "tile/entries/001"),
+        "{findings:?}"
+    );
     fs::write(&one, &first).unwrap();
     fs::write(&two, &second).unwrap();
-    for stray in ["tile/entries/000.p/7", "tile/0/009", "tile/0/000.tmp", "tile/9/000", "tile/notes"] {
+    for stray in [
+        "tile/entries/000.p/7",
+        "tile/0/009",
+        "tile/0/000.tmp",
+        "tile/9/000",
+        "tile/notes",
+    ] {
         let path = log.join(stray);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, b"stray").unwrap();
@@ -85,10 +117,15 @@ fn another_log_is_not_this_log() {
     let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     closed_log(ours.path(), 20);
     closed_log(theirs.path(), 20);
-    let key = |directory: &Path| VerifierKey::parse(&fs::read_to_string(directory.join("log/verifier.key")).unwrap()).unwrap();
+    let key = |directory: &Path| {
+        VerifierKey::parse(&fs::read_to_string(directory.join("log/verifier.key")).unwrap()).unwrap()
+    };
     verify(ours.path(), Some(&key(ours.path()))).unwrap();
     let findings = verify(ours.path(), Some(&key(theirs.path()))).unwrap_err();
-    assert!(named(&findings, "checkpoint") && named(&findings, "verifier.key"), "{findings:?}");
+    assert!(
+        named(&findings, "checkpoint") && named(&findings, "verifier.key"),
+        "{findings:?}"
+    );
 }
 
 #[test]

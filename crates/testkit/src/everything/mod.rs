@@ -6,6 +6,11 @@
 //!
 //! This module must not know the transport; [`serve`] does.
 
+#![expect(
+    clippy::result_large_err,
+    reason = "the SDK's own error type is what its handlers return"
+)]
+
 mod ask;
 mod catalog;
 mod notices;

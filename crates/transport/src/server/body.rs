@@ -46,10 +46,7 @@ pub(super) enum Next {
 }
 
 impl Exchange {
-    pub(super) const fn new(
-        run: BoxFuture<'static, Handled>,
-        outlet: mpsc::Receiver<Delivery>,
-    ) -> Self {
+    pub(super) const fn new(run: BoxFuture<'static, Handled>, outlet: mpsc::Receiver<Delivery>) -> Self {
         Self {
             run: Some(run),
             handled: None,
@@ -72,9 +69,7 @@ impl Exchange {
                 }
                 Poll::Pending => {
                     // What the poll queued is taken at once; waking up for it would cost a turn.
-                    if !closed
-                        && let Poll::Ready(Some(delivery)) = self.outlet.poll_recv(context)
-                    {
+                    if !closed && let Poll::Ready(Some(delivery)) = self.outlet.poll_recv(context) {
                         return Poll::Ready(delivery.into());
                     }
                     return Poll::Pending;
@@ -270,10 +265,7 @@ impl Body {
     }
 
     const fn of(content: Content) -> Self {
-        Self {
-            content,
-            held: None,
-        }
+        Self { content, held: None }
     }
 
     /// Keeps `held` as long as the response lasts.
@@ -286,10 +278,7 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let piece = match &mut self.get_mut().content {
             Content::Whole(text) if text.is_empty() => None,
             Content::Whole(text) => Some(std::mem::take(text)),

@@ -92,11 +92,7 @@ impl HttpServer {
     ///
     /// # Errors
     /// What the operating system says when a listener cannot be used or a thread cannot be started.
-    pub fn start(
-        listeners: Vec<TcpListener>,
-        options: Options,
-        handler: Arc<Handler>,
-    ) -> io::Result<Self> {
+    pub fn start(listeners: Vec<TcpListener>, options: Options, handler: Arc<Handler>) -> io::Result<Self> {
         let addresses = listeners
             .iter()
             .map(TcpListener::local_addr)
@@ -204,9 +200,7 @@ impl std::fmt::Debug for HttpServer {
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Resolves with the end of the drain's patience when the drain begins; at once when the server was dropped.
@@ -258,9 +252,7 @@ async fn accept(shared: Arc<Shared>, listener: tokio::net::TcpListener, lanes: A
             turn_away(stream, shared.options.tls.is_some());
             continue;
         }
-        let least = lanes
-            .iter()
-            .min_by_key(|lane| lane.open.load(Ordering::Relaxed));
+        let least = lanes.iter().min_by_key(|lane| lane.open.load(Ordering::Relaxed));
         let Some(lane) = least else {
             return;
         };
@@ -378,8 +370,7 @@ async fn connection(
         };
         io::Result::Ok((stream, certificate_sha256, protocol, start))
     };
-    let (stream, certificate_sha256, protocol, start) =
-        tokio::time::timeout(timeout, opening).await??;
+    let (stream, certificate_sha256, protocol, start) = tokio::time::timeout(timeout, opening).await??;
     let peer = Peer {
         certificate_sha256,
         ..peer
@@ -422,9 +413,7 @@ where
             let connection = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(limits.requests_per_connection_max)
-                .max_header_list_size(
-                    u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX),
-                )
+                .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
                 .serve_connection(TokioIo::new(stream), service);
             // On the heap, so that the far more common HTTP/1.1 connections need not have room for it.
             let end = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);

@@ -85,9 +85,7 @@ pub(super) fn credential_in_query(query: &str) -> Option<&'static str> {
     query.split(['&', ';']).find_map(|pair| {
         let name = pair.split('=').next().unwrap_or_default();
         let name = percent_decoded_lower(name);
-        CREDENTIAL_PARAMETERS
-            .into_iter()
-            .find(|known| known.as_bytes() == name)
+        CREDENTIAL_PARAMETERS.into_iter().find(|known| known.as_bytes() == name)
     })
 }
 
@@ -128,10 +126,7 @@ const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 impl Names {
     /// Loopback names are always in; `hosts` and `origins` come on top.
-    pub(super) fn new(
-        hosts: impl IntoIterator<Item = String>,
-        origins: impl IntoIterator<Item = String>,
-    ) -> Self {
+    pub(super) fn new(hosts: impl IntoIterator<Item = String>, origins: impl IntoIterator<Item = String>) -> Self {
         let lower = |text: String| text.to_ascii_lowercase();
         Self {
             hosts: hosts.into_iter().map(lower).collect(),
@@ -156,11 +151,7 @@ impl Names {
 
     /// Whether an `Origin` value may call us.
     pub(super) fn origin_allowed(&self, origin: &str) -> bool {
-        if self
-            .origins
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(origin))
-        {
+        if self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
             return true;
         }
         let host = origin
@@ -192,10 +183,7 @@ fn host_name(host: &str) -> Option<&str> {
 pub(super) struct Repeated;
 
 /// The one value of a header, surrounding white space off (RFC 9110, 5.5).
-pub(super) fn single<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Result<Option<&'a [u8]>, Repeated> {
+pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Repeated> {
     let mut values = headers.get_all(name).iter();
     let first = values.next().map(|value| value.as_bytes().trim_ascii());
     match values.next() {
@@ -220,10 +208,9 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
         .next()
         .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
         && parts.all(|parameter| match parameter.split_once('=') {
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => value
-                .trim()
-                .trim_matches('"')
-                .eq_ignore_ascii_case("utf-8"),
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
             _ => true,
         })
 }
@@ -382,11 +369,7 @@ impl Admitted {
 
 /// Chooses the era of one message that came over HTTP and checks what its headers must say (2026-07-28, versioning and
 /// streamable HTTP, "Server Validation").
-pub(super) fn admit_http(
-    message: Result<Message, Refused>,
-    version: Version<'_>,
-    headers: &HeaderMap,
-) -> Admitted {
+pub(super) fn admit_http(message: Result<Message, Refused>, version: Version<'_>, headers: &HeaderMap) -> Admitted {
     let message = match message {
         Ok(message) => message,
         Err(Refused { error, id }) => {
@@ -451,12 +434,10 @@ pub(super) fn admit_line(message: Result<Message, Refused>, latest: Revision) ->
             } if revision.era() == Era::Legacy => Admitted::legacy(legacy, ask),
             admitted => admitted,
         },
-        Ok(Message::Notification(notification)) => {
-            match ModernMeta::is_present(notification.params().as_ref()) {
-                true => Admitted::modern(Ask::Notification(notification)),
-                false => Admitted::legacy(legacy, Ask::Notification(notification)),
-            }
-        }
+        Ok(Message::Notification(notification)) => match ModernMeta::is_present(notification.params().as_ref()) {
+            true => Admitted::modern(Ask::Notification(notification)),
+            false => Admitted::legacy(legacy, Ask::Notification(notification)),
+        },
         Ok(Message::Response(response)) => Admitted::legacy(legacy, Ask::Response(response)),
     }
 }
@@ -579,8 +560,7 @@ fn name_agrees(headers: &HeaderMap, method: &Method, params: Option<&Raw>) -> Re
         return Ok(());
     };
     let received = headers.get_all(&NAME).iter().map(HeaderValue::as_bytes);
-    header::check_encoded(header::NAME, received, &body)
-        .map_err(|error| RpcError::from(&error).with_status(400))
+    header::check_encoded(header::NAME, received, &body).map_err(|error| RpcError::from(&error).with_status(400))
 }
 
 /// `initialize` must not be in a batch (2025-03-26, lifecycle).

@@ -1,15 +1,15 @@
 //! One HTTP request's life: routed, let in, read, handed to the handler, answered. The statuses written here are HTTP's own
 //! (202, 401 to 431, 503) with a line of plain text; every JSON-RPC result and error comes sealed from the handler.
 
-use super::body::{Body, array, Detached, Exchange, Held, Live, LiveSource, Next, Source};
+use super::body::{Body, Detached, Exchange, Held, Live, LiveSource, Next, Source, array};
 use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::streams;
 use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply};
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
 use http::{Method as Verb, Request, Response, StatusCode, request};
 use hyper::body::{Body as _, Incoming};
@@ -40,10 +40,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const BODY_ROOM_MAX: usize = 256 << 10;
 
 /// Answers a request.
-pub(super) async fn answer(
-    link: Arc<Link>,
-    request: Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+pub(super) async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let busy = link.activity.request();
     link.shared.counters.requests.fetch_add(1, Ordering::Relaxed);
     let mut bytes = None;
@@ -98,12 +95,7 @@ fn not_allowed(allow: HeaderValue) -> Refusal {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allow)
 }
 
-async fn route(
-    link: &Arc<Link>,
-    head: request::Parts,
-    body: Incoming,
-    bytes: &mut Option<Reserved>,
-) -> Answer {
+async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &mut Option<Reserved>) -> Answer {
     let endpoint = match door::place(head.uri.path()) {
         Place::Mcp(endpoint) => endpoint,
         // Probes come by address and know no names, so `Host` is not looked at.
@@ -113,7 +105,10 @@ async fn route(
             return probe(&head.method, ready.map_or(Ok(()), |ready| ready()));
         }
         Place::Nowhere => {
-            return Err(refuse(StatusCode::NOT_FOUND, "nothing here, hint: the endpoint is /mcp"));
+            return Err(refuse(
+                StatusCode::NOT_FOUND,
+                "nothing here, hint: the endpoint is /mcp",
+            ));
         }
     };
     let visit = Visit::enter(link, endpoint, &head)?;
@@ -156,7 +151,9 @@ impl Visit {
         if let Some(name) = head.uri.query().and_then(door::credential_in_query) {
             return Err(refuse(
                 StatusCode::BAD_REQUEST,
-                format!("credentials do not belong into a URL (`{name}`), hint: send them as `Authorization: Bearer ...`"),
+                format!(
+                    "credentials do not belong into a URL (`{name}`), hint: send them as `Authorization: Bearer ...`"
+                ),
             ));
         }
         let mut credentials = head.headers.get_all(AUTHORIZATION).iter();
@@ -189,12 +186,7 @@ impl Visit {
     }
 
     /// Calls the handler.
-    fn ask(
-        &self,
-        admitted: Admitted,
-        parameters: Vec<(String, Vec<u8>)>,
-        standing: Option<Outlet>,
-    ) -> Exchange {
+    fn ask(&self, admitted: Admitted, parameters: Vec<(String, Vec<u8>)>, standing: Option<Outlet>) -> Exchange {
         let (outlet, news) = Outlet::channel();
         let inbound = Inbound {
             peer: self.link.peer.clone(),
@@ -241,9 +233,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
     if named.is_none() && authority.is_none() {
         return Err(bad_request("`Host` is missing"));
     }
-    let allowed = |host: &[u8]| {
-        std::str::from_utf8(host).is_ok_and(|host| shared.names.host_allowed(host))
-    };
+    let allowed = |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| shared.names.host_allowed(host));
     if !named.is_none_or(allowed) || !authority.is_none_or(|host| allowed(host.as_bytes())) {
         return Err(refuse(
             StatusCode::FORBIDDEN,
@@ -254,9 +244,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
         Ok(origin) => origin,
         Err(Repeated) => return Err(bad_request("more than one `Origin` header")),
     };
-    let allowed = |origin: &[u8]| {
-        std::str::from_utf8(origin).is_ok_and(|origin| shared.names.origin_allowed(origin))
-    };
+    let allowed = |origin: &[u8]| std::str::from_utf8(origin).is_ok_and(|origin| shared.names.origin_allowed(origin));
     if !origin.is_none_or(allowed) {
         return Err(refuse(
             StatusCode::FORBIDDEN,
@@ -268,12 +256,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
 
 // ---- POST ----
 
-async fn post(
-    visit: Visit,
-    headers: &HeaderMap,
-    body: Incoming,
-    bytes: &mut Option<Reserved>,
-) -> Answer {
+async fn post(visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Option<Reserved>) -> Answer {
     if !door::is_json(headers) {
         return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -397,7 +380,11 @@ async fn modern(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer
     }
     let phase = listens.then_some(&visit.shared().phase);
     let pulse = streams::pulse(limits, phase);
-    Ok(events(Body::live(Live::new(LiveSource::Cancelled(source), first, pulse))))
+    Ok(events(Body::live(Live::new(
+        LiveSource::Cancelled(source),
+        first,
+        pulse,
+    ))))
 }
 
 /// The first thing that comes, or `None` when nothing came in time.
@@ -425,12 +412,7 @@ fn live_response(detached: Detached, first: Vec<Next>, visit: &Visit) -> Respons
 
 /// A 2025-03-26 batch (basic, "Batching"): all its messages are dispatched at once and their replies come as one array, or
 /// on one stream where there are news.
-async fn batch(
-    visit: Visit,
-    texts: Result<Vec<Bytes>, Refused>,
-    version: Version<'_>,
-    headers: &HeaderMap,
-) -> Answer {
+async fn batch(visit: Visit, texts: Result<Vec<Bytes>, Refused>, version: Version<'_>, headers: &HeaderMap) -> Answer {
     let revision = match version {
         Version::Known(revision) => revision,
         Version::Absent => Revision::V2025_03_26,
@@ -454,7 +436,11 @@ async fn batch(
         .into_iter()
         .map(|text| {
             let message = Message::parse(text, &limits.message_limits);
-            visit.ask(door::not_initialize(door::admit_http(message, version, headers)), Vec::new(), None)
+            visit.ask(
+                door::not_initialize(door::admit_http(message, version, headers)),
+                Vec::new(),
+                None,
+            )
         })
         .collect();
     let mut detached = Detached::new(Source::Many(exchanges), visit.link.alive.clone());
@@ -468,11 +454,7 @@ async fn batch(
             Ok(Next::Plain(handled)) => return plain(handled),
             Ok(Next::End) => break,
             later => {
-                let first = replies
-                    .into_iter()
-                    .map(Next::Reply)
-                    .chain(later.ok())
-                    .collect();
+                let first = replies.into_iter().map(Next::Reply).chain(later.ok()).collect();
                 return Ok(live_response(detached, first, &visit));
             }
         }

@@ -96,12 +96,7 @@ impl Activity {
     }
 
     /// Looks whether the client does its part.
-    pub(super) fn look(
-        &self,
-        header_timeout: Duration,
-        write_timeout: Duration,
-        idle_timeout: Duration,
-    ) -> Verdict {
+    pub(super) fn look(&self, header_timeout: Duration, write_timeout: Duration, idle_timeout: Duration) -> Verdict {
         if self
             .since(&self.stalled_since)
             .is_some_and(|time| time >= write_timeout)
@@ -111,16 +106,10 @@ impl Activity {
         if self.requests.load(Ordering::Relaxed) > 0 {
             return Verdict::Keep;
         }
-        if self
-            .since(&self.head_since)
-            .is_some_and(|time| time >= header_timeout)
-        {
+        if self.since(&self.head_since).is_some_and(|time| time >= header_timeout) {
             return Verdict::Stuck;
         }
-        if self
-            .since(&self.quiet_since)
-            .is_some_and(|time| time >= idle_timeout)
-        {
+        if self.since(&self.quiet_since).is_some_and(|time| time >= idle_timeout) {
             return Verdict::Idle;
         }
         Verdict::Keep
@@ -150,12 +139,7 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     /// Watches `stream`, whose first bytes are `start`.
-    pub(super) fn new(
-        stream: S,
-        start: BytesMut,
-        protocol: Protocol,
-        activity: Arc<Activity>,
-    ) -> Self {
+    pub(super) fn new(stream: S, start: BytesMut, protocol: Protocol, activity: Arc<Activity>) -> Self {
         if protocol == Protocol::Http2 {
             activity.head_since.store(0, Ordering::Relaxed);
         }
@@ -179,11 +163,7 @@ impl<S> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.start.is_empty() {
             let count = this.start.len().min(buffer.remaining());
@@ -197,9 +177,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let result = Pin::new(&mut this.stream).poll_read(context, buffer);
         if this.heads && result.is_ready() {
             let activity = &this.activity;
-            if activity.requests.load(Ordering::Relaxed) == 0
-                && activity.head_since.load(Ordering::Relaxed) == 0
-            {
+            if activity.requests.load(Ordering::Relaxed) == 0 && activity.head_since.load(Ordering::Relaxed) == 0 {
                 activity.head_since.store(activity.now(), Ordering::Relaxed);
             }
         }
@@ -208,11 +186,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let result = Pin::new(&mut this.stream).poll_write(context, bytes);
         this.wrote(result)
@@ -271,7 +245,11 @@ mod tests {
         let busy = activity.request();
         assert_eq!(activity.look(short, long, short), Verdict::Keep, "busy is never idle");
         activity.stalled_since.store(1, Ordering::Relaxed);
-        assert_eq!(activity.look(long, short, long), Verdict::Stuck, "a reader that stopped");
+        assert_eq!(
+            activity.look(long, short, long),
+            Verdict::Stuck,
+            "a reader that stopped"
+        );
         activity.stalled_since.store(0, Ordering::Relaxed);
         drop(busy);
         assert_eq!(activity.look(short, long, long), Verdict::Keep, "no head began");

@@ -1,7 +1,7 @@
 //! MCP over our own stdin and stdout: one message a line (all revisions, transports, "stdio"). The era is chosen per message as
 //! over HTTP, but no header speaks; everything of the process's legacy session goes by the constant session [`SESSION`].
 
-use super::body::{array, Exchange, Next, Source};
+use super::body::{Exchange, Next, Source, array};
 use super::door::{self, Admitted};
 use crate::inbound::{Ask, Delivery, Handled, Handler, Inbound, Outlet, Peer};
 use crate::lines::{LineError, LineReader, LineWriter};
@@ -71,12 +71,7 @@ pub enum StdioEnd {
 ///
 /// A request is begun in the order of its line, so that a cancellation finds what it cancels. A handler that ends a request
 /// with anything but a sealed reply leaves it without an answer: there is no status line here to say more.
-pub async fn serve_stdio<R, W>(
-    input: R,
-    output: W,
-    options: StdioOptions,
-    handler: Arc<Handler>,
-) -> StdioEnd
+pub async fn serve_stdio<R, W>(input: R, output: W, options: StdioOptions, handler: Arc<Handler>) -> StdioEnd
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin + Send + 'static,
@@ -141,10 +136,7 @@ fn written(ended: Result<Result<(), LineError>, tokio::task::JoinError>) -> Line
     }
 }
 
-async fn write_lines<W: AsyncWrite + Unpin>(
-    output: W,
-    mut waiting: mpsc::Receiver<Rope>,
-) -> Result<(), LineError> {
+async fn write_lines<W: AsyncWrite + Unpin>(output: W, mut waiting: mpsc::Receiver<Rope>) -> Result<(), LineError> {
     let mut writer = LineWriter::new(output);
     while let Some(message) = waiting.recv().await {
         match writer.write(&message.into_bytes()).await {
@@ -226,8 +218,7 @@ impl Host {
         // Begun here, in the order of the lines; carried on in a task.
         let first = begin(&mut source).await;
         let lines = self.lines.clone();
-        self.requests
-            .spawn(async move { carry(source, first, &lines).await });
+        self.requests.spawn(async move { carry(source, first, &lines).await });
     }
 
     /// A new standing stream in place of the old one.

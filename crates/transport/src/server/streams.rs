@@ -3,7 +3,7 @@
 //! GET reads. Whether somebody may read a session is not decided here: the handler has said so before.
 
 use super::body::{Next, Pulse, Source};
-use super::{ServerLimits, Phase};
+use super::{Phase, ServerLimits};
 use crate::inbound::Delivery;
 use crate::sse;
 use bytes::Bytes;
@@ -414,10 +414,7 @@ impl Drop for Reader {
 }
 
 /// The pulse of a stream that may outlive the drain's patience; `drain` says whether the drain ends it.
-pub(super) fn pulse(
-    limits: &ServerLimits,
-    phase: Option<&watch::Receiver<Phase>>,
-) -> Pulse {
+pub(super) fn pulse(limits: &ServerLimits, phase: Option<&watch::Receiver<Phase>>) -> Pulse {
     Pulse::new(
         limits.keep_alive,
         phase.map(|phase| super::body::drained(phase.clone())),

@@ -1,6 +1,5 @@
 //! The client's legacy Streamable HTTP: sessions, questions on a stream, resumption, the standing stream.
 
-#![expect(clippy::unwrap_used, reason = "a panic in a test is its failure")]
 
 use crate::client_script::*;
 use portcullis_transport::{Eras, Stray, UpstreamError};

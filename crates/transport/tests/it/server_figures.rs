@@ -1,6 +1,10 @@
 //! Figures of the HTTP server, not judged here: `cargo test -p portcullis-transport --test it figures -- --ignored --nocapture`.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic in a test is its failure")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic in a test is its failure"
+)]
 
 use crate::server_script::{Client, call, initialize, legacy_call, serve};
 use portcullis_transport::server::Options;
@@ -46,11 +50,16 @@ async fn figures_of_idle_connections() {
     let mut clients = Vec::new();
     for _ in 0..1_000 {
         let mut client = Client::connect(address).await;
-        client.send(&legacy_call("gate-with-news", &session, "2025-06-18")).await;
+        client
+            .send(&legacy_call("gate-with-news", &session, "2025-06-18"))
+            .await;
         client.head().await;
         clients.push(client);
     }
-    println!("open event stream: {:.1} KiB", (resident_kib() - plain) as f64 / 1_000.0);
+    println!(
+        "open event stream: {:.1} KiB",
+        (resident_kib() - plain) as f64 / 1_000.0
+    );
     assert!(server.metrics().connections_open >= 2_000);
 }
 

@@ -1,8 +1,7 @@
 //! The HTTP server over real sockets: statuses, eras, streams, resumption, limits, drain.
 
 use crate::server_script::{
-    Client, META, NEWS, POST_HEADERS, QUESTION, bare, call, initialize, legacy_call, post, serve,
-    until, within,
+    Client, META, NEWS, POST_HEADERS, QUESTION, bare, call, initialize, legacy_call, post, serve, until, within,
 };
 use portcullis_transport::server::{Options, ServerLimits};
 use portcullis_wire::Rope;
@@ -40,49 +39,169 @@ async fn http_says_its_own_statuses() {
     let host = |host: &str| good.replace("Host: localhost", host);
     let cases: Vec<(&str, String, u16)> = vec![
         ("good", good.clone(), 200),
-        ("a virtual endpoint", post("/mcp/bank.v-1_x", &format!("{POST_HEADERS}{headers}"), &list), 200),
+        (
+            "a virtual endpoint",
+            post("/mcp/bank.v-1_x", &format!("{POST_HEADERS}{headers}"), &list),
+            200,
+        ),
         ("another path", post("/other", POST_HEADERS, &list), 404),
         ("an endpoint with a slash", post("/mcp/a/b", POST_HEADERS, &list), 404),
-        ("an endpoint that is a dot segment", post("/mcp/..", POST_HEADERS, &list), 404),
+        (
+            "an endpoint that is a dot segment",
+            post("/mcp/..", POST_HEADERS, &list),
+            404,
+        ),
         ("an encoded endpoint", post("/mcp/b%61nk", POST_HEADERS, &list), 404),
-        ("an endpoint that is too long", post(&format!("/mcp/{}", "a".repeat(65)), POST_HEADERS, &list), 404),
+        (
+            "an endpoint that is too long",
+            post(&format!("/mcp/{}", "a".repeat(65)), POST_HEADERS, &list),
+            404,
+        ),
         ("no verb of ours", bare("PUT", "/mcp", ""), 405),
         ("options", bare("OPTIONS", "/mcp", ""), 204),
         ("alive", bare("GET", "/healthz", ""), 200),
         ("ready", bare("GET", "/readyz", ""), 200),
-        ("alive is read only", bare("POST", "/healthz", "Content-Length: 0\r\n"), 405),
-        ("a modern GET", bare("GET", "/mcp", &format!("{MODERN}Accept: text/event-stream\r\n")), 405),
+        (
+            "alive is read only",
+            bare("POST", "/healthz", "Content-Length: 0\r\n"),
+            405,
+        ),
+        (
+            "a modern GET",
+            bare("GET", "/mcp", &format!("{MODERN}Accept: text/event-stream\r\n")),
+            405,
+        ),
         ("a modern DELETE", bare("DELETE", "/mcp", MODERN), 405),
-        ("a GET with an unknown version", bare("GET", "/mcp", "MCP-Protocol-Version: 1\r\nAccept: */*\r\n"), 400),
-        ("a GET that wants no events", bare("GET", "/mcp", "Accept: application/json\r\n"), 406),
-        ("a GET without a session", bare("GET", "/mcp", "Accept: text/event-stream\r\n"), 400),
-        ("a GET of an unknown session", bare("GET", "/mcp", "Accept: text/event-stream\r\nMcp-Session-Id: x\r\n"), 404),
+        (
+            "a GET with an unknown version",
+            bare("GET", "/mcp", "MCP-Protocol-Version: 1\r\nAccept: */*\r\n"),
+            400,
+        ),
+        (
+            "a GET that wants no events",
+            bare("GET", "/mcp", "Accept: application/json\r\n"),
+            406,
+        ),
+        (
+            "a GET without a session",
+            bare("GET", "/mcp", "Accept: text/event-stream\r\n"),
+            400,
+        ),
+        (
+            "a GET of an unknown session",
+            bare("GET", "/mcp", "Accept: text/event-stream\r\nMcp-Session-Id: x\r\n"),
+            404,
+        ),
         ("a DELETE without a session", bare("DELETE", "/mcp", ""), 400),
-        ("a session id with a space in it", bare("DELETE", "/mcp", "Mcp-Session-Id: a b\r\n"), 400),
-        ("two session ids", bare("DELETE", "/mcp", "Mcp-Session-Id: a\r\nMcp-Session-Id: b\r\n"), 400),
+        (
+            "a session id with a space in it",
+            bare("DELETE", "/mcp", "Mcp-Session-Id: a b\r\n"),
+            400,
+        ),
+        (
+            "two session ids",
+            bare("DELETE", "/mcp", "Mcp-Session-Id: a\r\nMcp-Session-Id: b\r\n"),
+            400,
+        ),
         ("no content type", post("/mcp", "Accept: */*\r\n", &list), 415),
-        ("text", post("/mcp", "Content-Type: text/plain\r\nAccept: */*\r\n", &list), 415),
-        ("JSON in UTF-16", post("/mcp", "Content-Type: application/json; charset=utf-16\r\nAccept: */*\r\n", &list), 415),
-        ("JSON in UTF-8", post("/mcp", &format!("content-type: Application/JSON; charset=\"UTF-8\"\r\nAccept: */*\r\n{headers}"), &list), 200),
+        (
+            "text",
+            post("/mcp", "Content-Type: text/plain\r\nAccept: */*\r\n", &list),
+            415,
+        ),
+        (
+            "JSON in UTF-16",
+            post(
+                "/mcp",
+                "Content-Type: application/json; charset=utf-16\r\nAccept: */*\r\n",
+                &list,
+            ),
+            415,
+        ),
+        (
+            "JSON in UTF-8",
+            post(
+                "/mcp",
+                &format!("content-type: Application/JSON; charset=\"UTF-8\"\r\nAccept: */*\r\n{headers}"),
+                &list,
+            ),
+            200,
+        ),
         ("a compressed body", with("Content-Encoding: gzip\r\n"), 415),
         ("a body as it is", with("Content-Encoding: identity\r\n"), 200),
-        ("JSON only", post("/mcp", &format!("{json}Accept: application/json\r\n{headers}"), &list), 406),
-        ("events only", post("/mcp", &format!("{json}Accept: text/event-stream\r\n{headers}"), &list), 406),
-        ("events refused by weight", post("/mcp", &format!("{json}Accept: */*, text/event-stream;q=0\r\n{headers}"), &list), 406),
-        ("anything", post("/mcp", &format!("{json}Accept: */*\r\n{headers}"), &list), 200),
-        ("groups", post("/mcp", &format!("{json}Accept: application/*;q=0.5, text/*\r\n{headers}"), &list), 200),
+        (
+            "JSON only",
+            post("/mcp", &format!("{json}Accept: application/json\r\n{headers}"), &list),
+            406,
+        ),
+        (
+            "events only",
+            post("/mcp", &format!("{json}Accept: text/event-stream\r\n{headers}"), &list),
+            406,
+        ),
+        (
+            "events refused by weight",
+            post(
+                "/mcp",
+                &format!("{json}Accept: */*, text/event-stream;q=0\r\n{headers}"),
+                &list,
+            ),
+            406,
+        ),
+        (
+            "anything",
+            post("/mcp", &format!("{json}Accept: */*\r\n{headers}"), &list),
+            200,
+        ),
+        (
+            "groups",
+            post(
+                "/mcp",
+                &format!("{json}Accept: application/*;q=0.5, text/*\r\n{headers}"),
+                &list,
+            ),
+            200,
+        ),
         ("no accept", post("/mcp", &format!("{json}{headers}"), &list), 200),
-        ("accept in two headers", post("/mcp", &format!("{json}Accept: application/json\r\nAccept: text/event-stream\r\n{headers}"), &list), 200),
-        ("a token in the query", post("/mcp?access_token=abc", &format!("{POST_HEADERS}{headers}"), &list), 400),
-        ("a token in the query, disguised", post("/mcp?x=1&API%5Fkey=abc", &format!("{POST_HEADERS}{headers}"), &list), 400),
-        ("another query", post("/mcp?trace=1", &format!("{POST_HEADERS}{headers}"), &list), 200),
-        ("two credentials", with("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"), 400),
+        (
+            "accept in two headers",
+            post(
+                "/mcp",
+                &format!("{json}Accept: application/json\r\nAccept: text/event-stream\r\n{headers}"),
+                &list,
+            ),
+            200,
+        ),
+        (
+            "a token in the query",
+            post("/mcp?access_token=abc", &format!("{POST_HEADERS}{headers}"), &list),
+            400,
+        ),
+        (
+            "a token in the query, disguised",
+            post("/mcp?x=1&API%5Fkey=abc", &format!("{POST_HEADERS}{headers}"), &list),
+            400,
+        ),
+        (
+            "another query",
+            post("/mcp?trace=1", &format!("{POST_HEADERS}{headers}"), &list),
+            200,
+        ),
+        (
+            "two credentials",
+            with("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n"),
+            400,
+        ),
         ("a bad credential", with("Authorization: Bearer bad\r\n"), 401),
         ("a good credential", with("Authorization: Bearer good\r\n"), 200),
         ("no host", host("X-Host: localhost"), 400),
         ("two hosts", host("Host: localhost\r\nHost: localhost"), 400),
         ("a rebound host", host("Host: evil.example.com"), 403),
-        ("a host that begins like ours", host("Host: localhost.evil.example.com"), 403),
+        (
+            "a host that begins like ours",
+            host("Host: localhost.evil.example.com"),
+            403,
+        ),
         ("a host with a user", host("Host: localhost@evil.example.com"), 403),
         ("a port that is none", host("Host: localhost:80x"), 403),
         ("our address", host(&format!("Host: {address}")), 200),
@@ -92,8 +211,16 @@ async fn http_says_its_own_statuses() {
         ("our origin over TLS", with("Origin: https://127.0.0.1\r\n"), 200),
         ("a foreign origin", with("Origin: http://evil.example.com\r\n"), 403),
         ("an opaque origin", with("Origin: null\r\n"), 403),
-        ("an origin that begins like ours", with("Origin: http://localhost.evil.example.com\r\n"), 403),
-        ("two origins", with("Origin: http://localhost\r\nOrigin: http://localhost\r\n"), 400),
+        (
+            "an origin that begins like ours",
+            with("Origin: http://localhost.evil.example.com\r\n"),
+            403,
+        ),
+        (
+            "two origins",
+            with("Origin: http://localhost\r\nOrigin: http://localhost\r\n"),
+            400,
+        ),
     ];
     for (what, sent, status) in cases {
         let answer = Client::once(address, &sent).await;
@@ -141,7 +268,10 @@ async fn readiness_is_asked() {
         ..Options::default()
     });
     let answer = Client::once(address, &bare("GET", "/readyz", "")).await;
-    assert_eq!((answer.status, answer.body.as_str()), (503, "the record is not writable\n"));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (503, "the record is not writable\n")
+    );
     assert_eq!(Client::once(address, &bare("GET", "/healthz", "")).await.status, 200);
 }
 
@@ -162,33 +292,210 @@ async fn the_door_refuses_with_the_specs_own_error() {
         ("no JSON, legacy", modern_post("", "nonsense"), -32700, 400),
         ("an empty body", modern_post(&list, ""), -32700, 400),
         ("no message", modern_post(&list, "{}"), -32600, 400),
-        ("a call without an id", modern_post(&call, r#"{"jsonrpc":"2.0","method":"tools/call","params":{}}"#), -32600, 400),
-        ("a fractional id", modern_post(&call, r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{}}"#), -32600, 400),
-        ("no _meta", modern_post(&list, &request("tools/list", "{}")), -32602, 400),
-        ("no params", modern_post(&list, r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#), -32602, 400),
-        ("no version in _meta", modern_post(&list, &request("tools/list", r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{}}}"#)), -32602, 400),
-        ("no capabilities in _meta", modern_post(&list, &request("tools/list", r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#)), -32602, 400),
-        ("an unknown version", modern_post("MCP-Protocol-Version: v999\r\nMcp-Method: tools/list\r\n", &request("tools/list", &meta("v999"))), -32022, 400),
-        ("an unknown version, legacy shape", modern_post("MCP-Protocol-Version: v999\r\n", &request("tools/list", "{}")), -32022, 400),
-        ("an unknown version, notification", modern_post("MCP-Protocol-Version: v999\r\n", r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#), -32022, 400),
-        ("another version in _meta", modern_post(&list, &request("tools/list", &meta("v999"))), -32020, 400),
-        ("no version header", modern_post("Mcp-Method: tools/list\r\n", &request("tools/list", &modern)), -32020, 400),
-        ("a legacy version header", modern_post("MCP-Protocol-Version: 2025-11-25\r\nMcp-Method: tools/list\r\n", &request("tools/list", &modern)), -32020, 400),
-        ("two version headers", modern_post(&format!("{list}{MODERN}"), &request("tools/list", &modern)), -32020, 400),
-        ("no method header", modern_post(MODERN, &request("tools/list", &modern)), -32020, 400),
-        ("another method", modern_post(&list, &request("prompts/list", &modern)), -32020, 400),
-        ("another case", modern_post(&format!("{MODERN}Mcp-Method: TOOLS/LIST\r\n"), &request("tools/list", &modern)), -32020, 400),
-        ("two method headers", modern_post(&format!("{list}Mcp-Method: tools/list\r\n"), &request("tools/list", &modern)), -32020, 400),
-        ("no name header", modern_post(&call, &request("tools/call", &modern)), -32020, 400),
-        ("another name", modern_post(&format!("{call}Mcp-Name: other\r\n"), &request("tools/call", &modern)), -32020, 400),
-        ("two names", modern_post(&format!("{call}Mcp-Name: echo\r\nMcp-Name: echo\r\n"), &request("tools/call", &modern)), -32020, 400),
-        ("a name in bad Base64", modern_post(&format!("{call}Mcp-Name: =?base64?ZWNob?=\r\n"), &request("tools/call", &modern)), -32020, 400),
-        ("another method on a notification", modern_post(&list, &format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{modern}}}"#)), -32020, 400),
-        ("a modern initialize", modern_post(&format!("{MODERN}Mcp-Method: initialize\r\n"), &request("initialize", &modern)), -32601, 404),
-        ("a removed method", modern_post(&format!("{MODERN}Mcp-Method: ping\r\n"), &request("ping", &modern)), -32601, 404),
-        ("a modern response", modern_post(MODERN, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#), -32600, 400),
-        ("a modern batch", modern_post(&list, &format!("[{}]", request("tools/list", &modern))), -32600, 400),
-        ("a batch in 2025-06-18", modern_post("MCP-Protocol-Version: 2025-06-18\r\n", &format!("[{}]", request("tools/list", "{}"))), -32600, 400),
+        (
+            "a call without an id",
+            modern_post(&call, r#"{"jsonrpc":"2.0","method":"tools/call","params":{}}"#),
+            -32600,
+            400,
+        ),
+        (
+            "a fractional id",
+            modern_post(&call, r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{}}"#),
+            -32600,
+            400,
+        ),
+        (
+            "no _meta",
+            modern_post(&list, &request("tools/list", "{}")),
+            -32602,
+            400,
+        ),
+        (
+            "no params",
+            modern_post(&list, r#"{"jsonrpc":"2.0","id":7,"method":"tools/list"}"#),
+            -32602,
+            400,
+        ),
+        (
+            "no version in _meta",
+            modern_post(
+                &list,
+                &request(
+                    "tools/list",
+                    r#"{"_meta":{"io.modelcontextprotocol/clientCapabilities":{}}}"#,
+                ),
+            ),
+            -32602,
+            400,
+        ),
+        (
+            "no capabilities in _meta",
+            modern_post(
+                &list,
+                &request(
+                    "tools/list",
+                    r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#,
+                ),
+            ),
+            -32602,
+            400,
+        ),
+        (
+            "an unknown version",
+            modern_post(
+                "MCP-Protocol-Version: v999\r\nMcp-Method: tools/list\r\n",
+                &request("tools/list", &meta("v999")),
+            ),
+            -32022,
+            400,
+        ),
+        (
+            "an unknown version, legacy shape",
+            modern_post("MCP-Protocol-Version: v999\r\n", &request("tools/list", "{}")),
+            -32022,
+            400,
+        ),
+        (
+            "an unknown version, notification",
+            modern_post(
+                "MCP-Protocol-Version: v999\r\n",
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            ),
+            -32022,
+            400,
+        ),
+        (
+            "another version in _meta",
+            modern_post(&list, &request("tools/list", &meta("v999"))),
+            -32020,
+            400,
+        ),
+        (
+            "no version header",
+            modern_post("Mcp-Method: tools/list\r\n", &request("tools/list", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "a legacy version header",
+            modern_post(
+                "MCP-Protocol-Version: 2025-11-25\r\nMcp-Method: tools/list\r\n",
+                &request("tools/list", &modern),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "two version headers",
+            modern_post(&format!("{list}{MODERN}"), &request("tools/list", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "no method header",
+            modern_post(MODERN, &request("tools/list", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "another method",
+            modern_post(&list, &request("prompts/list", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "another case",
+            modern_post(
+                &format!("{MODERN}Mcp-Method: TOOLS/LIST\r\n"),
+                &request("tools/list", &modern),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "two method headers",
+            modern_post(
+                &format!("{list}Mcp-Method: tools/list\r\n"),
+                &request("tools/list", &modern),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "no name header",
+            modern_post(&call, &request("tools/call", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "another name",
+            modern_post(&format!("{call}Mcp-Name: other\r\n"), &request("tools/call", &modern)),
+            -32020,
+            400,
+        ),
+        (
+            "two names",
+            modern_post(
+                &format!("{call}Mcp-Name: echo\r\nMcp-Name: echo\r\n"),
+                &request("tools/call", &modern),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "a name in bad Base64",
+            modern_post(
+                &format!("{call}Mcp-Name: =?base64?ZWNob?=\r\n"),
+                &request("tools/call", &modern),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "another method on a notification",
+            modern_post(
+                &list,
+                &format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{modern}}}"#),
+            ),
+            -32020,
+            400,
+        ),
+        (
+            "a modern initialize",
+            modern_post(
+                &format!("{MODERN}Mcp-Method: initialize\r\n"),
+                &request("initialize", &modern),
+            ),
+            -32601,
+            404,
+        ),
+        (
+            "a removed method",
+            modern_post(&format!("{MODERN}Mcp-Method: ping\r\n"), &request("ping", &modern)),
+            -32601,
+            404,
+        ),
+        (
+            "a modern response",
+            modern_post(MODERN, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#),
+            -32600,
+            400,
+        ),
+        (
+            "a modern batch",
+            modern_post(&list, &format!("[{}]", request("tools/list", &modern))),
+            -32600,
+            400,
+        ),
+        (
+            "a batch in 2025-06-18",
+            modern_post(
+                "MCP-Protocol-Version: 2025-06-18\r\n",
+                &format!("[{}]", request("tools/list", "{}")),
+            ),
+            -32600,
+            400,
+        ),
         ("an empty batch", modern_post("", "[]"), -32600, 400),
     ];
     for (what, sent, code, status) in cases {
@@ -210,7 +517,10 @@ async fn the_door_refuses_with_the_specs_own_error() {
 async fn each_request_chooses_its_era() {
     let (_server, address, script) = serve(Options::default());
     let answer = Client::once(address, &call("echo")).await;
-    assert!(answer.body.contains("tools/call 2026-07-28 endpoint= session=none"), "{answer:?}");
+    assert!(
+        answer.body.contains("tools/call 2026-07-28 endpoint= session=none"),
+        "{answer:?}"
+    );
     assert_eq!(answer.header("mcp-session-id"), "");
     assert_eq!(answer.header("content-length"), answer.body.len().to_string());
 
@@ -221,7 +531,12 @@ async fn each_request_chooses_its_era() {
         "Mcp-Session-Id: x\r\nMCP-Param-Region:  eu west \r\nAuthorization: Bearer t\r\nMcp-Name: =?base64?ZWNobw==?=",
     );
     let answer = Client::once(address, &sent).await;
-    assert!(answer.body.contains("session=none secret=true certificate=none mcp-param-region=eu west"), "{answer:?}");
+    assert!(
+        answer
+            .body
+            .contains("session=none secret=true certificate=none mcp-param-region=eu west"),
+        "{answer:?}"
+    );
 
     let sent = call("echo").replace("POST /mcp ", "POST /mcp/bank ");
     let answer = Client::once(address, &sent).await;
@@ -246,10 +561,16 @@ async fn each_request_chooses_its_era() {
 
     let session = initialize(address, "2025-11-25").await;
     let answer = Client::once(address, &legacy_call("echo", &session, "2025-06-18")).await;
-    assert!(answer.body.contains(&format!("2025-06-18 endpoint= session={session}")), "{answer:?}");
+    assert!(
+        answer.body.contains(&format!("2025-06-18 endpoint= session={session}")),
+        "{answer:?}"
+    );
     let sent = legacy_call("echo", &session, "x").replace("MCP-Protocol-Version: x\r\n", "");
     let answer = Client::once(address, &sent).await;
-    assert!(answer.body.contains("2025-03-26"), "without a header that is assumed: {answer:?}");
+    assert!(
+        answer.body.contains("2025-03-26"),
+        "without a header that is assumed: {answer:?}"
+    );
 
     let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     let sent = modern_post(&format!("Mcp-Session-Id: {session}\r\n"), notification);
@@ -261,7 +582,10 @@ async fn each_request_chooses_its_era() {
     assert_eq!(*script.notified.lock().unwrap(), ["notifications/initialized"]);
 
     // A modern notification needs no `Mcp-Method`.
-    let sent = modern_post(MODERN, &format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{{META}}}}}"#));
+    let sent = modern_post(
+        MODERN,
+        &format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{{META}}}}}"#),
+    );
     assert_eq!(Client::once(address, &sent).await.status, 202);
 }
 
@@ -369,7 +693,11 @@ async fn a_question_keeps_the_stream_open_until_the_answer() {
     assert_eq!(client.head().await.header("content-type"), "text/event-stream");
     let question = client.event().await.unwrap();
     assert_eq!(question.data, QUESTION);
-    assert_eq!(question.id.as_deref(), Some("1-1"), "no priming event before 2025-11-25");
+    assert_eq!(
+        question.id.as_deref(),
+        Some("1-1"),
+        "no priming event before 2025-11-25"
+    );
     let answer = modern_post(
         &format!("Mcp-Session-Id: {session}\r\nMCP-Protocol-Version: 2025-06-18\r\n"),
         r#"{"jsonrpc":"2.0","id":"q1","result":{"action":"accept"}}"#,
@@ -392,15 +720,22 @@ async fn a_stream_can_be_resumed() {
         bare(
             "GET",
             "/mcp",
-            &format!("Accept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\nLast-Event-ID: {event}\r\n"),
+            &format!(
+                "Accept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\nLast-Event-ID: {event}\r\n"
+            ),
         )
     };
 
     let mut client = Client::connect(address).await;
-    client.send(&legacy_call("gate-with-news", &session, "2025-11-25")).await;
+    client
+        .send(&legacy_call("gate-with-news", &session, "2025-11-25"))
+        .await;
     client.head().await;
     let priming = client.event().await.unwrap();
-    assert_eq!((priming.id.as_deref(), priming.retry_ms, priming.data.len()), (Some("1-0"), Some(1_000), 0));
+    assert_eq!(
+        (priming.id.as_deref(), priming.retry_ms, priming.data.len()),
+        (Some("1-0"), Some(1_000), 0)
+    );
     assert_eq!(client.event().await.unwrap().id.as_deref(), Some("1-1"));
     drop(client);
 
@@ -468,7 +803,11 @@ async fn what_is_kept_is_bounded() {
         client.send(&legacy_call("news", &session, "2025-11-25")).await;
         client.head().await;
         let events = client.rest().await;
-        assert_eq!(events.len(), 1_002, "a reader that reads loses nothing, whatever is kept");
+        assert_eq!(
+            events.len(),
+            1_002,
+            "a reader that reads loses nothing, whatever is kept"
+        );
     }
     let kept = server.metrics().replay_bytes;
     assert!(kept > 0 && kept < 2 * 10 * 200, "{kept}");
@@ -477,7 +816,9 @@ async fn what_is_kept_is_bounded() {
         bare(
             "GET",
             "/mcp",
-            &format!("Accept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\nLast-Event-ID: {event}\r\n"),
+            &format!(
+                "Accept: text/event-stream\r\nMCP-Protocol-Version: 2025-11-25\r\nMcp-Session-Id: {session}\r\nLast-Event-ID: {event}\r\n"
+            ),
         )
     };
     for (event, status) in [("5-991", 200), ("5-990", 400), ("5-1001", 200), ("1-1001", 400)] {
@@ -489,7 +830,9 @@ async fn what_is_kept_is_bounded() {
     let mut clients = Vec::new();
     for count in 1..=3 {
         let mut client = Client::connect(address).await;
-        client.send(&legacy_call("gate-with-news", &session, "2025-06-18")).await;
+        client
+            .send(&legacy_call("gate-with-news", &session, "2025-06-18"))
+            .await;
         client.head().await;
         let event = client.event().await.unwrap();
         assert_eq!(event.id.is_some(), count <= 2, "stream {count}");
@@ -525,7 +868,11 @@ async fn the_standing_stream_has_one_reader() {
     second.head().await;
     assert!(first.event().await.is_none());
     standing.danger_try_news(Rope::one(NEWS)).unwrap();
-    assert_eq!(second.event().await.unwrap().id.as_deref(), Some("0-1"), "where it began");
+    assert_eq!(
+        second.event().await.unwrap().id.as_deref(),
+        Some("0-1"),
+        "where it began"
+    );
     assert_eq!(second.event().await.unwrap().id.as_deref(), Some("0-2"));
     // The session ends when the gateway lets go of it.
     drop(standing);
@@ -539,16 +886,25 @@ async fn a_batch_is_answered_with_an_array_or_a_stream() {
     let (_server, address, script) = serve(Options::default());
     let session = initialize(address, "2025-03-26").await;
     let send = |messages: &[&str]| {
-        modern_post(&format!("Mcp-Session-Id: {session}\r\n"), &format!("[{}]", messages.join(",\n")))
+        modern_post(
+            &format!("Mcp-Session-Id: {session}\r\n"),
+            &format!("[{}]", messages.join(",\n")),
+        )
     };
     let request = |id: u32, name: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}"}}}}"#)
     };
     let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
     let answer = Client::once(address, &send(&[&request(1, "echo"), note, &request(2, "echo"), "{}"])).await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/json")
+    );
     let replies = portcullis_wire::Raw::own(answer.body.clone()).unwrap().elements();
-    let mut ids: Vec<_> = replies.iter().map(|reply| reply.get("id").unwrap().as_str().to_owned()).collect();
+    let mut ids: Vec<_> = replies
+        .iter()
+        .map(|reply| reply.get("id").unwrap().as_str().to_owned())
+        .collect();
     ids.sort();
     assert_eq!(ids, ["1", "2", "null"], "{answer:?}");
 
@@ -558,7 +914,10 @@ async fn a_batch_is_answered_with_an_array_or_a_stream() {
 
     let init = r#"{"jsonrpc":"2.0","id":9,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}"#;
     let answer = Client::once(address, &send(&[&request(1, "echo"), init])).await;
-    assert!(answer.body.contains("-32600") && answer.body.contains("\"id\":9"), "{answer:?}");
+    assert!(
+        answer.body.contains("-32600") && answer.body.contains("\"id\":9"),
+        "{answer:?}"
+    );
 
     let mut client = Client::connect(address).await;
     client.send(&send(&[&request(1, "echo"), &request(2, "pretty")])).await;
@@ -619,7 +978,10 @@ async fn a_body_in_pieces_is_read_whole() {
         .join("\r\n");
     let (one, two) = body.split_at(10);
     client
-        .send(&format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n", one.len()))
+        .send(&format!(
+            "{head}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n",
+            one.len()
+        ))
         .await;
     client.send(&format!("{:x}\r\n{two}\r\n0\r\n\r\n", two.len())).await;
     assert_eq!(client.answer().await.status, 200);
@@ -637,17 +999,27 @@ async fn too_much_is_refused() {
     let (server, address, script) = serve(options);
     let large = |bytes: usize| {
         let padding = " ".repeat(bytes);
-        modern_post(&format!("{MODERN}Mcp-Method: tools/list\r\n"), &request("tools/list", &format!("{{{padding}{META}}}")))
+        modern_post(
+            &format!("{MODERN}Mcp-Method: tools/list\r\n"),
+            &request("tools/list", &format!("{{{padding}{META}}}")),
+        )
     };
     assert_eq!(Client::once(address, &large(8_000)).await.status, 200);
     assert_eq!(Client::once(address, &large(9_000)).await.status, 413);
     // Declared, and never sent.
-    let declared = bare("POST", "/mcp", &format!("{POST_HEADERS}Content-Length: 99999999999\r\n"));
+    let declared = bare(
+        "POST",
+        "/mcp",
+        &format!("{POST_HEADERS}Content-Length: 99999999999\r\n"),
+    );
     assert_eq!(Client::once(address, &declared).await.status, 413);
     // Not declared.
     let mut client = Client::connect(address).await;
     client
-        .send(&format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\n{POST_HEADERS}Transfer-Encoding: chunked\r\n\r\n3000\r\n{}\r\n", " ".repeat(0x3000)))
+        .send(&format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\n{POST_HEADERS}Transfer-Encoding: chunked\r\n\r\n3000\r\n{}\r\n",
+            " ".repeat(0x3000)
+        ))
         .await;
     assert_eq!(client.answer().await.status, 413);
     drop(client);
@@ -658,8 +1030,14 @@ async fn too_much_is_refused() {
     let mut held = Client::connect(address).await;
     let padded = call("gate").replace("\"arguments\":{}", &format!("\"arguments\":{{{}}}", " ".repeat(6_000)));
     let padded = padded.replace(
-        &format!("Content-Length: {}", call("gate").split_once("\r\n\r\n").unwrap().1.len()),
-        &format!("Content-Length: {}", call("gate").split_once("\r\n\r\n").unwrap().1.len() + 6_000),
+        &format!(
+            "Content-Length: {}",
+            call("gate").split_once("\r\n\r\n").unwrap().1.len()
+        ),
+        &format!(
+            "Content-Length: {}",
+            call("gate").split_once("\r\n\r\n").unwrap().1.len() + 6_000
+        ),
     );
     held.send(&padded).await;
     until("the call", || script.begun.load(Ordering::SeqCst) == 1).await;
@@ -687,7 +1065,11 @@ async fn a_drain_finishes_what_is_in_flight() {
     idle.ask(&call("echo")).await;
     let mut standing = Client::connect(address).await;
     standing
-        .send(&bare("GET", "/mcp", &format!("Accept: text/event-stream\r\nMcp-Session-Id: {session}\r\n")))
+        .send(&bare(
+            "GET",
+            "/mcp",
+            &format!("Accept: text/event-stream\r\nMcp-Session-Id: {session}\r\n"),
+        ))
         .await;
     standing.head().await;
     let mut listen = Client::connect(address).await;
@@ -714,7 +1096,10 @@ async fn a_drain_finishes_what_is_in_flight() {
     assert!(standing.event().await.is_none());
     assert!(listen.event().await.is_none());
     until("the subscription to end", || script.dropped.load(Ordering::SeqCst) == 1).await;
-    until("the listener to close", || std::net::TcpStream::connect(address).is_err()).await;
+    until("the listener to close", || {
+        std::net::TcpStream::connect(address).is_err()
+    })
+    .await;
     assert!(!draining.is_finished());
     // Each permit wakes one; the three that are left end one after the other.
     for count in 1..=3 {

@@ -28,15 +28,15 @@ async fn http2<S>(stream: S) -> Sender
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+        .await
+        .unwrap();
     tokio::spawn(connection);
     sender
 }
 
 fn modern(name: &str, authority: &str) -> hyper::Request<Full<Bytes>> {
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}",{META}}}}}"#
-    );
+    let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}",{META}}}}}"#);
     hyper::Request::post(format!("http://{authority}/mcp"))
         .header("content-type", "application/json")
         .header("accept", "application/json, text/event-stream")
@@ -83,7 +83,14 @@ async fn http2_with_prior_knowledge() {
                     let text = String::from_utf8(event.data.to_vec()).unwrap();
                     assert!(text.contains(&format!("\"progress\":{number}}}")), "{number}: {text}");
                 }
-                assert!(events.next().unwrap().unwrap().data.starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":7"));
+                assert!(
+                    events
+                        .next()
+                        .unwrap()
+                        .unwrap()
+                        .data
+                        .starts_with(b"{\"jsonrpc\":\"2.0\",\"id\":7")
+                );
             })
         })
         .collect();
@@ -119,7 +126,10 @@ async fn http2_is_drained() {
     let response = within("the head", response).await.unwrap();
     until("the call", || script.begun.load(Ordering::SeqCst) == 1).await;
     let draining = tokio::spawn(server.drain(Duration::from_secs(10)));
-    until("the listener to close", || std::net::TcpStream::connect(address).is_err()).await;
+    until("the listener to close", || {
+        std::net::TcpStream::connect(address).is_err()
+    })
+    .await;
     script.gate.notify_one();
     let text = text(response).await;
     assert!(text.contains(NEWS) && text.contains("open"));
@@ -210,7 +220,11 @@ async fn tls_with_and_without_a_client_certificate() {
     let mut client = Client::over(connect(address, &root, None, &[b"http/1.1"]).await.unwrap());
     assert!(client.ask(&call("echo")).await.body.contains("certificate=none"));
     let mut client = Client::over(connect(address, &root, None, &[]).await.unwrap());
-    assert_eq!(client.ask(&call("echo")).await.status, 200, "without ALPN the first bytes tell");
+    assert_eq!(
+        client.ask(&call("echo")).await.status,
+        200,
+        "without ALPN the first bytes tell"
+    );
 
     let alice = party("alice", &theirs);
     let digest: String = portcullis_ledger::digest(&alice.certificate)
@@ -220,7 +234,9 @@ async fn tls_with_and_without_a_client_certificate() {
     let mut client = Client::over(connect(address, &root, Some(&alice), &[b"http/1.1"]).await.unwrap());
     let answer = client.ask(&call("echo")).await;
     assert!(answer.body.contains(&format!("certificate={digest}")), "{answer:?}");
-    let stream = connect(address, &root, Some(&alice), &[b"h2", b"http/1.1"]).await.unwrap();
+    let stream = connect(address, &root, Some(&alice), &[b"h2", b"http/1.1"])
+        .await
+        .unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(b"h2".as_slice()));
     let mut sender = http2(stream).await;
     let response = sender.send_request(modern("echo", "localhost")).await.unwrap();
@@ -242,7 +258,13 @@ async fn tls_with_and_without_a_client_certificate() {
     assert!(connect(address, fresh.der(), None, &[]).await.is_ok());
     assert!(connect(address, &root, None, &[]).await.is_err());
     std::fs::write(&files.key, "no key").unwrap();
-    assert!(matches!(tls.reload(), Err(TlsError::File { what: "a private key", .. })));
+    assert!(matches!(
+        tls.reload(),
+        Err(TlsError::File {
+            what: "a private key",
+            ..
+        })
+    ));
     assert!(connect(address, fresh.der(), None, &[]).await.is_ok());
 }
 

@@ -56,12 +56,7 @@ pub(crate) fn seal(message: Rope, status: u16, session: Option<&str>, last: bool
 }
 
 /// See [`seal`].
-pub(crate) fn sealed(
-    message: Rope,
-    status: u16,
-    session: Option<&str>,
-    last: bool,
-) -> Sealed<Reply> {
+pub(crate) fn sealed(message: Rope, status: u16, session: Option<&str>, last: bool) -> Sealed<Reply> {
     Sealed::unrecordable(Reply {
         message,
         status,
@@ -87,9 +82,7 @@ impl Drop for Watch {
 impl Script {
     pub(crate) fn handler(self: &Arc<Self>) -> Arc<Handler> {
         let script = self.clone();
-        Arc::new(move |inbound| -> BoxFuture<'static, Handled> {
-            Box::pin(script.clone().handle(inbound))
-        })
+        Arc::new(move |inbound| -> BoxFuture<'static, Handled> { Box::pin(script.clone().handle(inbound)) })
     }
 
     async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
@@ -103,10 +96,7 @@ impl Script {
         }
         let session = inbound.session.as_deref();
         let opens = matches!(&inbound.ask, Ask::Request(request) if *request.method() == Method::Initialize);
-        if inbound.revision.era() == portcullis_wire::Era::Legacy
-            && !opens
-            && !matches!(inbound.ask, Ask::Refused(_))
-        {
+        if inbound.revision.era() == portcullis_wire::Era::Legacy && !opens && !matches!(inbound.ask, Ask::Refused(_)) {
             match session {
                 None => return Handled::SessionMissing,
                 Some(id) if !self.sessions.lock().unwrap().contains_key(id) => {
@@ -133,10 +123,7 @@ impl Script {
             Ask::Response(response) => {
                 let parked = self.parked.lock().unwrap().take();
                 if let Some((id, outlet)) = parked {
-                    let text = format!(
-                        r#"{{"answered":{}}}"#,
-                        String::from_utf8_lossy(response.whole())
-                    );
+                    let text = format!(r#"{{"answered":{}}}"#, String::from_utf8_lossy(response.whole()));
                     outlet.danger_news(Rope::one(NEWS)).await.unwrap();
                     outlet.reply(sealed(result(&id, &text), 200, None, true)).await.unwrap();
                 }
@@ -240,10 +227,7 @@ pub(crate) const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicit
 pub(crate) fn serve(options: Options) -> (HttpServer, SocketAddr, Arc<Script>) {
     let script = Arc::new(Script::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let options = Options {
-        threads: 2,
-        ..options
-    };
+    let options = Options { threads: 2, ..options };
     let server = HttpServer::start(vec![listener], options, script.handler()).unwrap();
     let address = server.address().unwrap();
     (server, address, script)
@@ -270,9 +254,7 @@ pub(crate) const POST_HEADERS: &str =
 pub(crate) fn call(name: &str) -> String {
     post(
         "/mcp",
-        &format!(
-            "{POST_HEADERS}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"
-        ),
+        &format!("{POST_HEADERS}MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: {name}\r\n"),
         &format!(
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}","arguments":{{}},{META}}}}}"#
         ),
@@ -284,9 +266,7 @@ pub(crate) fn legacy_call(name: &str, session: &str, version: &str) -> String {
     post(
         "/mcp",
         &format!("{POST_HEADERS}MCP-Protocol-Version: {version}\r\nMcp-Session-Id: {session}\r\n"),
-        &format!(
-            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}"}}}}"#
-        ),
+        &format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{name}"}}}}"#),
     )
 }
 
@@ -380,7 +360,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at;
             }
-            assert!(self.fill().await, "the connection ended before a response: {:?}", String::from_utf8_lossy(&self.buffer));
+            assert!(
+                self.fill().await,
+                "the connection ended before a response: {:?}",
+                String::from_utf8_lossy(&self.buffer)
+            );
         };
         let text = String::from_utf8(self.buffer.drain(..end + 4).collect()).unwrap();
         let mut lines = text.trim_end().split("\r\n");
@@ -389,8 +373,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             .map(|line| line.split_once(": ").unwrap())
             .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
             .collect();
-        self.chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
-        self.left = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        self.chunked = headers
+            .get("transfer-encoding")
+            .is_some_and(|coding| coding == "chunked");
+        self.left = headers
+            .get("content-length")
+            .map_or(0, |length| length.parse().unwrap());
         self.events = Decoder::new(SseLimits::default());
         Answer {
             status,
@@ -462,7 +450,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     }
 
     async fn fill(&mut self) -> bool {
-        self.stream.read_buf(&mut self.buffer).await.is_ok_and(|count| count > 0)
+        self.stream
+            .read_buf(&mut self.buffer)
+            .await
+            .is_ok_and(|count| count > 0)
     }
 }
 

@@ -57,9 +57,7 @@ impl Host {
 }
 
 fn modern(id: u32, name: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}",{META}}}}}"#
-    )
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{name}",{META}}}}}"#)
 }
 
 fn legacy(id: u32, name: &str) -> String {
@@ -67,21 +65,26 @@ fn legacy(id: u32, name: &str) -> String {
 }
 
 fn initialize(version: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{version}"}}}}"#
-    )
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{version}"}}}}"#)
 }
 
 #[tokio::test]
 async fn both_eras_on_one_process() {
     let mut host = start(|_| {});
     let answer = host.ask(&modern(2, "echo")).await;
-    assert!(answer.contains("tools/call 2026-07-28 endpoint= session=none secret=false"), "{answer}");
+    assert!(
+        answer.contains("tools/call 2026-07-28 endpoint= session=none secret=false"),
+        "{answer}"
+    );
     let answer = host.ask(&initialize("2025-06-18")).await;
     assert!(answer.contains("2025-06-18"), "{answer}");
-    host.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    host.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+        .await;
     let answer = host.ask(&legacy(3, "echo")).await;
-    assert!(answer.contains("tools/call 2025-06-18 endpoint= session=stdio"), "{answer}");
+    assert!(
+        answer.contains("tools/call 2025-06-18 endpoint= session=stdio"),
+        "{answer}"
+    );
     assert!(host.ask(&modern(4, "echo")).await.contains("2026-07-28"));
     assert_eq!(*host.script.notified.lock().unwrap(), ["notifications/initialized"]);
     assert!(matches!(host.close().await, StdioEnd::Closed { unanswered: 0 }));
@@ -94,11 +97,20 @@ async fn refusals_are_answered_and_the_next_line_is_served() {
         ("nonsense", -32700),
         ("{}", -32600),
         (r#"{"jsonrpc":"2.0","method":"tools/call","params":{}}"#, -32600),
-        (r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{}}"#, -32600),
+        (
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"tools/call","params":{}}"#,
+            -32600,
+        ),
         ("[]", -32600),
         (&format!("[{}]", legacy(1, "echo")), -32600),
-        (&format!(r#"{{"jsonrpc":"2.0","id":5,"method":"ping","params":{{{META}}}}}"#), -32601),
-        (r#"{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#, -32602),
+        (
+            &format!(r#"{{"jsonrpc":"2.0","id":5,"method":"ping","params":{{{META}}}}}"#),
+            -32601,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":5,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#,
+            -32602,
+        ),
         (&modern(5, "echo").replace("2026-07-28", "v9"), -32022),
     ] {
         let answer = host.ask(line).await;
@@ -144,7 +156,10 @@ async fn many_requests_at_once_up_to_the_limit() {
     host.script.gate.notify_waiters();
     let mut answers = [host.line().await, host.line().await];
     answers.sort();
-    assert!(answers[0].contains("\"id\":1") && answers[1].contains("\"id\":2"), "{answers:?}");
+    assert!(
+        answers[0].contains("\"id\":1") && answers[1].contains("\"id\":2"),
+        "{answers:?}"
+    );
     assert!(host.ask(&modern(4, "echo")).await.contains("\"id\":4"));
 }
 
@@ -153,7 +168,9 @@ async fn a_question_is_answered_on_the_same_pipe() {
     let mut host = start(|_| {});
     host.ask(&initialize("2025-11-25")).await;
     assert_eq!(host.ask(&legacy(2, "question")).await, QUESTION);
-    let news = host.ask(r#"{"jsonrpc":"2.0","id":"q1","result":{"action":"decline"}}"#).await;
+    let news = host
+        .ask(r#"{"jsonrpc":"2.0","id":"q1","result":{"action":"decline"}}"#)
+        .await;
     assert_eq!(news, NEWS);
     assert!(host.line().await.contains("decline"));
     // And what belongs to no request.
@@ -167,7 +184,9 @@ async fn batches_are_2025_03_26_alone() {
     let mut host = start(|_| {});
     host.ask(&initialize("2025-03-26")).await;
     let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-    let answer = host.ask(&format!("[{},{note},{}]", legacy(1, "echo"), legacy(2, "echo"))).await;
+    let answer = host
+        .ask(&format!("[{},{note},{}]", legacy(1, "echo"), legacy(2, "echo")))
+        .await;
     assert_eq!(Raw::own(answer).unwrap().elements().len(), 2);
     host.send(&format!("[{note}]")).await;
     let answer = host.ask(&format!("[{}]", initialize("2025-03-26"))).await;

@@ -113,6 +113,34 @@ pub(crate) async fn run(question: &Question, connections: usize, duration: Durat
     Ok(seen)
 }
 
+/// Opens `count` connections, asks once on each, waits for the head of the answer and its first bytes, and returns the open
+/// connections.
+pub(crate) async fn hold(question: &Question, count: usize) -> Result<Vec<TcpStream>> {
+    let request = question.bytes();
+    let mut held = Vec::with_capacity(count);
+    let mut buffer = Vec::with_capacity(64 << 10);
+    for _ in 0..count {
+        let mut socket = TcpStream::connect(&question.address).await?;
+        socket.set_nodelay(true)?;
+        socket.write_all(&request).await?;
+        buffer.clear();
+        while find(&buffer, b"\r\n\r\n", 0).is_none() {
+            if socket.read_buf(&mut buffer).await? == 0 {
+                return Err("the connection was closed".into());
+            }
+        }
+        if !buffer.starts_with(b"HTTP/1.1 200") {
+            return Err(String::from_utf8_lossy(&buffer)
+                .chars()
+                .take(200)
+                .collect::<String>()
+                .into());
+        }
+        held.push(socket);
+    }
+    Ok(held)
+}
+
 async fn ask(mut socket: TcpStream, request: Arc<[u8]>, stop: Arc<AtomicBool>) -> Result<Seen> {
     let mut seen = Seen::default();
     let mut buffer = Vec::with_capacity(256 << 10);

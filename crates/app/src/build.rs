@@ -295,6 +295,7 @@ fn screen(screen: &file::Screen) -> ScreenSettings {
             HiddenCharacters::Neutralise => HiddenAction::Neutralise,
             HiddenCharacters::Refuse => HiddenAction::Refuse,
             HiddenCharacters::Report => HiddenAction::Report,
+            HiddenCharacters::Ignore => HiddenAction::Ignore,
         },
     }
 }

@@ -513,6 +513,8 @@ pub(crate) enum HiddenCharacters {
     Refuse,
     /// Let them pass and say so on the record.
     Report,
+    /// Do not look for them.
+    Ignore,
 }
 
 /// What the program says about itself.

@@ -250,3 +250,60 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
     }
     core
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Durability, Ledger, LedgerError, Options,
+        samples::{decision, outcome},
+        verify,
+    };
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn after_a_failed_sync_the_journal_is_written_anew_and_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options {
+            retry_interval: Duration::from_millis(10),
+            segment_bytes: 16 * 1024,
+            ..Options::new(directory.path(), "portcullis.local/test")
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let ledger = Ledger::open(options).unwrap();
+            for round in 1..=3 {
+                let in_flight = ledger.call_id();
+                let _ = ledger
+                    .intend(&decision(in_flight), Durability::Written, ())
+                    .await
+                    .unwrap();
+                ledger.shared().unwrap().lock().syncs_to_fail = 1;
+                let told_to_fail = ledger.call_id();
+                let refused = ledger
+                    .intend(&decision(told_to_fail), Durability::Durable, ())
+                    .await
+                    .unwrap_err();
+                assert!(matches!(refused, LedgerError::Unwritable { .. }), "{refused}");
+                let deadline = Instant::now() + Duration::from_secs(30);
+                while !ledger.is_writable() {
+                    assert!(Instant::now() < deadline, "round {round}: never writable again");
+                    std::thread::yield_now();
+                }
+                // The call that was in flight ends as it would have; the one that was refused ended unknown.
+                let _ = ledger.seal(&outcome(in_flight), Durability::Durable, ()).await.unwrap();
+                assert_eq!(ledger.progress().open_calls, 0);
+                for _ in 0..30 {
+                    let call = ledger.call_id();
+                    let _ = ledger.intend(&decision(call), Durability::Written, ()).await.unwrap();
+                    let _ = ledger.seal(&outcome(call), Durability::Durable, ()).await.unwrap();
+                }
+            }
+            ledger.close().await.unwrap();
+        });
+        let report = verify(directory.path(), None).unwrap_or_else(|findings| panic!("{findings:#?}"));
+        assert_eq!(
+            (report.decisions, report.outcomes, report.outcomes_unknown),
+            (96, 96, 3)
+        );
+    }
+}

@@ -344,6 +344,12 @@ impl Ledger {
         }
     }
 
+    /// What the threads share, for the tests that make the disk fail.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        self.handle.as_ref().map(|handle| &*handle.shared)
+    }
+
     /// Writes `unknown` for calls still open, and `stop`; syncs; publishes the last checkpoint; ends the threads. Other
     /// clones get [`LedgerError::Closed`] from now on.
     ///

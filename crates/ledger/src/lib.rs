@@ -15,6 +15,8 @@ mod pairing;
 mod publisher;
 mod record;
 mod recover;
+#[cfg(test)]
+mod samples;
 mod schema;
 mod secrets;
 mod shelves;

@@ -655,3 +655,101 @@ impl CheckedEdge {
         let Ok(()) = pushed;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Durability, Ledger, Options, Tail,
+        samples::{decision, outcome},
+        tiles::{Mode, Tiles},
+    };
+    use portcullis_store::keys::SigningKey;
+    use std::fs;
+
+    /// The records of a log with three calls.
+    fn records(directory: &Path) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let ledger = Ledger::open(Options::new(directory, "portcullis.local/test")).unwrap();
+            for _ in 0..3 {
+                let call = ledger.call_id();
+                let _ = ledger.intend(&decision(call), Durability::Written, ()).await.unwrap();
+                let _ = ledger.seal(&outcome(call), Durability::Written, ()).await.unwrap();
+            }
+            ledger.close().await.unwrap();
+        });
+        let mut tail = Tail::new(directory, 0);
+        std::iter::from_fn(|| tail.next_record().unwrap())
+            .map(|record| record.json)
+            .collect()
+    }
+
+    /// A log with a valid tree and signature over whatever records: what an insider with the key can make.
+    fn forge(directory: &Path, key: &SigningKey, records: &[String]) -> PathBuf {
+        let log = tempfile::tempdir_in(directory).unwrap().keep();
+        let verifier = VerifierKey::new("portcullis.local/test", key.public());
+        let mut tiles = Tiles::resume(&log, &directory.join("scratch"), 0, Mode::Write).unwrap();
+        records.iter().for_each(|record| tiles.push(record.as_bytes()).unwrap());
+        tiles.publish(&verifier, key).unwrap();
+        fs::write(log.join(VERIFIER_KEY_NAME), format!("{verifier}\n")).unwrap();
+        log
+    }
+
+    #[test]
+    fn a_valid_tree_over_a_wrong_record_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = records(directory.path());
+        let key = SigningKey::load_or_create(&directory.path().join("keys/signing.seed")).unwrap();
+        assert_eq!(verify(&forge(directory.path(), &key, &records), None).unwrap().size, 8);
+        let renumbered = |records: Vec<String>| -> Vec<String> {
+            let bodies = records
+                .iter()
+                .map(|record| record.split_once(',').unwrap().1.to_owned());
+            bodies
+                .enumerate()
+                .map(|(at, body)| format!("{{\"bseq\":{at},{body}"))
+                .collect()
+        };
+        let mut dropped = records.clone();
+        dropped.remove(4);
+        let outcome_lost = renumbered(dropped.clone());
+        let mut twice = records.clone();
+        twice.insert(3, records[2].clone());
+        let mut swapped = records.clone();
+        swapped.swap(1, 2);
+        let mut redecided = records.clone();
+        redecided.insert(7, records[1].clone());
+        let mut sloppy = records.clone();
+        sloppy[2] = sloppy[2].replace("\"bseq\":2", "\"bseq\": 2");
+        let mut unknown_field = records.clone();
+        unknown_field[2] = unknown_field[2].replace("\"t\":\"outcome\"", "\"surprise\":1,\"t\":\"outcome\"");
+        for (what, records, record, words) in [
+            ("a record is dropped", dropped, 4, "record 4 is missing"),
+            (
+                "an outcome is dropped, the rest renumbered",
+                outcome_lost,
+                6,
+                "has no outcome",
+            ),
+            ("an outcome comes twice", renumbered(twice), 3, "no decision that waits"),
+            (
+                "an outcome comes before its decision",
+                renumbered(swapped),
+                1,
+                "no decision that waits",
+            ),
+            ("a call is decided twice", renumbered(redecided), 7, "second decision"),
+            ("a record is not canonical", sloppy, 2, "not canonical"),
+            ("a member is unknown", unknown_field, 2, "`surprise` is unknown"),
+        ] {
+            let findings = verify(&forge(directory.path(), &key, &records), None).expect_err(what);
+            let found = findings.iter().any(|finding| {
+                finding.record == Some(record)
+                    && finding.what.contains(words)
+                    && finding.file.starts_with("tile/entries/")
+            });
+            assert!(found, "{what}: {findings:?}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::socket::{self, Activity, Protocol, Verdict, Watched};
 use super::streams::Sessions;
 use super::{Metrics, Options, Phase};
 use crate::inbound::{Handler, Peer};
-use crate::tls;
+use crate::tls::{self, ServerTls};
 use bytes::BytesMut;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -355,10 +355,22 @@ async fn connection(
         certificate_sha256: None,
         os_user: None,
     };
-    let Some(tls) = shared.options.tls.clone() else {
-        let (protocol, start) = tokio::time::timeout(timeout, socket::sniff(&mut stream)).await??;
-        return serve(stream, start, protocol, peer, shared, alive).await;
-    };
+    // What few connections need stands on the heap here and below, so that an idle one of the common kind is small.
+    if let Some(tls) = shared.options.tls.clone() {
+        return Box::pin(secured(stream, tls, peer, shared, alive)).await;
+    }
+    let (protocol, start) = tokio::time::timeout(timeout, socket::sniff(&mut stream)).await??;
+    serve(stream, start, protocol, peer, shared, alive).await
+}
+
+async fn secured(
+    stream: TcpStream,
+    tls: Arc<ServerTls>,
+    peer: Peer,
+    shared: Arc<Shared>,
+    alive: mpsc::Sender<()>,
+) -> io::Result<()> {
+    let timeout = shared.options.limits.header_timeout;
     let opening = async {
         let mut stream = tls.acceptor().accept(stream).await?;
         let (_, session) = stream.get_ref();
@@ -415,7 +427,6 @@ where
                 .max_concurrent_streams(limits.requests_per_connection_max)
                 .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
                 .serve_connection(TokioIo::new(stream), service);
-            // On the heap, so that the far more common HTTP/1.1 connections need not have room for it.
             let end = |connection: Pin<&mut _>| http2::Connection::graceful_shutdown(connection);
             attend(Box::pin(connection).as_mut(), end, &shared, &activity).await
         }

@@ -114,8 +114,9 @@ async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &m
     let visit = Visit::enter(link, endpoint, &head)?;
     match head.method {
         Verb::POST => post(visit, &head.headers, body, bytes).await,
-        Verb::GET => get(visit, &head.headers).await,
-        Verb::DELETE => delete(visit, &head.headers).await,
+        // Each connection has room for the largest future that is not on the heap; this keeps it small.
+        Verb::GET => Box::pin(get(visit, &head.headers)).await,
+        Verb::DELETE => Box::pin(delete(visit, &head.headers)).await,
         Verb::OPTIONS => {
             let mut response = empty(StatusCode::NO_CONTENT);
             response.headers_mut().insert(ALLOW, ALLOW_ALL);
@@ -288,7 +289,7 @@ async fn post(visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Opt
     };
     let limits = &visit.shared().options.message_limits;
     if let Some(texts) = message::batch(&body, limits) {
-        return batch(visit, texts, version, headers).await;
+        return Box::pin(batch(visit, texts, version, headers)).await;
     }
     let admitted = door::admit_http(Message::parse(body, limits), version, headers);
     request(visit, admitted, headers).await
@@ -296,11 +297,15 @@ async fn post(visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Opt
 
 /// One message that is no batch.
 async fn request(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
-    let revision = admitted.revision;
-    let wants_answer = matches!(admitted.ask, Ask::Request(_));
-    if revision == Revision::NEWEST && wants_answer {
-        return modern(visit, admitted, headers).await;
+    match admitted.ask {
+        Ask::Request(_) if admitted.revision.era() == Era::Modern => modern(visit, admitted, headers).await,
+        _ => Box::pin(carried_on(visit, admitted)).await,
     }
+}
+
+/// A legacy message, or one that wants no answer. It is carried on when the client goes away.
+async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
+    let revision = admitted.revision;
     let session = match admitted.opens_session || revision.era() == Era::Modern {
         true => None,
         false => visit.session.as_deref().and_then(|id| visit.shared().sessions.find(id)),

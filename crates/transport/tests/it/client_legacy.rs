@@ -1,6 +1,5 @@
 //! The client's legacy Streamable HTTP: sessions, questions on a stream, resumption, the standing stream.
 
-
 use crate::client_script::*;
 use portcullis_transport::{Eras, Stray, UpstreamError};
 use portcullis_wire::{Method, Response, Revision};

@@ -10,5 +10,6 @@ mod client_tls;
 mod server_figures;
 mod server_http;
 mod server_http2_tls;
+mod server_legacy;
 mod server_script;
 mod server_stdio;

@@ -8,7 +8,7 @@
 )]
 
 use portcullis_ledger::Sealed;
-use portcullis_transport::server::{HttpServer, Options};
+use portcullis_transport::server::{HttpServer, Options, ServerLimits};
 use portcullis_transport::sse::{Decoder, SseEvent, SseLimits};
 use portcullis_transport::{Ask, BoxFuture, Handled, Handler, Inbound, Outlet, Reply};
 use portcullis_wire::{Id, Method, Request, Response, Rope};
@@ -276,6 +276,21 @@ pub(crate) fn post(path: &str, headers: &str, body: &str) -> String {
         "POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// A POST with the headers that every one has, and more.
+pub(crate) fn modern_post(headers: &str, body: &str) -> String {
+    post("/mcp", &format!("{POST_HEADERS}{headers}"), body)
+}
+
+/// Options with other limits.
+pub(crate) fn limits(change: impl FnOnce(&mut ServerLimits)) -> Options {
+    let mut limits = ServerLimits::default();
+    change(&mut limits);
+    Options {
+        limits,
+        ..Options::default()
+    }
 }
 
 /// A request without a body.

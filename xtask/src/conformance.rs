@@ -143,6 +143,27 @@ pub(crate) fn losses(direct: &[Run], through: &[Run]) -> Vec<Loss> {
     losses
 }
 
+/// Scenarios that pass directly, scored or not, and do not pass through.
+pub(crate) fn lost_scenarios(direct: &[Run], through: &[Run]) -> Vec<String> {
+    let mut lost = Vec::new();
+    for run in direct {
+        let other = through
+            .iter()
+            .find(|other| other.leg == run.leg && other.revision == run.revision);
+        for scenario in run
+            .scenarios
+            .iter()
+            .filter(|scenario| scenario.failed == 0 && scenario.passed > 0)
+        {
+            let now = other.and_then(|other| other.scenarios.iter().find(|now| now.name == scenario.name));
+            if now.is_none_or(|now| now.failed > 0 || now.passed == 0) {
+                lost.push(format!("{} {} {}", run.leg.name(), run.revision, scenario.name));
+            }
+        }
+    }
+    lost
+}
+
 /// Runs the server leg against `url` for `revisions`; results and logs go below `out`.
 ///
 /// # Errors

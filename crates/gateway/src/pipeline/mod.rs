@@ -68,12 +68,12 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
+            taken_in: watch::Sender::new(parts.catalog.epoch()),
             catalog: parts.catalog,
             sessions: parts.sessions,
             policy: parts.policy,
             screen: parts.screen,
             recorder: parts.recorder,
-            taken_in: watch::Sender::new(0),
         });
         gateway.keep_up(heard);
         gateway
@@ -194,7 +194,13 @@ impl Gateway {
         if !matches!(inbound.ask, Ask::Request(_)) {
             return;
         }
-        let settled = || self.catalog.view(&inbound.endpoint).is_none_or(|view| view.settled);
+        let settled = || {
+            let taken_in = *self.taken_in.borrow();
+            // The policy must know what the catalog shows, or the first lists would be empty.
+            self.catalog
+                .view(&inbound.endpoint)
+                .is_none_or(|view| view.settled && taken_in >= view.epoch)
+        };
         if settled() {
             return;
         }

@@ -572,7 +572,7 @@ impl Route {
     async fn shared_link(&self, lane: &Lane) -> Result<Arc<Link>, RouteError> {
         let hello = Hello {
             eras: lane.plan.eras,
-            capabilities: empty_object(),
+            capabilities: extensions(),
             client_info: self.greeter.info(),
             legacy_revision: Revision::NEWEST_LEGACY,
         };
@@ -635,6 +635,13 @@ fn deadline_of(call: &Call, plan: &UpstreamPlan) -> Duration {
         Target::Tool(tool) => tool.deadline_ms.map_or(plan.deadline, Duration::from_millis),
         _ => plan.deadline,
     }
+}
+
+/// What the gateway declares when it asks a server what it has: extensions that it carries for clients that declare them. A
+/// server names an extension only to who knows it (SEP-2133).
+fn extensions() -> Raw {
+    const CARRIED: &str = r#"{"extensions":{"io.modelcontextprotocol/tasks":{},"io.modelcontextprotocol/skills":{},"io.modelcontextprotocol/ui":{"mimeTypes":["text/html;profile=mcp-app"]}}}"#;
+    Raw::own(CARRIED).unwrap_or_else(|_| empty_object())
 }
 
 /// Whose connection carries a call (see the header of `lane`).

@@ -106,6 +106,7 @@ fn copy_tree(root: &Path, to: &Path) -> Result<()> {
     let members = crates.map(|name| format!("\"crates/{name}\"")).join(", ");
     let manifest = manifest
         .lines()
+        .filter(|line| !line.starts_with("default-members"))
         .map(|line| match line.starts_with("members = ") {
             true => format!("members = [{members}]"),
             false => line.to_owned(),

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::WaitOptions;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::Notify;
 
@@ -57,7 +57,11 @@ pub async fn reap_orphans() -> io::Result<()> {
             // Reading the process table takes longer than a thread of connections may be held.
             let swept = tokio::task::spawn_blocking(move || sweep(lost)).await;
             match swept {
-                Ok(Swept::Nobody) | Err(_) => break,
+                Ok(Swept::Nobody) => break,
+                Err(error) => {
+                    tracing::error!("the search for processes that an upstream left behind failed: {error}");
+                    break;
+                }
                 Ok(Swept::Some) if !lost => break,
                 Ok(Swept::Some) => {}
                 Ok(Swept::Refused(error)) if pause == SEARCH_PAUSE_MIN => {
@@ -101,14 +105,15 @@ fn sweep(kill: bool) -> Swept {
 
 /// Children of this process that are in a foreign session and no launchers.
 fn strays(table: &[Process]) -> Vec<Process> {
-    let own = Pid::as_raw(Some(rustix::process::getpid()));
-    let own_session = rustix::process::getsid(None).map_or(own, |session| session.as_raw_nonzero().get());
+    let Some(own) = Process::own() else {
+        return Vec::new();
+    };
     // Asked after the table was read: a launcher leaves our session only after it was noted, so one that the table
     // shows elsewhere is in here.
     let launchers = LAUNCHERS.lock().unwrap_or_else(PoisonError::into_inner);
     let is_stray = |process: &&Process| {
-        process.parent == own
-            && process.session != own_session
+        process.parent == own.id.as_raw_nonzero().get()
+            && process.session != own.session
             && !launchers.contains(&process.id.as_raw_nonzero().get())
     };
     table.iter().filter(is_stray).copied().collect()

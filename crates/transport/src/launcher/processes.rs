@@ -2,7 +2,7 @@
 //!
 //! Read from `/proc`, because no other interface names grandchildren. It must not decide who is to be signalled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use rustix::io::Errno;
@@ -17,6 +17,8 @@ pub(crate) struct Process {
     pub(crate) id: Pid,
     /// 0 for a process without a parent in this namespace.
     pub(crate) parent: i32,
+    /// 0, as for `session`, if its leader is outside this namespace.
+    pub(crate) group: i32,
     pub(crate) session: i32,
     /// One letter: `R` runs, `S` sleeps, `T` is stopped, `Z` is dead and not yet reaped, ...
     pub(crate) state: u8,
@@ -29,6 +31,11 @@ impl Process {
     pub(crate) fn read(id: Pid) -> Option<Self> {
         let stat = std::fs::read(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
         parse_stat(&stat)
+    }
+
+    /// This process. Read like any other, since `getsid(2)` has no answer in a namespace that the leader is outside of.
+    pub(crate) fn own() -> Option<Self> {
+        Self::read(rustix::process::getpid())
     }
 
     /// Whether it has ended and only waits to be reaped.
@@ -101,31 +108,57 @@ pub(crate) fn descendants(processes: &[Process], ancestor: i32) -> Vec<Process> 
     found
 }
 
-/// SIGKILL to all that `family` finds, after stopping them, so that none forks while the others are killed: a family
-/// that forks faster than it is killed would live on. The newborn of the last moment are left to the next call; whoever
-/// must miss nobody calls until nobody is found.
+/// SIGKILL to all that `family` finds and to their process groups, after stopping them, so that none forks while the
+/// others are killed: a family that forks faster than it is killed would live on. The newborn of the last moment are left
+/// to the next call; whoever must miss nobody calls until nobody is found.
+///
+/// The groups are what catches those that start a successor and end at once: the kernel signals a whole group in one
+/// step, and a fork that is under way then starts again after the signal. A group of the caller's session is left alone.
 ///
 /// # Errors
 /// The first refusal to signal one of them; the others are signalled all the same.
 pub(crate) fn kill_all(family: impl Fn() -> Vec<Process>) -> io::Result<()> {
     for _ in 0..STOP_ROUNDS_MAX {
-        let mut all_still = true;
-        for process in family().iter().filter(|process| !process.is_still()) {
-            all_still = false;
+        let found = family();
+        let moving: Vec<_> = found.iter().filter(|process| !process.is_still()).collect();
+        if moving.is_empty() {
+            break;
+        }
+        signal_groups(&found, Signal::STOP);
+        for process in moving {
             // If it is refused, SIGKILL is too.
             let _ = process.signal(Signal::STOP);
         }
-        if all_still {
-            break;
-        }
     }
     let mut outcome = Ok(());
-    for process in family().iter().filter(|process| !process.is_dead()) {
+    let found = family();
+    signal_groups(&found, Signal::KILL);
+    for process in found.iter().filter(|process| !process.is_dead()) {
         if let Err(error) = process.signal(Signal::KILL) {
             outcome = outcome.and(Err(error));
         }
     }
     outcome
+}
+
+/// Signals every process group of `family`, the dead included: one that waits to be reaped keeps the group's number from
+/// being used again, and its successors are in it.
+fn signal_groups(family: &[Process], signal: Signal) {
+    let Some(own) = Process::own() else { return };
+    let mut signalled = HashSet::new();
+    for process in family {
+        let Some(group) = Pid::from_raw(process.group) else {
+            continue;
+        };
+        if process.session == own.session || !signalled.insert(group) {
+            continue;
+        }
+        let is_current =
+            Process::read(process.id).is_some_and(|now| now.started == process.started && now.group == process.group);
+        if is_current {
+            let _ = rustix::process::kill_process_group(group, signal);
+        }
+    }
 }
 
 /// Parses `/proc/PID/stat` (proc_pid_stat(5)): number, name in brackets, state, parent, group, session, ...
@@ -144,12 +177,14 @@ fn parse_stat(stat: &[u8]) -> Option<Process> {
         .split_ascii_whitespace();
     let state = *fields.next()?.as_bytes().first()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
     // Session is field 6 and the start time field 22.
     let started = fields.nth(15)?.parse().ok()?;
     Some(Process {
         id,
         parent,
+        group,
         session,
         state,
         started,
@@ -204,6 +239,7 @@ mod tests {
         let process = |id, parent| Process {
             id: Pid::from_raw(id).unwrap(),
             parent,
+            group: 1,
             session: 1,
             state: b'S',
             started: 0,

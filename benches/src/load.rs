@@ -113,6 +113,21 @@ pub(crate) async fn run(question: &Question, connections: usize, duration: Durat
     Ok(seen)
 }
 
+/// Asks `calls` times over one connection, and returns how many of them failed.
+pub(crate) async fn ask_times(question: &Question, calls: u64) -> Result<u64> {
+    let request = question.bytes();
+    let mut socket = TcpStream::connect(&question.address).await?;
+    socket.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(256 << 10);
+    let mut failed = 0;
+    for _ in 0..calls {
+        socket.write_all(&request).await?;
+        buffer.clear();
+        failed += u64::from(!read_response(&mut socket, &mut buffer).await?);
+    }
+    Ok(failed)
+}
+
 /// Opens `count` connections, asks once on each, waits for the head of the answer and its first bytes, and returns the open
 /// connections.
 pub(crate) async fn hold(question: &Question, count: usize) -> Result<Vec<TcpStream>> {
@@ -195,11 +210,7 @@ async fn read_response(socket: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<b
 }
 
 fn find(text: &[u8], what: &[u8], from: usize) -> Option<usize> {
-    // A response is looked at once for each of three short words; memchr's own search would be a dependency for this alone.
-    text.get(from..)?
-        .windows(what.len())
-        .position(|window| window == what)
-        .map(|at| at + from)
+    memchr::memmem::find(text.get(from..)?, what).map(|at| at + from)
 }
 
 /// `load --address HOST:PORT [--path /mcp] [--token T] [--tool NAME] [--connections N] [--seconds N]`.

@@ -1,6 +1,7 @@
 //! Measures Portcullis beside its peers on one machine in one run: `portcullis-benches stub | load | table`. The figure of
 //! record is CPU time of the process under test for each request; see `benches/README.md`.
 
+mod count;
 mod load;
 mod process;
 mod stub;
@@ -17,8 +18,9 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "stub" => stub::command(rest),
         Some((command, rest)) if command == "load" => load::command(rest),
         Some((command, rest)) if command == "table" => table::command(rest),
+        Some((command, rest)) if command == "count" => count::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short]"
+            "usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short] | count [--against FILE]"
                 .into(),
         ),
     };

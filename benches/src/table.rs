@@ -11,11 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// One thing between the load and the stub.
-struct Proxy {
+pub(crate) struct Proxy {
     name: String,
-    address: String,
-    path: &'static str,
-    token: Option<String>,
+    pub(crate) address: String,
+    pub(crate) path: &'static str,
+    pub(crate) token: Option<String>,
     /// Whose CPU time counts.
     pid: u32,
     children: Vec<Child>,
@@ -49,13 +49,37 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let rounds = number(arguments, "--rounds", if short { 1 } else { 5 })?;
     let millis = number(arguments, "--millis", if short { 500 } else { 1_500 })?;
     let connections: &[usize] = if short { &[16] } else { &[1, 16, 64] };
-    let place = std::env::temp_dir().join(format!("portcullis-benches-{}", std::process::id()));
-    fs::create_dir_all(&place)?;
-    let outcome = measure(&place, rounds, Duration::from_millis(millis as u64), connections);
-    // Scratch files of this run alone.
-    let _ = fs::remove_dir_all(&place);
-    print!("{}", outcome?);
+    let place = Place::new()?;
+    print!(
+        "{}",
+        measure(&place.path, rounds, Duration::from_millis(millis as u64), connections)?
+    );
     Ok(())
+}
+
+/// A directory of this run alone; gone with the value.
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("portcullis-benches-{}", std::process::id()));
+        fs::create_dir_all(&path)?;
+        Ok(Self { path })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // What cannot be removed is the system's to clear.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The parameters of a call of `tool`, inside the braces.
+pub(crate) fn call_params(tool: &str) -> String {
+    format!(r#""name":"{tool}","arguments":{{"key":"k","limit":10,"fields":["a","b"]}},"#)
 }
 
 fn measure(place: &Path, rounds: usize, duration: Duration, connections: &[usize]) -> Result<String> {
@@ -70,7 +94,7 @@ fn measure(place: &Path, rounds: usize, duration: Duration, connections: &[usize
         Err(error) => eprintln!("no mcp-proxy: {error}"),
     }
     for variant in VARIANTS {
-        proxies.push(portcullis(&stub, place, variant)?);
+        proxies.push(portcullis(&stub, place, variant, &[])?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut out = String::new();
@@ -153,7 +177,7 @@ fn one(
     connections: usize,
     duration: Duration,
 ) -> Result<(Cell, Seen)> {
-    let params = format!(r#""name":"{tool}","arguments":{{"key":"k","limit":10,"fields":["a","b"]}},"#);
+    let params = call_params(tool);
     let question = Question::modern(
         &proxy.address,
         proxy.path,
@@ -195,7 +219,7 @@ fn median(cells: &[Cell], figure: impl Fn(&Cell) -> f64) -> f64 {
 fn lists(place: &Path, tools: usize, rounds: usize, duration: Duration) -> Result<String> {
     let stub = start_stub(tools)?;
     let full = VARIANTS.last().ok_or("no variants")?;
-    let proxy = portcullis(&stub, place, full)?;
+    let proxy = portcullis(&stub, place, full, &[])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let question = Question::modern(
         &proxy.address,
@@ -221,7 +245,7 @@ fn lists(place: &Path, tools: usize, rounds: usize, duration: Duration) -> Resul
 fn idle(place: &Path) -> Result<String> {
     const COUNT: usize = 1_000;
     let stub = start_stub(50)?;
-    let proxy = portcullis(&stub, place, VARIANTS.last().ok_or("no variants")?)?;
+    let proxy = portcullis(&stub, place, VARIANTS.last().ok_or("no variants")?, &[])?;
     let ready = process::resident_kib(proxy.pid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let params = r#""name":"read_1k","arguments":{"key":"k"},"#;
@@ -258,7 +282,7 @@ fn idle(place: &Path) -> Result<String> {
 
 // ---- the proxies ------------------------------------------------------------------------------------------------------
 
-struct Stub {
+pub(crate) struct Stub {
     child: Child,
     address: String,
 }
@@ -270,7 +294,7 @@ impl Drop for Stub {
     }
 }
 
-fn start_stub(tools: usize) -> Result<Stub> {
+pub(crate) fn start_stub(tools: usize) -> Result<Stub> {
     let own = std::env::current_exe()?;
     let mut child = Command::new("taskset")
         .args(["-c", "1"])
@@ -376,15 +400,15 @@ fn mcp_proxy(stub: &Stub) -> Result<Proxy> {
 }
 
 /// Which stages are on.
-struct Variant {
+pub(crate) struct Variant {
     name: &'static str,
     policy: bool,
     screen: bool,
-    key: bool,
-    record: bool,
+    pub(crate) key: bool,
+    pub(crate) record: bool,
 }
 
-const VARIANTS: &[Variant] = &[
+pub(crate) const VARIANTS: &[Variant] = &[
     Variant {
         name: "portcullis, policy, screen and record off",
         policy: false,
@@ -422,7 +446,8 @@ const VARIANTS: &[Variant] = &[
     },
 ];
 
-fn portcullis(stub: &Stub, place: &Path, variant: &Variant) -> Result<Proxy> {
+/// Portcullis in front of the stub; `under` is the command that runs it, if there is one.
+pub(crate) fn portcullis(stub: &Stub, place: &Path, variant: &Variant, under: &[String]) -> Result<Proxy> {
     let port = free_port()?;
     let state = place.join(format!("state-{port}"));
     fs::create_dir_all(&state)?;
@@ -465,7 +490,12 @@ fn portcullis(stub: &Stub, place: &Path, variant: &Variant) -> Result<Proxy> {
             Some(String::from_utf8(made.stdout)?.trim().to_owned())
         }
     };
-    let child = pinned(&program)
+    let mut words = under
+        .iter()
+        .map(std::ffi::OsString::from)
+        .chain([program.into_os_string()]);
+    let child = pinned(Path::new(&words.next().unwrap_or_default()))
+        .args(words)
         .args(["up", "--config"])
         .arg(&file)
         .stdout(Stdio::null())
@@ -509,7 +539,8 @@ fn ready(name: &str, port: u16, child: Child, path: &'static str, token: Option<
         pid: child.id(),
         children: vec![child],
     };
-    let deadline = Instant::now() + Duration::from_secs(15);
+    // Long, for the gateway under callgrind.
+    let deadline = Instant::now() + Duration::from_secs(120);
     let question = Question::modern(
         &proxy.address,
         path,

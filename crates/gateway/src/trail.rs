@@ -165,10 +165,7 @@ impl Trail {
             }
             _ => call.request().params().map(|params| params.bytes()).unwrap_or_default(),
         };
-        self.input = Content {
-            digest: digest(&input),
-            bytes: input.len() as u64,
-        };
+        self.input = content_of(&self.ledger, &[input]);
     }
 
     pub(crate) fn decided(&mut self, decided: &Decided, allowed: bool) {
@@ -302,7 +299,7 @@ impl Recorder {
     pub(crate) async fn seal(&self, mut trail: Trail, outcome: Result<Labelled, Refusal>) -> Sealed<Reply> {
         let (reply, outcome) = match outcome {
             Ok(labelled) => {
-                let (content, is_error, reason) = weigh(&labelled);
+                let (content, is_error, reason) = weigh(&self.ledger, &labelled);
                 let status = Status::Executed;
                 let outcome = trail.outcome(content, is_error, status, reason);
                 (reply_of(labelled), outcome)
@@ -315,7 +312,7 @@ impl Recorder {
                     refusal.for_operator()
                 );
                 let reply = refused(&refusal, &trail);
-                let content = content_of(reply.message.pieces());
+                let content = content_of(&self.ledger, reply.message.pieces());
                 let status = match trail.stage {
                     Stage::Intended if trail.effort.attempts() > 0 => Status::Errored,
                     _ => Status::Refused,
@@ -369,7 +366,7 @@ impl Recorder {
 }
 
 /// What of an answer goes on the record: its content by digest, whether it is an error, and a code.
-fn weigh(labelled: &Labelled) -> (Option<Content>, bool, &'static str) {
+fn weigh(ledger: &Ledger, labelled: &Labelled) -> (Option<Content>, bool, &'static str) {
     let from = match labelled.label() {
         Label::Own => "",
         Label::Upstream(_) => "untrusted",
@@ -381,7 +378,7 @@ fn weigh(labelled: &Labelled) -> (Option<Content>, bool, &'static str) {
                     digest: *digest,
                     bytes: result.iter().map(|piece| piece.len() as u64).sum(),
                 },
-                None => content_of(result),
+                None => content_of(ledger, result),
             };
             (Some(content), false, from)
         }
@@ -393,31 +390,22 @@ fn weigh(labelled: &Labelled) -> (Option<Content>, bool, &'static str) {
                 }
                 portcullis_wire::Outcome::Error(error) => (error, true),
             };
-            let content = Content {
-                digest: portcullis_ledger::digest(raw.as_bytes()),
-                bytes: raw.as_bytes().len() as u64,
-            };
-            (Some(content), is_error, from)
+            (Some(content_of(ledger, &[raw.bytes()])), is_error, from)
         }
         Body::Question { request, .. } => {
-            let whole = request.whole();
-            (
-                Some(Content {
-                    digest: portcullis_ledger::digest(whole),
-                    bytes: whole.len() as u64,
-                }),
-                false,
-                "asked",
-            )
+            let content = content_of(ledger, std::slice::from_ref(request.whole()));
+            (Some(content), false, "asked")
         }
         Body::Silence => (None, false, "cancelled"),
     }
 }
 
-fn content_of(pieces: &[Bytes]) -> Content {
-    let digest = match pieces {
-        [only] => digest(only),
-        pieces => digest(&pieces.concat()),
+/// Length and, where a record is kept, digest.
+fn content_of(ledger: &Ledger, pieces: &[Bytes]) -> Content {
+    let digest = match (ledger.is_kept(), pieces) {
+        (false, _) => [0; 32],
+        (true, [only]) => digest(only),
+        (true, pieces) => digest(&pieces.concat()),
     };
     Content {
         digest,

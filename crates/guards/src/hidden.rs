@@ -121,20 +121,6 @@ fn replace(text: &str, spans: impl Iterator<Item = Range<usize>>) -> String {
     out
 }
 
-/// Whether `text` is ASCII without any control but tab, line feed and carriage return, which proves it clean. One pass that
-/// the compiler turns into vector code.
-#[must_use]
-pub fn is_plain(text: &[u8]) -> bool {
-    let is_odd = |byte: &u8| {
-        let visible = byte.wrapping_sub(b' ') < 0x7f - b' ';
-        let break_ = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');
-        !(visible | break_)
-    };
-    // No early end within a chunk: that would keep the compiler from vectorising.
-    text.chunks(4096)
-        .all(|chunk| !chunk.iter().fold(false, |odd, byte| odd | is_odd(byte)))
-}
-
 /// All findings, lazily.
 fn findings(text: &str) -> Findings<'_> {
     Findings {

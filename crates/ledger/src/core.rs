@@ -73,12 +73,24 @@ pub(crate) struct Core {
     pub(crate) unsynced_segments: Vec<Arc<File>>,
     /// When records that nobody waits for are synced all the same.
     pub(crate) sync_due: Option<Instant>,
+    pub(crate) last_sync: Option<LastSync>,
     pub(crate) sync_sleeps: bool,
     pub(crate) tiles_sleep: bool,
     pub(crate) ending: Ending,
     #[cfg(test)]
     pub(crate) syncs_to_fail: u32,
 }
+
+/// The sync before.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastSync {
+    pub(crate) ended: Instant,
+    /// How many waited for it.
+    pub(crate) waiters: usize,
+}
+
+/// The pause between two syncs that several callers share.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether the journal takes records.
 #[derive(Debug, Clone)]
@@ -219,12 +231,23 @@ impl Core {
             waiters: Vec::new(),
             unsynced_segments: Vec::new(),
             sync_due: None,
+            last_sync: None,
             sync_sleeps: false,
             tiles_sleep: false,
             ending: Ending::No,
             #[cfg(test)]
             syncs_to_fail: 0,
         }
+    }
+
+    /// When the next sync may begin, where several callers share one: each costs as much CPU time as several calls do, whether
+    /// one waits for it or fifty. A caller alone never waits for others.
+    pub(crate) fn pause_ends(&self) -> Option<Instant> {
+        let last = self.last_sync?;
+        if last.waiters <= 1 && self.waiters.len() <= 1 {
+            return None;
+        }
+        last.ended.checked_add(PAUSE)
     }
 
     /// Whether records are taken now.

@@ -2,7 +2,7 @@
 //! the disk has failed it tries again until the ledger can go on. It must not know about tiles.
 
 use crate::{
-    core::{Core, Ending, Health, Shared},
+    core::{Core, Ending, Health, LastSync, Shared},
     ledger::LedgerError,
     record::{Body, CallId, Detail},
     recover,
@@ -49,8 +49,18 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
         let wake_at = match &core.health {
             Health::Writable | Health::Closed => {
                 let someone_waits = !core.waiters.is_empty() || !core.abandoned.is_empty();
-                if someone_waits || core.sync_due.is_some_and(|due| due <= now) {
+                let pause_ends = core.pause_ends().filter(|end| *end > now);
+                if core.sync_due.is_some_and(|due| due <= now) || (someone_waits && pause_ends.is_none()) {
                     return (core, Task::Sync);
+                }
+                if let Some(end) = pause_ends.filter(|_| someone_waits) {
+                    // Nobody needs to wake this thread: more that come are what it pauses for.
+                    let pause = end.saturating_duration_since(now);
+                    core = shared
+                        .sync_wake
+                        .wait_timeout(core, pause)
+                        .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
+                    continue;
                 }
                 // Records that nobody waits for wake nobody: this thread looks by itself.
                 Some(core.sync_due.unwrap_or(now + shared.layout.half_interval))
@@ -119,6 +129,10 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
         sync_files(shared, &files)
     };
     let mut core = shared.lock();
+    core.last_sync = Some(LastSync {
+        ended: Instant::now(),
+        waiters: waiters.len(),
+    });
     let answer = match synced {
         Ok(()) => {
             core.synced = core.synced.max(covered);

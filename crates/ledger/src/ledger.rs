@@ -155,6 +155,12 @@ impl Ledger {
         Self { handle: None }
     }
 
+    /// Whether records are kept at all: false only for [`Ledger::danger_disabled`].
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.handle.is_some()
+    }
+
     /// A fresh id for a call.
     pub fn call_id(&self) -> CallId {
         self.handle.as_ref().map_or(CallId(0), |handle| handle.shared.next_id())

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Why a text is not the JSON that the door accepts. Positions are byte offsets into the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,10 +91,21 @@ pub enum Kind {
 }
 
 /// One validated JSON value, white space around it trimmed, sharing the buffer it arrived in. Clone costs a reference count.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Raw {
     text: Bytes,
+    /// The members of the object, where the pass that validated it noted them: `params` and `result` of a message are asked
+    /// for several of theirs, and a walk for each would cost more than the validation did.
+    index: Option<Arc<[Member]>>,
 }
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Raw {}
 
 impl std::fmt::Debug for Raw {
     // Payloads may hold personal data; a log line must not.
@@ -118,7 +130,10 @@ impl Raw {
     /// Everything but [`JsonError::DuplicateKey`] and [`JsonError::TooManyMembers`], which only reading finds.
     pub fn parse(text: Bytes, limits: &Limits) -> Result<Self, JsonError> {
         let span = check(&text, limits)?;
-        Ok(Self { text: text.slice(span) })
+        Ok(Self {
+            text: text.slice(span),
+            index: None,
+        })
     }
 
     /// Validated JSON written by this program (an encoder of its own, or a constant).
@@ -133,6 +148,15 @@ impl Raw {
     pub(crate) fn slice_of(text: &Bytes, range: Range<usize>) -> Self {
         Self {
             text: text.slice(range),
+            index: None,
+        }
+    }
+
+    /// The same for an object whose members were noted, by offsets into the object.
+    pub(crate) fn indexed(text: &Bytes, range: Range<usize>, index: Option<Arc<[Member]>>) -> Self {
+        Self {
+            text: text.slice(range),
+            index,
         }
     }
 
@@ -165,14 +189,30 @@ impl Raw {
     /// # Errors
     /// [`JsonError::NotAnObject`], [`JsonError::DuplicateKey`], [`JsonError::TooManyMembers`].
     pub fn members(&self) -> Result<Vec<Member>, JsonError> {
-        members(&self.text, 0)
+        match &self.index {
+            Some(index) => {
+                distinct(&self.text, index)?;
+                Ok(index.to_vec())
+            }
+            None => members(&self.text, 0),
+        }
     }
 
     /// The value at `key` of an object; `None` when it is no object, has no such member, or has duplicate keys (callers that
     /// must tell these apart use [`Raw::members`]).
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Self> {
-        let range = find(&self.text, key)?;
+        let range = match &self.index {
+            Some(index) => {
+                let mut named = index.iter().filter(|member| is_key(&self.text, &member.key, key));
+                let only = named.next()?;
+                match named.next() {
+                    None => only.value.clone(),
+                    Some(_) => return None,
+                }
+            }
+            None => find(&self.text, key)?,
+        };
         Some(Self::slice_of(&self.text, range))
     }
 
@@ -276,11 +316,20 @@ fn check(text: &[u8], limits: &Limits) -> Result<Range<usize>, JsonError> {
     Ok(start..end)
 }
 
+/// What the pass over a message noted.
+pub(crate) struct Noted {
+    /// The members of the message.
+    pub(crate) members: Vec<Member>,
+    /// The members of its `params` or `result`, the last of them, by offsets into that object; `None` where it is no object
+    /// or has too many members.
+    pub(crate) inner: Option<Arc<[Member]>>,
+}
+
 /// Checks `text` whole, as [`Raw::parse`] does, and returns the members of the object it must be, found in the same pass.
 ///
 /// # Errors
 /// As [`Raw::parse`] and [`Raw::members`].
-pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Vec<Member>, JsonError> {
+pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonError> {
     let mut door = Door::new(text, limits)?;
     let start = door.white_space(0);
     if text.get(start) != Some(&b'{') {
@@ -289,17 +338,22 @@ pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Vec<Member>, 
         door.end(end)?;
         return Err(JsonError::NotAnObject);
     }
-    let mut found = Vec::with_capacity(8);
-    let end = door.object(start, 1, Some(&mut found))?;
+    let mut members = Vec::with_capacity(8);
+    let end = door.object(start, 1, Some(&mut members))?;
     door.end(end)?;
-    distinct(text, &found)?;
-    Ok(found)
+    distinct(text, &members)?;
+    Ok(Noted {
+        members,
+        inner: door.inner.map(Arc::from),
+    })
 }
 
 struct Door<'a> {
     text: &'a [u8],
     depth_max: usize,
     members_max: usize,
+    /// See [`Noted::inner`].
+    inner: Option<Vec<Member>>,
 }
 
 impl<'a> Door<'a> {
@@ -317,6 +371,7 @@ impl<'a> Door<'a> {
             text,
             depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
             members_max: limits.members_max,
+            inner: None,
         })
     }
 
@@ -373,7 +428,11 @@ impl<'a> Door<'a> {
                 return Err(syntax(at, "expected `:`"));
             }
             let start = self.white_space(at + 1);
-            let end = self.value(start, depth)?;
+            let is_outer = found.is_some() && depth == 1;
+            let end = match is_outer && matches!(self.text.get(key.clone()), Some(b"params" | b"result")) {
+                true => self.noted(start, depth)?,
+                false => self.value(start, depth)?,
+            };
             if let Some(found) = found.as_deref_mut() {
                 if found.len() == self.members_max {
                     return Err(JsonError::TooManyMembers { max: self.members_max });
@@ -386,6 +445,30 @@ impl<'a> Door<'a> {
                 Some(b'}') => return Ok(at + 1),
                 _ => return Err(syntax(at, "expected `,` or `}`")),
             }
+        }
+    }
+
+    /// A value whose members are noted, if it is an object. One with too many is left to whoever walks it.
+    fn noted(&mut self, at: usize, depth: usize) -> Result<usize, JsonError> {
+        if self.text.get(at) != Some(&b'{') {
+            self.inner = None;
+            return self.value(at, depth);
+        }
+        let mut found = Vec::with_capacity(8);
+        match self.object(at, depth + 1, Some(&mut found)) {
+            Ok(end) => {
+                for member in &mut found {
+                    member.key = member.key.start - at..member.key.end - at;
+                    member.value = member.value.start - at..member.value.end - at;
+                }
+                self.inner = Some(found);
+                Ok(end)
+            }
+            Err(JsonError::TooManyMembers { .. }) => {
+                self.inner = None;
+                self.value(at, depth)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -8,6 +8,7 @@ use crate::limits::Limits;
 use crate::method::Method;
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One JSON-RPC message (JSON-RPC 2.0; MCP base protocol, "Messages").
 #[derive(Debug, Clone)]
@@ -28,6 +29,7 @@ pub struct Request {
     id_at: Range<usize>,
     method: Method,
     params: Option<Range<usize>>,
+    index: Option<Arc<[Member]>>,
 }
 
 /// A notification as received.
@@ -36,6 +38,7 @@ pub struct Notification {
     whole: Bytes,
     method: Method,
     params: Option<Range<usize>>,
+    index: Option<Arc<[Member]>>,
 }
 
 /// A response as received. `id` is absent only with an error.
@@ -45,6 +48,7 @@ pub struct Response {
     id: Option<Id>,
     id_at: Option<Range<usize>>,
     outcome: OutcomeAt,
+    index: Option<Arc<[Member]>>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,11 +81,11 @@ impl Message {
     /// # Errors
     /// `-32700` for what is no JSON, `-32600` for what is no message: each names what is wrong.
     pub fn parse(text: Bytes, limits: &Limits) -> Result<Self, Refused> {
-        let members = json::check_object(&text, limits).map_err(|error| Refused {
+        let noted = json::check_object(&text, limits).map_err(|error| Refused {
             error: door_error(&error),
             id: None,
         })?;
-        Envelope::find(&text, &members)
+        Envelope::find(&text, noted)
             .map_err(|message| refused(message, None))?
             .into_message(text, limits)
     }
@@ -169,12 +173,17 @@ struct Envelope {
     params: Option<Range<usize>>,
     result: Option<Range<usize>>,
     error: Option<Range<usize>>,
+    /// The members of `params` or `result`.
+    index: Option<Arc<[Member]>>,
 }
 
 impl Envelope {
-    fn find(text: &Bytes, members: &[Member]) -> Result<Self, &'static str> {
-        let mut found = Self::default();
-        for member in members {
+    fn find(text: &Bytes, noted: json::Noted) -> Result<Self, &'static str> {
+        let mut found = Self {
+            index: noted.inner,
+            ..Self::default()
+        };
+        for member in noted.members {
             let written = text.get(member.key.clone()).unwrap_or_default();
             // An escaped spelling of one of our keys is read by some parsers as the key and by others not at all.
             if written.contains(&b'\\') {
@@ -196,7 +205,7 @@ impl Envelope {
                 b"error" => &mut found.error,
                 _ => continue,
             };
-            *slot = Some(member.value.clone());
+            *slot = Some(member.value);
         }
         Ok(found)
     }
@@ -241,6 +250,7 @@ impl Envelope {
                     id_at,
                     method,
                     params: self.params,
+                    index: self.index,
                     whole: text,
                 }))
             }
@@ -251,6 +261,7 @@ impl Envelope {
             _ if method.is_notification() => Ok(Message::Notification(Notification {
                 method,
                 params: self.params,
+                index: self.index,
                 whole: text,
             })),
             _ => Err(refused("a request needs an `id`", None)),
@@ -275,9 +286,10 @@ impl Envelope {
             return Err(refused("`error` must be an object", id));
         }
         Ok(Message::Response(Response {
-            id_at: self.id.filter(|_| id.is_some()),
+            id_at: self.id,
             id,
             outcome,
+            index: self.index,
             whole: text,
         }))
     }
@@ -331,7 +343,9 @@ impl Request {
     /// The parameters, an object if there are any.
     #[must_use]
     pub fn params(&self) -> Option<Raw> {
-        self.params.clone().map(|range| Raw::slice_of(&self.whole, range))
+        self.params
+            .clone()
+            .map(|range| Raw::indexed(&self.whole, range, self.index.clone()))
     }
 
     /// Where the parameters stand in the text.
@@ -383,7 +397,9 @@ impl Notification {
     /// The parameters, an object if there are any.
     #[must_use]
     pub fn params(&self) -> Option<Raw> {
-        self.params.clone().map(|range| Raw::slice_of(&self.whole, range))
+        self.params
+            .clone()
+            .map(|range| Raw::indexed(&self.whole, range, self.index.clone()))
     }
 
     /// Where the parameters stand in the text.
@@ -421,7 +437,7 @@ impl Response {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match &self.outcome {
-            OutcomeAt::Result(range) => Outcome::Result(Raw::slice_of(&self.whole, range.clone())),
+            OutcomeAt::Result(range) => Outcome::Result(Raw::indexed(&self.whole, range.clone(), self.index.clone())),
             OutcomeAt::Error(range) => Outcome::Error(Raw::slice_of(&self.whole, range.clone())),
         }
     }
@@ -443,13 +459,20 @@ impl Response {
         }
     }
 
-    /// The text with another id: what the client receives, for ids are of one hop. Other edits may follow; ranges are those
-    /// of [`Response::whole`].
+    /// The text with another id, or with one where there was none: what the client receives, for ids are of one hop. Other
+    /// edits may follow; ranges are those of [`Response::whole`].
     #[must_use]
     pub fn with_id(&self, id: &Id) -> Edits {
         let mut edits = Edits::of(self.whole.clone());
-        if let Some(at) = &self.id_at {
-            edits.replace(at.clone(), id.bytes());
+        match &self.id_at {
+            Some(at) => edits.replace(at.clone(), id.bytes()),
+            None => {
+                // An error that names no request came as the answer to one, and whoever waits for that knows it by its id. Other
+                // members follow: `error` at least.
+                let inside = self.whole.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+                let member = [br#""id":"#, id.as_json(), b","].concat();
+                edits.replace(inside..inside, member);
+            }
         }
         edits
     }

@@ -1,7 +1,8 @@
 //! Hidden characters in JSON text: looks at the decoded strings, keys too, without building a tree. The text has passed a
 //! parser; one that has not is looked at as far as it goes, and nothing here can fail.
 
-use super::{FINDINGS_MAX, Finding, findings, is_plain, neutralise_all};
+use super::context::{Kind, may_begin_hidden};
+use super::{FINDINGS_MAX, Finding, findings, neutralise_all};
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::{ControlFlow, Range};
@@ -164,19 +165,105 @@ fn visit(text: &[u8], mut look: impl FnMut(&dyn Fn() -> String, bool, &Inside<'_
     }
 }
 
-/// Whether neither a byte nor an escape of the text can be part of a finding.
-fn is_clean(text: &[u8]) -> bool {
-    if !is_plain(text) {
+/// Whether no character and no escape of the text can be part of a finding, wherever it stands.
+pub(super) fn is_clean(text: &[u8]) -> bool {
+    is_clearly_clean(text) || is_clean_at_a_closer_look(text)
+}
+
+/// [`is_clean`] for nearly all texts, by bytes alone. Made of two folds without an early end, for that is what the compiler
+/// turns into vector code: many bytes a step where the closer look takes one.
+fn is_clearly_clean(text: &[u8]) -> bool {
+    const CHUNK: usize = 4096;
+    let is_odd = |byte: &u8| {
+        let break_ = (*byte == b'\t') | (*byte == b'\n') | (*byte == b'\r');
+        let control = ((*byte < 0x20) & !break_) | (*byte == 0x7f);
+        // The lead bytes of `may_begin_hidden`.
+        let two = (*byte == 0xc2) | (*byte == 0xcd) | (*byte == 0xd8);
+        let three = ((*byte >= 0xe1) & (*byte <= 0xe3)) | (*byte == 0xef);
+        control | two | three | (*byte == 0xf0) | (*byte >= 0xf3)
+    };
+    // An escaped backslash before one of these letters looks the same: the closer look tells.
+    let is_escape =
+        |(before, byte): (&u8, &u8)| (*before == b'\\') & ((*byte == b'u') | (*byte == b'b') | (*byte == b'f'));
+    let odd = text
+        .chunks(CHUNK)
+        .any(|chunk| chunk.iter().fold(false, |odd, byte| odd | is_odd(byte)));
+    if odd {
         return false;
     }
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        if matches!(rest.get(at + 1), Some(b'u' | b'b' | b'f')) {
-            return false;
-        }
-        rest = rest.get(at + 2..).unwrap_or_default();
+    let after = text.get(1..).unwrap_or_default();
+    !text.chunks(CHUNK).zip(after.chunks(CHUNK)).any(|(before, after)| {
+        before
+            .iter()
+            .zip(after)
+            .fold(false, |found, pair| found | is_escape(pair))
+    })
+}
+
+pub(super) fn is_clean_at_a_closer_look(text: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        at += match LOOKS.get(usize::from(*byte)) {
+            Some(Look::None) => 1,
+            Some(Look::Escape) => match text.get(at + 1) {
+                Some(b'u' | b'b' | b'f') => return false,
+                _ => 2,
+            },
+            Some(Look::Lead) => match first_char(text.get(at..).unwrap_or_default()) {
+                Some(character) if Kind::of(character).is_none() => character.len_utf8(),
+                _ => return false,
+            },
+            Some(Look::Control) | None => return false,
+        };
     }
     true
+}
+
+/// What a byte of JSON text asks for.
+#[derive(Clone, Copy)]
+enum Look {
+    /// Nothing: it is, or is part of, a character that hides nothing.
+    None,
+    /// A backslash: the next byte tells.
+    Escape,
+    /// A character that may hide something begins.
+    Lead,
+    /// A control character that JSON does not allow, or DEL.
+    Control,
+}
+
+const LOOKS: [Look; 256] = {
+    let mut looks = [Look::None; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "below 256")]
+        let this = byte as u8;
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "in bounds, and checked by the compiler that evaluates it"
+        )]
+        {
+            looks[byte] = match this {
+                b'\\' => Look::Escape,
+                b'\t' | b'\n' | b'\r' => Look::None,
+                0..=0x1f | 0x7f => Look::Control,
+                _ if may_begin_hidden(this) => Look::Lead,
+                _ => Look::None,
+            };
+        }
+        byte += 1;
+    }
+    looks
+};
+
+/// The first character, if the text begins with a whole one.
+fn first_char(text: &[u8]) -> Option<char> {
+    let head = text.get(..text.len().min(4)).unwrap_or_default();
+    let valid = match std::str::from_utf8(head) {
+        Ok(valid) => valid,
+        Err(error) => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+    };
+    valid.chars().next()
 }
 
 /// The offset of the quote that ends the string whose inside starts at `at`.

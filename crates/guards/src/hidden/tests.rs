@@ -291,21 +291,35 @@ fn findings_are_bounded_and_neutralising_is_not() {
 }
 
 #[test]
-fn plain_is_ascii_without_controls() {
-    for byte in 0..=255u8 {
-        for length in [1, 40, 5000] {
-            let mut text = vec![b'a'; length];
-            text[length / 2] = byte;
-            let plain = matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r');
-            assert_eq!(is_plain(&text), plain, "{byte:#x}");
+fn the_quick_look_is_the_closer_look() {
+    let agree = |text: &[u8]| {
+        let clean = json::is_clean_at_a_closer_look(text);
+        assert_eq!(json::is_clean(text), clean, "{text:?}");
+        clean
+    };
+    for character in '\0'..=char::MAX {
+        let text = format!("ab{character}cd");
+        let clean = agree(text.as_bytes());
+        let first = text.as_bytes()[2];
+        if Kind::of(character).is_some() {
+            assert!(!clean, "{:x}", u32::from(character));
+            assert!(context::may_begin_hidden(first), "{:x}", u32::from(character));
         }
     }
-    for character in '\0'..=char::MAX {
-        let mut buffer = [0; 4];
-        let first = character.encode_utf8(&mut buffer).as_bytes()[0];
-        if Kind::of(character).is_some() {
-            assert!(context::may_begin_hidden(first), "{:x}", u32::from(character));
-            assert!(!is_plain(character.to_string().as_bytes()));
+    // Both sides of the chunks that the quick look takes.
+    for length in [1, 40, 4094, 4095, 4096, 4097, 8192, 9000] {
+        for (odd, clean) in [
+            ("\u{7f}", false),
+            ("\u{200b}", false),
+            (r"\u0041", false),
+            (r"\b", false),
+            (r"\n", true),
+            ("\u{f6}", true),
+            (r"\\u0041", true),
+            ("\u{201c}", true),
+        ] {
+            let text = format!("{}{odd}{}", "a".repeat(length), "b".repeat(length));
+            assert_eq!(agree(text.as_bytes()), clean, "{odd:?} at {length}");
         }
     }
 }
@@ -482,7 +496,7 @@ fn speed() {
         println!("{name}: {:.2} GB/s", bytes as f64 / best / 1e9);
     };
     measure("plain text", ascii.len(), &|| {
-        is_plain(std::hint::black_box(ascii.as_bytes()))
+        scan(std::hint::black_box(&ascii)).is_empty()
     });
     measure("plain JSON", json.len(), &|| {
         first_in_json(std::hint::black_box(json.as_bytes())).is_none()

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use portcullis_wire::message::batch;
-use portcullis_wire::{Limits, Message, Method};
+use portcullis_wire::{Id, Limits, Message, Method};
 use serde_json::Value;
 
 fn parse(text: impl Into<Bytes>) -> Result<Message, portcullis_wire::message::Refused> {
@@ -94,6 +94,26 @@ fn parts_are_found_where_they_stand() {
     assert_eq!(&text[request.params_at().unwrap()], r#"{"id":9}"#);
     assert_eq!(request.params().unwrap().as_str(), r#"{"id":9}"#);
     assert_eq!(request.whole(), text);
+}
+
+#[test]
+fn an_error_without_an_id_is_given_one() {
+    for (text, expected) in [
+        (
+            r#" { "jsonrpc":"2.0","error":{"code":1} }"#,
+            r#" {"id":"x", "jsonrpc":"2.0","error":{"code":1} }"#,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id": null,"error":{"code":1}}"#,
+            r#"{"jsonrpc":"2.0","id": "x","error":{"code":1}}"#,
+        ),
+    ] {
+        let Ok(Message::Response(response)) = parse(text) else {
+            panic!("no response");
+        };
+        assert_eq!(response.id(), None);
+        assert_eq!(response.with_id(&Id::string("x")).finish().into_bytes(), expected);
+    }
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! Instructions per call, under callgrind: the figure that does not depend on what else the machine does, and so the one that
+//! CI compares. A process is run twice with different numbers of calls; the difference leaves the start out.
+
+use crate::load::{self, Question};
+use crate::table::{self, Place, VARIANTS, Variant};
+use crate::{Result, option};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Calls of the shorter and of the longer run.
+const CALLS: [u64; 2] = [100, 300];
+
+/// How far a figure may lie above the one on file before it fails, in percent. Runs differ by about two, since a thread that
+/// wakes a little later finds more to do at once.
+const SLACK_PERCENT: u64 = 8;
+
+/// What is counted: its name on file, whether everything is on or off, the tool.
+const CELLS: [(&str, bool, &str); 4] = [
+    ("off 1 KiB", false, "read_1k"),
+    ("on 1 KiB", true, "read_1k"),
+    ("off 64 KiB", false, "read_64k"),
+    ("on 64 KiB", true, "read_64k"),
+];
+
+/// `count [--bless FILE | --against FILE]`: prints instructions per call; compares them with those on file, or puts them there.
+pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    let place = Place::new()?;
+    let mut lines = Vec::new();
+    for (name, is_on, tool) in CELLS {
+        let variant = VARIANTS
+            .iter()
+            .find(|variant| variant.record == is_on && variant.key == is_on)
+            .ok_or("no such variant")?;
+        let mut totals = [0; 2];
+        for (calls, total) in CALLS.iter().zip(&mut totals) {
+            *total = instructions(&place.path, variant, tool, *calls)?;
+        }
+        let [fewer, more] = totals;
+        let each = more.saturating_sub(fewer) / (CALLS[1] - CALLS[0]);
+        println!("{name}: {each} instructions a call");
+        lines.push((name, each));
+    }
+    if let Some(file) = option(arguments, "--bless") {
+        let text: String = lines.iter().map(|(name, each)| format!("{name} = {each}\n")).collect();
+        fs::write(file, text)?;
+    }
+    if let Some(file) = option(arguments, "--against") {
+        compare(&fs::read_to_string(file)?, &lines)?;
+    }
+    Ok(())
+}
+
+fn compare(on_file: &str, lines: &[(&str, u64)]) -> Result<()> {
+    let mut worse = Vec::new();
+    for (name, each) in lines {
+        let known = on_file
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='))
+            .and_then(|figure| figure.trim().parse::<u64>().ok())
+            .ok_or_else(|| format!("`{name}` is not on file, hint: `--bless` puts it there"))?;
+        if *each > known + known * SLACK_PERCENT / 100 {
+            worse.push(format!("{name}: {each} instructions a call, {known} on file"));
+        }
+    }
+    match worse.is_empty() {
+        true => Ok(()),
+        false => Err(worse.join("; ").into()),
+    }
+}
+
+/// What a gateway that starts, answers `calls` calls over one connection, and ends has executed in all.
+fn instructions(place: &Path, variant: &Variant, tool: &str, calls: u64) -> Result<u64> {
+    let out: PathBuf = place.join(format!("callgrind-{tool}-{calls}-{}", variant.record));
+    let stub = table::start_stub(50)?;
+    let callgrind = [
+        "valgrind".to_owned(),
+        "--tool=callgrind".to_owned(),
+        format!("--callgrind-out-file={}", out.display()),
+    ];
+    let proxy = table::portcullis(&stub, place, variant, &callgrind)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let question = Question::modern(
+        &proxy.address,
+        proxy.path,
+        proxy.token.as_deref(),
+        "tools/call",
+        Some(tool),
+        &table::call_params(tool),
+    );
+    let failed = runtime.block_on(load::ask_times(&question, calls))?;
+    if failed > 0 {
+        return Err(format!("{failed} of {calls} calls failed").into());
+    }
+    // Ends it in order: callgrind writes its file at the exit.
+    drop(proxy);
+    let text = fs::read_to_string(&out)?;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")))
+        .and_then(|figure| figure.trim().parse().ok())
+        .ok_or("callgrind wrote no total")?;
+    Ok(total)
+}

@@ -113,19 +113,21 @@ pub(crate) async fn run(question: &Question, connections: usize, duration: Durat
     Ok(seen)
 }
 
-/// Asks `calls` times over one connection, and returns how many of them failed.
-pub(crate) async fn ask_times(question: &Question, calls: u64) -> Result<u64> {
+/// Asks `calls` times over one connection; the first call that fails is shown.
+pub(crate) async fn ask_times(question: &Question, calls: u64) -> Result<()> {
     let request = question.bytes();
     let mut socket = TcpStream::connect(&question.address).await?;
     socket.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(256 << 10);
-    let mut failed = 0;
     for _ in 0..calls {
         socket.write_all(&request).await?;
         buffer.clear();
-        failed += u64::from(!read_response(&mut socket, &mut buffer).await?);
+        if !read_response(&mut socket, &mut buffer).await? {
+            let shown: String = String::from_utf8_lossy(&buffer).chars().take(1_000).collect();
+            return Err(format!("a call failed: {shown}").into());
+        }
     }
-    Ok(failed)
+    Ok(())
 }
 
 /// Opens `count` connections, asks once on each, waits for the head of the answer and its first bytes, and returns the open

@@ -551,9 +551,9 @@ fn ready(name: &str, port: u16, child: Child, path: &'static str, token: Option<
     );
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     loop {
-        let answered = runtime.block_on(load::hold(&question, 1));
+        let answered = runtime.block_on(load::ask_times(&question, 1));
         match answered {
-            Ok(_) => return Ok(proxy),
+            Ok(()) => return Ok(proxy),
             Err(error) if Instant::now() > deadline => return Err(format!("{name} does not answer: {error}").into()),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }

@@ -4,8 +4,10 @@ mod breakages;
 mod child;
 mod conformance;
 mod first_run;
+mod fuzz;
 mod peers;
 mod prove;
+mod speed;
 mod test;
 mod tidy;
 

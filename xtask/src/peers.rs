@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 use crate::child::{self, Result};
 
 /// Debian's packages that tests need, each with a file that shows that it, or its like, is there.
-const DEBIAN: [(&str, &str); 4] = [
+const DEBIAN: [(&str, &str); 5] = [
+    ("valgrind", "/usr/bin/valgrind"),
     ("nginx-light", "/usr/sbin/nginx"),
     ("golang-go", "/usr/bin/go"),
     ("golang-golang-x-mod-dev", "/usr/share/gocode/src/golang.org/x/mod"),

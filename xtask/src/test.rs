@@ -48,7 +48,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
     println!("== proofs");
     // The tests have run: what is left are the claims that need the whole program, or the compiler.
     let mut held = true;
-    for name in ["arrows", "order", "first-run", "peers", "conformance"] {
+    for name in ["arrows", "order", "first-run", "peers", "conformance", "speed", "fuzz"] {
         held &= prove::command(&[name.to_owned()])?;
     }
     Ok(held)

@@ -7,8 +7,9 @@ use crate::screen::ScreenError;
 use crate::session::SessionError;
 use portcullis_ledger::LedgerError;
 use portcullis_transport::UpstreamError;
-use portcullis_wire::RpcError;
-use portcullis_wire::error::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND};
+use portcullis_wire::error::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND};
+use portcullis_wire::{Era, RpcError};
+use std::sync::Arc;
 
 /// One of the stages said no. (Identity's no is HTTP's 401 and never gets here.)
 #[derive(Debug)]
@@ -129,7 +130,8 @@ impl Refusal {
                 SessionError::Json(_) => "ambiguous_json",
                 SessionError::UnknownTool(_) => "unknown_tool",
                 SessionError::UnknownPrompt(_) => "unknown_prompt",
-                SessionError::UnknownResource(_) => "unknown_resource",
+                SessionError::UnknownResource(..) => "unknown_resource",
+                SessionError::OutOfReach(..) => "upstream_unreachable",
                 SessionError::UnknownTask => "unknown_task",
                 SessionError::UnknownLevel(_) => "unknown_level",
                 SessionError::BadCursor => "bad_cursor",
@@ -159,23 +161,13 @@ impl Refusal {
 fn route_face(route: &RouteError) -> Face {
     let error = |code, message: String| Face::Error(RpcError::new(code, message));
     match route {
-        RouteError::Upstream { name, error: cause } => {
-            let what = match cause {
-                UpstreamError::Connect { .. } => "cannot be reached",
-                UpstreamError::Closed { .. } => "closed the connection before it answered",
-                UpstreamError::Status { .. } => "answered with an unexpected HTTP status",
-                UpstreamError::Garbage { .. } => "answered with something that is no MCP message",
-                UpstreamError::TooLarge { .. } => "sent more than is accepted",
-                UpstreamError::Timeout { .. } => "did not answer in time",
-                UpstreamError::SessionEnded => "ended the session",
-                UpstreamError::Unauthorized { .. } => "refused the gateway's credentials",
-                UpstreamError::Revision { .. } => "speaks no protocol revision that the gateway knows",
-            };
-            error(
-                codes::UNAVAILABLE,
-                format!("the server `{name}` {what}, hint: `portcullis catalog` shows the reason"),
-            )
-        }
+        RouteError::Upstream { name, error: cause } => error(
+            codes::UNAVAILABLE,
+            format!(
+                "the server `{name}` {}, hint: `portcullis catalog` shows the reason",
+                what_it_did(cause)
+            ),
+        ),
         RouteError::Deadline { name, after } => error(
             codes::DEADLINE,
             format!("the server `{name}` did not answer within {} ms", after.as_millis()),
@@ -186,13 +178,7 @@ fn route_face(route: &RouteError) -> Face {
         ),
         RouteError::AllDown(down) => error(
             codes::UNAVAILABLE,
-            format!(
-                "no server behind this endpoint can be reached: {}",
-                down.iter()
-                    .map(|(name, reason)| format!("`{name}` ({reason})"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
+            format!("no server behind this endpoint answers: {}", listed(down)),
         ),
         RouteError::NoSuchMethod(method) => unknown_method(method),
         RouteError::Untranslatable { name, what } => error(
@@ -206,6 +192,36 @@ fn route_face(route: &RouteError) -> Face {
         RouteError::TooManyQuestions => error(codes::BUSY, "too many questions wait for this client".to_owned()),
         RouteError::Json(what) => error(INVALID_PARAMS, what.clone()),
     }
+}
+
+/// What a server did, in words that name no host and repeat nothing that it said.
+const fn what_it_did(error: &UpstreamError) -> &'static str {
+    match error {
+        UpstreamError::Connect { .. } => "cannot be reached",
+        UpstreamError::Closed { .. } => "closed the connection before it answered",
+        UpstreamError::Status { .. } => "answered with an unexpected HTTP status",
+        UpstreamError::Garbage { .. } => "answered with something that is no MCP message",
+        UpstreamError::TooLarge { .. } => "sent more than is accepted",
+        UpstreamError::Timeout { .. } => "did not answer in time",
+        UpstreamError::SessionEnded => "ended the session",
+        UpstreamError::Unauthorized { .. } => "refused the gateway's credentials",
+        UpstreamError::Revision { .. } => "speaks no protocol revision that the gateway knows",
+    }
+}
+
+/// Why an upstream is missing, as clients hear it in lists.
+pub(crate) fn state_of(error: &RouteError) -> String {
+    match error {
+        RouteError::Upstream { error, .. } => what_it_did(error).to_owned(),
+        RouteError::Deadline { after, .. } => format!("did not answer within {} ms", after.as_millis()),
+        _ => "cannot be listed".to_owned(),
+    }
+}
+
+/// Servers, each with its reason.
+fn listed(down: &[(Arc<str>, String)]) -> String {
+    let each = down.iter().map(|(name, reason)| format!("`{name}` ({reason})"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn screen_face(screen: &ScreenError) -> Face {
@@ -268,18 +284,28 @@ fn session_face(session: &SessionError) -> Face {
         SessionError::Json(cause) => error(INVALID_PARAMS, cause.to_string()),
         SessionError::UnknownTool(name) => error(INVALID_PARAMS, format!("unknown tool `{}`", short(name))),
         SessionError::UnknownPrompt(name) => error(INVALID_PARAMS, format!("unknown prompt `{}`", short(name))),
-        SessionError::UnknownResource(uri) => {
+        SessionError::UnknownResource(uri, era) => {
             let mut data = br#"{"uri":"#.to_vec();
             portcullis_wire::json::write_string(&mut data, uri);
             data.push(b'}');
             Face::Error(
                 RpcError::new(
-                    portcullis_wire::error::INVALID_PARAMS,
+                    match era {
+                        Era::Legacy => RESOURCE_NOT_FOUND,
+                        Era::Modern => INVALID_PARAMS,
+                    },
                     format!("no server has the resource `{}`", short(uri)),
                 )
                 .with_data(data),
             )
         }
+        SessionError::OutOfReach(what, down) => error(
+            codes::UNAVAILABLE,
+            format!(
+                "{what} is unknown, and these servers, which may have it, do not answer: {}",
+                listed(down)
+            ),
+        ),
         SessionError::UnknownTask => error(INVALID_PARAMS, "unknown task".to_owned()),
         SessionError::UnknownLevel(level) => error(
             INVALID_PARAMS,

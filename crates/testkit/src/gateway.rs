@@ -90,6 +90,21 @@ impl Gateway {
     /// # Errors
     /// The program does not start, ends early (the end of its output is in the error), or is not ready in time.
     pub fn start(program: &Path, work: &Path, upstream: Upstream<'_>) -> io::Result<Self> {
+        Self::start_with(program, work, |address, state, policy| {
+            config(address, state, policy, upstream)
+        })
+    }
+
+    /// As [`Gateway::start`], with the configuration that `write` makes of the address, the state directory and the
+    /// policy file (which holds [`POLICY`]).
+    ///
+    /// # Errors
+    /// As [`Gateway::start`].
+    pub fn start_with(
+        program: &Path,
+        work: &Path,
+        write: impl FnOnce(SocketAddr, &Path, &Path) -> String,
+    ) -> io::Result<Self> {
         let address = free_address()?;
         let directory = work.join(format!("gateway-{}-{}", std::process::id(), address.port()));
         fs::create_dir_all(&directory)?;
@@ -99,7 +114,7 @@ impl Gateway {
             directory.join(OUTPUT),
         );
         fs::write(&policy, POLICY)?;
-        fs::write(&file, config(address, &directory.join("state"), &policy, upstream))?;
+        fs::write(&file, write(address, &directory.join("state"), &policy))?;
         let output = fs::File::create(&log)?;
         // `setpriv` of util-linux arms the parent-death signal and becomes the program itself.
         let child = Command::new("setpriv")
@@ -124,6 +139,12 @@ impl Gateway {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The process, for measurements.

@@ -1,10 +1,12 @@
 //! What there is: the screened listings of all upstreams, merged into one deterministic view for each endpoint. Pure data:
 //! it is fed by the ingest of the pipeline and never asks a server itself.
 
+mod extensions;
 mod listing;
 mod names;
 mod view;
 
+pub(crate) use extensions::{carried, declared};
 pub(crate) use listing::Compiled;
 pub use listing::{Greeting, Item, Listing, Tool, ToolPin};
 pub use view::{EndpointPlan, Shown, Unavailable, View};
@@ -23,8 +25,10 @@ pub enum Known {
     Listed(Arc<Listing>),
     /// It cannot be reached or listed; `last` is what it had when it could.
     Down {
-        /// Why, for people.
+        /// Why, for the operator: it may name hosts, and what a process last said.
         reason: String,
+        /// Why, for clients.
+        told: String,
         /// The last listing, for policy's schema.
         last: Option<Arc<Listing>>,
     },
@@ -81,7 +85,11 @@ impl Catalog {
                 Known::Pending => None,
             };
             *slot = match news {
-                Known::Down { reason, last: None } => Known::Down { reason, last },
+                Known::Down {
+                    reason,
+                    told,
+                    last: None,
+                } => Known::Down { reason, told, last },
                 other => other,
             };
         }

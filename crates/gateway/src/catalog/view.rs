@@ -1,7 +1,7 @@
 //! What one endpoint offers: listings merged in the configured order, with exposed names and ready-made text.
 
 use super::listing::{Item, Listing, Tool};
-use super::{Known, names};
+use super::{Known, extensions, names};
 use bytes::Bytes;
 use portcullis_wire::{Edits, Raw, json};
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub struct Shown<T> {
 pub struct Unavailable {
     /// Its name.
     pub upstream: Arc<str>,
-    /// Why.
+    /// Why, in the words that clients hear.
     pub reason: String,
 }
 
@@ -76,9 +76,9 @@ impl View {
         for upstream in &plan.upstreams {
             match known(upstream) {
                 Some(Known::Listed(listing)) => listings.push((Arc::clone(upstream), listing)),
-                Some(Known::Down { reason, .. }) => unavailable.push(Unavailable {
+                Some(Known::Down { told, .. }) => unavailable.push(Unavailable {
                     upstream: Arc::clone(upstream),
-                    reason,
+                    reason: told,
                 }),
                 Some(Known::Pending) | None => {
                     settled = false;
@@ -153,11 +153,33 @@ impl View {
         }
     }
 
-    /// The only upstream of this endpoint, if there is but one: what has no other address goes there.
+    /// Where what has no other address goes: the only upstream of this endpoint, or of several the only one that declares
+    /// an extension with methods of its own.
     #[must_use]
     pub fn sole_upstream(&self) -> Option<&Arc<str>> {
         match self.upstreams.as_slice() {
             [only] => Some(only),
+            _ => self.only_with(extensions::wants_methods),
+        }
+    }
+
+    /// Where a subscription to tasks goes: the only upstream of this endpoint, or of several the only one that has tasks as
+    /// an extension.
+    #[must_use]
+    pub fn tasks_upstream(&self) -> Option<&Arc<str>> {
+        match self.upstreams.as_slice() {
+            [only] => Some(only),
+            _ => self.only_with(extensions::has_tasks),
+        }
+    }
+
+    fn only_with(&self, is_meant: impl Fn(&Raw) -> bool) -> Option<&Arc<str>> {
+        let mut meant = self
+            .listings
+            .iter()
+            .filter(|(_, listing)| is_meant(&listing.greeting.capabilities));
+        match (meant.next(), meant.next()) {
+            (Some((only, _)), None) => Some(only),
             _ => None,
         }
     }

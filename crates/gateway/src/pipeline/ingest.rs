@@ -5,7 +5,7 @@
 use super::Gateway;
 use crate::catalog::{Greeting, Item, Known, Listing, Tool};
 use crate::policy;
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::route::RouteError;
 use portcullis_ledger::{Detail, Event, EventKind};
 use portcullis_wire::{Method, Raw, Revision, json, meta};
@@ -84,6 +84,7 @@ impl Gateway {
                 Some(ttl)
             }
             Err(error) => {
+                let told = refusal::state_of(&error);
                 let reason = Refusal::Route(error).for_operator();
                 tracing::warn!(%upstream, "{reason}");
                 self.recorder
@@ -94,7 +95,15 @@ impl Gateway {
                         details: &[("upstream", Detail::Text(upstream)), ("reason", Detail::Text(&reason))],
                     })
                     .await;
-                self.learn(upstream, Known::Down { reason, last: None }).await;
+                self.learn(
+                    upstream,
+                    Known::Down {
+                        reason,
+                        told,
+                        last: None,
+                    },
+                )
+                .await;
                 None
             }
         }

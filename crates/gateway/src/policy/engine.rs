@@ -6,6 +6,7 @@
 //! cached: the candidates, and the outcome of every candidate whose condition reads nothing of the call itself. Per call: only
 //! the candidates that read the context. That this equals Cedar over the whole set is a property test (`tests.rs`).
 
+use super::answers::Answers;
 use super::arguments;
 use super::cache::Cache;
 use super::check::{self, Report, Rule, action_uid, entity_uid};
@@ -22,7 +23,7 @@ use cedar_policy::{
     RestrictedExpression,
 };
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Most (subject, action, target) whose candidates are remembered.
 const PREPARED_MAX: usize = 32_768;
@@ -161,66 +162,13 @@ struct Live {
     action: EntityUid,
     resource: EntityUid,
     shape: Option<Arc<RecordShape>>,
-    /// The answers so far, where no policy reads the time or the arguments: what is left has a handful of values.
-    answers: Mutex<Vec<(Setting, Arc<Decision>)>>,
+    answers: Answers,
 }
-
-/// What of a call's circumstances is not its own: many calls share it.
-#[derive(Debug, PartialEq, Eq)]
-struct Setting {
-    method: String,
-    transport: String,
-    client: Option<String>,
-    revision: Option<String>,
-}
-
-impl Setting {
-    fn of(circumstances: &Circumstances<'_>) -> Self {
-        Self {
-            method: circumstances.method.to_owned(),
-            transport: circumstances.transport.to_owned(),
-            client: circumstances.client.map(str::to_owned),
-            revision: circumstances.revision.map(str::to_owned),
-        }
-    }
-
-    fn is(&self, circumstances: &Circumstances<'_>) -> bool {
-        self.method == circumstances.method
-            && self.transport == circumstances.transport
-            && self.client.as_deref() == circumstances.client
-            && self.revision.as_deref() == circumstances.revision
-    }
-}
-
-/// Settings that are remembered for one question. More would be methods that a client made up.
-const SETTINGS_MAX: usize = 8;
 
 impl Live {
-    fn is_settled(&self) -> bool {
-        !self.needs.time && self.needs.arguments.is_none()
-    }
-
-    fn answers(&self) -> MutexGuard<'_, Vec<(Setting, Arc<Decision>)>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answered(&self, circumstances: &Circumstances<'_>) -> Option<Arc<Decision>> {
-        if !self.is_settled() {
-            return None;
-        }
-        let answers = self.answers();
-        let (_, decision) = answers.iter().find(|(setting, _)| setting.is(circumstances))?;
-        Some(Arc::clone(decision))
-    }
-
-    fn remember(&self, circumstances: &Circumstances<'_>, decision: &Arc<Decision>) {
-        if !self.is_settled() {
-            return;
-        }
-        let mut answers = self.answers();
-        if answers.len() < SETTINGS_MAX && !answers.iter().any(|(setting, _)| setting.is(circumstances)) {
-            answers.push((Setting::of(circumstances), Arc::clone(decision)));
-        }
+    /// The answers so far, where no policy reads what is each call's own.
+    fn settled(&self) -> Option<&Answers> {
+        (!self.needs.time && self.needs.arguments.is_none()).then_some(&self.answers)
     }
 }
 
@@ -334,7 +282,7 @@ impl Engine {
         };
         match (&prepared.decision, &prepared.live) {
             (Some(decision), _) => Arc::clone(decision),
-            (None, Some(live)) => match live.answered(&ask.circumstances) {
+            (None, Some(live)) => match live.settled().and_then(|answers| answers.find(&ask.circumstances)) {
                 Some(decision) => decision,
                 None => self.decide_live(&prepared.fixed, live, &ask.circumstances),
             },
@@ -346,7 +294,9 @@ impl Engine {
         match self.evaluate(live, circumstances) {
             Ok(outcome) => {
                 let decision = Arc::new(self.decision(&fixed.clone().and(outcome)));
-                live.remember(circumstances, &decision);
+                if let Some(answers) = live.settled() {
+                    answers.keep(circumstances, &decision);
+                }
                 decision
             }
             Err(Unasked::Arguments(_)) => Arc::new(Decision::refused(ReasonCode::ArgumentMismatch)),
@@ -521,7 +471,7 @@ impl Engine {
                 action: action.clone(),
                 resource: thing.lineage.uid.clone(),
                 shape: thing.shape.clone(),
-                answers: Mutex::default(),
+                answers: Answers::default(),
             }),
         };
         let decision = match &live {

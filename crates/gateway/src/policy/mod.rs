@@ -4,6 +4,7 @@
 //! [`model`] has every word that a policy may use. [`check`](mod@check) turns files into rules and says what is wrong with them, [`engine`] answers
 //! questions, [`explain`] says why, [`starter`](mod@starter) writes the first policy. None of them knows the wire or a transport.
 
+mod answers;
 mod arguments;
 mod cache;
 mod check;

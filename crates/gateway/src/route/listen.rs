@@ -185,7 +185,11 @@ impl Route {
         let view = call.view();
         if key != "resourceSubscriptions" {
             // An extension's filter goes to the only upstream that can know it; with several, to none.
-            if let Some(upstream) = view.sole_upstream() {
+            let knows = match key {
+                "taskIds" => view.tasks_upstream(),
+                _ => view.sole_upstream(),
+            };
+            if let Some(upstream) = knows {
                 wanted
                     .owned
                     .entry(Arc::clone(upstream))

@@ -11,6 +11,7 @@ pub(crate) use listen::{Changed, What};
 pub(crate) use own::Greeter;
 
 use crate::answer::{Answer, Body};
+use crate::catalog::declared;
 use crate::screen::{Screened, Sink, is_hop_local};
 use crate::session::{Asked, Call, Session, Sessions, StandingAsked, Target, empty_object, principal_of};
 use lane::{Lane, Link};
@@ -233,6 +234,13 @@ impl Route {
                 Event::News(notification) => {
                     self.pass_on(call, lane, &link, &notification, token.as_ref(), sink)
                         .await;
+                    // Where there is always a next event, the select above comes to nothing else.
+                    if call.cancel().is_some_and(|cancel| cancel.is_set()) {
+                        return Ok(Body::Silence);
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(RouteError::Deadline { name: name(), after });
+                    }
                 }
                 Event::Question(question) => {
                     if let Some(refusal) = unaskable(call, &question) {
@@ -441,6 +449,10 @@ impl Route {
         let request = call.request();
         let own_name = own_name(call);
         let log_level = call.client().session.as_ref().and_then(|session| session.log_level());
+        let capabilities = match (call.era(), link.revision.era()) {
+            (Era::Legacy, Era::Modern) => declared(call.client().capabilities.as_ref()),
+            _ => Vec::new(),
+        };
         let hop = translate::Hop {
             era: link.revision.era(),
             id,
@@ -448,6 +460,7 @@ impl Route {
             session: translate::SessionFacts {
                 info: call.client().info.as_ref(),
                 log_level: log_level.as_deref(),
+                capabilities: &capabilities,
             },
         };
         let message =
@@ -599,7 +612,7 @@ impl Route {
         };
         let request =
             Request::own(&Id::number(id), method, params).map_err(|refused| RouteError::Json(refused.error.message))?;
-        let info = self.greeter.info();
+        let (info, carried) = (self.greeter.info(), extensions());
         let hop = translate::Hop {
             era: link.revision.era(),
             id,
@@ -607,6 +620,7 @@ impl Route {
             session: translate::SessionFacts {
                 info: Some(&info),
                 log_level: None,
+                capabilities: carried.as_bytes(),
             },
         };
         let message =

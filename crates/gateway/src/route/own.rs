@@ -3,7 +3,7 @@
 
 use super::{Route, RouteError, quoted};
 use crate::answer::Body;
-use crate::catalog::{Shown, View};
+use crate::catalog::{Shown, View, carried};
 use crate::policy::Decided;
 use crate::session::{Call, ListKind, Sessions, Target, settle};
 use bytes::Bytes;
@@ -271,12 +271,16 @@ fn with_capabilities(mut result: Map<String, Value>, view: &View, era: Era) -> V
         };
         let same_era = listing.greeting.revision.era() == era;
         for (key, value) in own {
-            // What only one era knows is not promised to the other.
-            if !same_era && matches!(key.as_str(), "tasks" | "extensions") {
+            // What only one era knows is not promised to the other. Extensions follow below.
+            if key == "extensions" || !same_era && key == "tasks" {
                 continue;
             }
             merge(&mut union, key, value, same_era);
         }
+    }
+    let extensions = carried(view, era);
+    if !extensions.is_empty() {
+        union.insert("extensions".into(), Value::Object(extensions));
     }
     result.insert("capabilities".into(), Value::Object(union));
     Value::Object(result).to_string().into_bytes()

@@ -28,6 +28,8 @@ pub(super) struct SessionFacts<'a> {
     pub(super) info: Option<&'a Raw>,
     /// What `logging/setLevel` set.
     pub(super) log_level: Option<&'a str>,
+    /// `clientCapabilities`: of what the client declared only what can be kept, a JSON object.
+    pub(super) capabilities: &'a [u8],
 }
 
 /// The request as the server gets it.
@@ -97,8 +99,7 @@ fn with_params(request: &Request, hop: &Hop<'_>) -> Rope {
 fn modern_keys(hop: &Hop<'_>) -> Vec<(&'static str, Vec<u8>)> {
     let mut keys = vec![
         (meta::PROTOCOL_VERSION, json::string(Revision::NEWEST.as_str())),
-        // A question back cannot reach a legacy client yet, so none is invited.
-        (meta::CLIENT_CAPABILITIES, b"{}".to_vec()),
+        (meta::CLIENT_CAPABILITIES, hop.session.capabilities.to_vec()),
     ];
     if let Some(info) = hop.session.info {
         keys.push((meta::CLIENT_INFO, info.as_bytes().to_vec()));
@@ -270,6 +271,7 @@ mod tests {
     const NOTHING: SessionFacts<'_> = SessionFacts {
         info: None,
         log_level: None,
+        capabilities: br#"{"extensions":{}}"#,
     };
 
     fn hop(era: Era) -> Hop<'static> {
@@ -318,7 +320,7 @@ mod tests {
             let sent: serde_json::Value = serde_json::from_str(&sent).unwrap();
             let meta = &sent["params"]["_meta"];
             assert_eq!(meta[meta::PROTOCOL_VERSION], "2026-07-28");
-            assert_eq!(meta[meta::CLIENT_CAPABILITIES], serde_json::json!({}));
+            assert_eq!(meta[meta::CLIENT_CAPABILITIES], serde_json::json!({"extensions": {}}));
         }
     }
 

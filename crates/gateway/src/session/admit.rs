@@ -7,7 +7,9 @@ use crate::identity::Caller;
 use portcullis_transport::{Ask, Inbound};
 use portcullis_wire::message::Refused;
 use portcullis_wire::meta::ModernMeta;
-use portcullis_wire::{Era, Id, JsonError, Method, Notification, Raw, Request, Response, Revision, RpcError, header};
+use portcullis_wire::{
+    Era, Id, JsonError, Kind, Method, Notification, Raw, Request, Response, Revision, RpcError, header,
+};
 use std::sync::Arc;
 
 /// What becomes of a message.
@@ -62,8 +64,10 @@ pub(crate) enum SessionError {
     UnknownTool(String),
     /// No prompt of that name.
     UnknownPrompt(String),
-    /// No upstream has this resource.
-    UnknownResource(String),
+    /// No upstream has this resource; the eras have a code each for it.
+    UnknownResource(String, Era),
+    /// What is asked for (in words) may be one of these servers', which are down, each for its reason.
+    OutOfReach(String, Vec<(Arc<str>, String)>),
     /// No task of that id, for this principal.
     UnknownTask,
     /// Not one of the eight levels.
@@ -92,7 +96,8 @@ impl Sessions {
             .session
             .as_deref()
             .map(|id| self.find(id, &caller, &inbound.endpoint));
-        let is_stdio = inbound.session.as_deref() == Some(STDIO_SESSION);
+        // The name alone would let an HTTP client take itself for the host of this process.
+        let is_stdio = inbound.session.as_deref() == Some(STDIO_SESSION) && inbound.peer.address.is_none();
         let session = match session {
             // A stale id is gone even for `initialize`, which must not come with one.
             Some(None) if inbound.revision.era() == Era::Legacy && !is_stdio => {
@@ -150,6 +155,7 @@ impl Arrival<'_> {
         if let Some(params) = &params {
             // Read by us and by the server: it must mean the same to both.
             params.members()?;
+            well_formed_meta(params, self.client.revision.era())?;
         }
         match self.client.revision.era() {
             Era::Modern => {
@@ -214,7 +220,7 @@ impl Arrival<'_> {
         };
         let list = |kind| Ok(Target::List(kind, self.position(params)?));
         match request.method() {
-            Method::Initialize => Ok(Target::Initialize),
+            Method::Initialize => text("protocolVersion").map(|_| Target::Initialize),
             Method::ServerDiscover => Ok(Target::Discover),
             Method::Ping => Ok(Target::Ping),
             Method::LoggingSetLevel => {
@@ -228,19 +234,24 @@ impl Arrival<'_> {
             Method::PromptsList => list(ListKind::Prompts),
             Method::ResourcesList => list(ListKind::Resources),
             Method::ResourcesTemplatesList => list(ListKind::Templates),
-            Method::SubscriptionsListen => Ok(Target::Listen),
+            Method::SubscriptionsListen => match params.and_then(|params| params.get("notifications")) {
+                Some(filters) if filters.kind() == Kind::Object => Ok(Target::Listen),
+                _ => Err(SessionError::Params("notifications")),
+            },
             Method::ToolsCall => {
                 let name = text("name")?;
+                arguments_are_an_object(params)?;
                 match self.view.tool(&name) {
                     Some(shown) => Ok(Target::Tool(Arc::clone(&shown.item))),
-                    None => Err(SessionError::UnknownTool(name)),
+                    None => Err(self.missing("the tool", &name, SessionError::UnknownTool(name.clone()))),
                 }
             }
             Method::PromptsGet => {
                 let name = text("name")?;
+                arguments_are_an_object(params)?;
                 match self.view.prompt(&name) {
                     Some(shown) => Ok(Target::Prompt(Arc::clone(&shown.item))),
-                    None => Err(SessionError::UnknownPrompt(name)),
+                    None => Err(self.missing("the prompt", &name, SessionError::UnknownPrompt(name.clone()))),
                 }
             }
             Method::ResourcesRead | Method::ResourcesSubscribe | Method::ResourcesUnsubscribe => {
@@ -250,7 +261,7 @@ impl Arrival<'_> {
                         upstream,
                         uri: uri.into(),
                     }),
-                    None => Err(SessionError::UnknownResource(uri)),
+                    None => Err(self.unknown_resource(uri)),
                 }
             }
             Method::CompletionComplete => self.completion(params),
@@ -296,6 +307,22 @@ impl Arrival<'_> {
         ))
     }
 
+    fn unknown_resource(&self, uri: String) -> SessionError {
+        let unknown = SessionError::UnknownResource(uri.clone(), self.client.revision.era());
+        self.missing("the resource", &uri, unknown)
+    }
+
+    /// What nobody has is unknown only where everybody was heard.
+    fn missing(&self, what: &str, name: &str, unknown: SessionError) -> SessionError {
+        if self.view.unavailable.is_empty() {
+            return unknown;
+        }
+        let down = self.view.unavailable.iter();
+        let down = down.map(|down| (Arc::clone(&down.upstream), down.reason.clone()));
+        let name: String = name.chars().take(128).collect();
+        SessionError::OutOfReach(format!("{what} `{name}`"), down.collect())
+    }
+
     fn completion(&self, params: Option<&Raw>) -> Result<Target, SessionError> {
         let reference = params
             .and_then(|params| params.get("ref"))
@@ -307,7 +334,8 @@ impl Arrival<'_> {
         };
         match (member("name"), member("uri")) {
             (Some(name), None) => {
-                let prompt = self.view.prompt(&name).ok_or(SessionError::UnknownPrompt(name))?;
+                let unknown = || self.missing("the prompt", &name, SessionError::UnknownPrompt(name.clone()));
+                let prompt = self.view.prompt(&name).ok_or_else(unknown)?;
                 Ok(Target::Completion {
                     upstream: Arc::clone(&prompt.item.upstream),
                     name: Arc::clone(&prompt.item.name),
@@ -320,7 +348,7 @@ impl Arrival<'_> {
                     None => self
                         .view
                         .owner_of(&uri)
-                        .ok_or_else(|| SessionError::UnknownResource(uri.clone()))?,
+                        .ok_or_else(|| self.unknown_resource(uri.clone()))?,
                 };
                 Ok(Target::Completion {
                     upstream,
@@ -438,6 +466,31 @@ impl Arrival<'_> {
             },
             cancel: in_flight,
         }))
+    }
+}
+
+/// `_meta` and the progress token in it are the gateway's to read in every era. (The rest of a modern `_meta` is read in whole.)
+fn well_formed_meta(params: &Raw, era: Era) -> Result<(), SessionError> {
+    let Some(meta) = params.get("_meta") else {
+        return Ok(());
+    };
+    if era == Era::Legacy {
+        if meta.kind() != Kind::Object {
+            return Err(SessionError::Params("_meta"));
+        }
+        meta.members()?;
+    }
+    match meta.get("progressToken") {
+        // A token is what an id is: a string or an integer.
+        Some(token) if Id::from_raw(&token).is_none() => Err(SessionError::Params("_meta.progressToken")),
+        _ => Ok(()),
+    }
+}
+
+fn arguments_are_an_object(params: Option<&Raw>) -> Result<(), SessionError> {
+    match params.and_then(|params| params.get("arguments")) {
+        Some(arguments) if arguments.kind() != Kind::Object => Err(SessionError::Params("arguments")),
+        _ => Ok(()),
     }
 }
 

@@ -16,6 +16,10 @@ impl Cancel {
         self.notify.notify_waiters();
     }
 
+    pub(crate) fn is_set(&self) -> bool {
+        self.set.load(Ordering::Acquire)
+    }
+
     /// Waits until it is set.
     pub(crate) async fn wait(&self) {
         loop {
@@ -23,7 +27,7 @@ impl Cancel {
             let notified = self.notify.notified();
             tokio::pin!(notified);
             notified.as_mut().enable();
-            if self.set.load(Ordering::Acquire) {
+            if self.is_set() {
                 return;
             }
             notified.await;

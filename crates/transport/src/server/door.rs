@@ -492,8 +492,8 @@ fn modern_request(
     ModernMeta::read(params)?;
     if let Some(headers) = headers {
         method_agrees(headers, request.method(), true)?;
-        name_agrees(headers, request.method(), params)?;
     }
+    // Before the name: what the revision does not have mirrors none.
     if !request.method().is_in(Revision::NEWEST) {
         return Err(RpcError::new(
             error::METHOD_NOT_FOUND,
@@ -501,7 +501,10 @@ fn modern_request(
         )
         .with_status(404));
     }
-    Ok(())
+    match headers {
+        Some(headers) => name_agrees(headers, request.method(), params),
+        None => Ok(()),
+    }
 }
 
 fn mismatch(message: impl Into<String>) -> RpcError {

@@ -1,0 +1,15 @@
+//! End-to-end tests: the program `portcullis` itself runs, and clients and servers talk to it over real pipes and sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic in a test is the failure"
+)]
+
+mod bad_upstreams;
+mod harness;
+mod lossless;
+mod malformed;
+mod record;

@@ -1,0 +1,335 @@
+//! The door: one pass that decides whether a text is JSON that may come in, and notes where the members of a message stand.
+//! Must not know what a member means.
+
+use super::{JsonError, Member, distinct, white_space};
+use crate::limits::Limits;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Checks `text` whole and returns where its value stands.
+pub(super) fn check(text: &[u8], limits: &Limits) -> Result<Range<usize>, JsonError> {
+    let mut door = Door::new(text, limits)?;
+    let start = door.white_space(0);
+    let end = door.value(start, 0);
+    door.leave(end)?;
+    Ok(start..end.unwrap_or(start))
+}
+
+/// What the pass over a message noted.
+pub(crate) struct Noted {
+    /// The members of the message.
+    pub(crate) members: Vec<Member>,
+    /// The members of its `params` or `result`, the last of them, by offsets into that object; `None` where it is no object
+    /// or has too many members.
+    pub(crate) inner: Option<Arc<[Member]>>,
+}
+
+/// Checks `text` whole, as [`Raw::parse`] does, and returns the members of the object it must be, found in the same pass.
+///
+/// # Errors
+/// As [`Raw::parse`] and [`Raw::members`].
+pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonError> {
+    let mut door = Door::new(text, limits)?;
+    let start = door.white_space(0);
+    if text.get(start) != Some(&b'{') {
+        // Bad JSON and good JSON of another type get different errors.
+        let end = door.value(start, 0);
+        door.leave(end)?;
+        return Err(JsonError::NotAnObject);
+    }
+    let mut members = Vec::with_capacity(8);
+    let end = door.object(start, 1, Some(&mut members));
+    door.leave(end)?;
+    distinct(text, &members)?;
+    Ok(Noted {
+        members,
+        inner: door.inner.map(Arc::from),
+    })
+}
+
+/// One pass over a text. Each step takes the offset where something begins and gives the offset behind it.
+struct Door<'a> {
+    text: &'a [u8],
+    depth_max: usize,
+    members_max: usize,
+    /// See [`Noted::inner`].
+    inner: Option<Vec<Member>>,
+    /// Why the pass stopped. Here and not in every step's result, which then fits into registers: a third of the whole cost.
+    fault: Option<JsonError>,
+}
+
+/// The pass stopped; [`Door::fault`] says why.
+#[derive(Clone, Copy)]
+struct Stopped;
+
+type Step = Result<usize, Stopped>;
+
+impl<'a> Door<'a> {
+    fn new(text: &'a [u8], limits: &Limits) -> Result<Self, JsonError> {
+        if text.len() > limits.message_bytes_max {
+            return Err(JsonError::TooLong {
+                bytes: text.len(),
+                max: limits.message_bytes_max,
+            });
+        }
+        simdutf8::compat::from_utf8(text).map_err(|error| JsonError::Utf8 {
+            at: error.valid_up_to(),
+        })?;
+        Ok(Self {
+            text,
+            depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
+            members_max: limits.members_max,
+            inner: None,
+            fault: None,
+        })
+    }
+
+    /// The end of the pass: nothing but white space may follow.
+    fn leave(&mut self, end: Step) -> Result<(), JsonError> {
+        let Ok(end) = end else {
+            return Err(self.fault.take().unwrap_or(JsonError::NotAnObject));
+        };
+        let at = self.white_space(end);
+        match self.text.get(at) {
+            None => Ok(()),
+            Some(_) => Err(JsonError::Trailing { at }),
+        }
+    }
+
+    #[cold]
+    fn stop(&mut self, fault: JsonError) -> Stopped {
+        self.fault = Some(fault);
+        Stopped
+    }
+
+    #[cold]
+    fn syntax(&mut self, at: usize, what: &'static str) -> Stopped {
+        self.stop(JsonError::Syntax { at, what })
+    }
+
+    fn white_space(&self, at: usize) -> usize {
+        white_space(self.text, at)
+    }
+
+    fn value(&mut self, at: usize, depth: usize) -> Step {
+        match self.text.get(at) {
+            Some(b'"') => self.string(at),
+            Some(b'{') => self.object(at, depth + 1, None),
+            Some(b'[') => self.array(at, depth + 1),
+            Some(b'-' | b'0'..=b'9') => self.number(at),
+            Some(b't') => self.literal(at, b"true"),
+            Some(b'f') => self.literal(at, b"false"),
+            Some(b'n') => self.literal(at, b"null"),
+            Some(_) => Err(self.syntax(at, "expected a value")),
+            None => Err(self.syntax(at, "the text ends where a value is expected")),
+        }
+    }
+
+    fn deeper(&mut self, at: usize, depth: usize) -> Result<(), Stopped> {
+        if depth > self.depth_max {
+            return Err(self.stop(JsonError::Depth {
+                max: self.depth_max,
+                at,
+            }));
+        }
+        Ok(())
+    }
+
+    fn object(&mut self, at: usize, depth: usize, mut found: Option<&mut Vec<Member>>) -> Step {
+        self.deeper(at, depth)?;
+        let mut at = self.white_space(at + 1);
+        if self.text.get(at) == Some(&b'}') {
+            return Ok(at + 1);
+        }
+        loop {
+            if self.text.get(at) != Some(&b'"') {
+                return Err(self.syntax(at, "expected a key"));
+            }
+            let key_end = self.string(at)?;
+            let key = at + 1..key_end - 1;
+            at = self.white_space(key_end);
+            if self.text.get(at) != Some(&b':') {
+                return Err(self.syntax(at, "expected `:`"));
+            }
+            let start = self.white_space(at + 1);
+            let is_outer = found.is_some() && depth == 1;
+            let end = match is_outer && matches!(self.text.get(key.clone()), Some(b"params" | b"result")) {
+                true => self.noted(start, depth)?,
+                false => self.value(start, depth)?,
+            };
+            if let Some(found) = found.as_deref_mut() {
+                if found.len() == self.members_max {
+                    return Err(self.stop(JsonError::TooManyMembers { max: self.members_max }));
+                }
+                found.push(Member { key, value: start..end });
+            }
+            at = self.white_space(end);
+            match self.text.get(at) {
+                Some(b',') => at = self.white_space(at + 1),
+                Some(b'}') => return Ok(at + 1),
+                _ => return Err(self.syntax(at, "expected `,` or `}`")),
+            }
+        }
+    }
+
+    /// A value whose members are noted, if it is an object. One with too many is left to whoever walks it.
+    fn noted(&mut self, at: usize, depth: usize) -> Step {
+        self.inner = None;
+        if self.text.get(at) != Some(&b'{') {
+            return self.value(at, depth);
+        }
+        let mut found = Vec::with_capacity(8);
+        match self.object(at, depth + 1, Some(&mut found)) {
+            Ok(end) => {
+                for member in &mut found {
+                    member.key = member.key.start - at..member.key.end - at;
+                    member.value = member.value.start - at..member.value.end - at;
+                }
+                self.inner = Some(found);
+                Ok(end)
+            }
+            Err(Stopped) if matches!(self.fault, Some(JsonError::TooManyMembers { .. })) => {
+                self.fault = None;
+                self.value(at, depth)
+            }
+            Err(Stopped) => Err(Stopped),
+        }
+    }
+
+    fn array(&mut self, at: usize, depth: usize) -> Step {
+        self.deeper(at, depth)?;
+        let mut at = self.white_space(at + 1);
+        if self.text.get(at) == Some(&b']') {
+            return Ok(at + 1);
+        }
+        loop {
+            let end = self.value(at, depth)?;
+            at = self.white_space(end);
+            match self.text.get(at) {
+                Some(b',') => at = self.white_space(at + 1),
+                Some(b']') => return Ok(at + 1),
+                _ => return Err(self.syntax(at, "expected `,` or `]`")),
+            }
+        }
+    }
+
+    /// `at` is the opening quote; gives the offset behind the closing one.
+    fn string(&mut self, at: usize) -> Step {
+        let mut at = plain(self.text, at + 1);
+        loop {
+            at = match self.text.get(at) {
+                Some(b'"') => return Ok(at + 1),
+                Some(b'\\') => match self.text.get(at + 1) {
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => plain(self.text, at + 2),
+                    Some(b'u') => plain(self.text, self.unicode_escape(at)?),
+                    _ => return Err(self.syntax(at, "unknown escape")),
+                },
+                Some(_) => return Err(self.syntax(at, "control character in a string")),
+                None => return Err(self.syntax(at, "the text ends inside a string")),
+            };
+        }
+    }
+
+    /// `at` is the backslash of a `\u`; gives the offset behind the escape, or behind the two of a pair.
+    fn unicode_escape(&mut self, at: usize) -> Step {
+        match self.unit(at)? {
+            0xd800..=0xdbff => match self.text.get(at + 6..at + 8) {
+                Some(b"\\u") if matches!(self.unit(at + 6)?, 0xdc00..=0xdfff) => Ok(at + 12),
+                _ => Err(self.stop(JsonError::LoneSurrogate { at })),
+            },
+            0xdc00..=0xdfff => Err(self.stop(JsonError::LoneSurrogate { at })),
+            _ => Ok(at + 6),
+        }
+    }
+
+    /// The code unit of the `\uXXXX` that starts at `at`.
+    fn unit(&mut self, at: usize) -> Result<u32, Stopped> {
+        match self.text.get(at + 2..at + 6).and_then(hex4) {
+            Some(unit) => Ok(unit),
+            None => Err(self.syntax(at, "expected four hexadecimal digits after `\\u`")),
+        }
+    }
+
+    fn number(&mut self, at: usize) -> Step {
+        let mut at = at;
+        if self.text.get(at) == Some(&b'-') {
+            at += 1;
+        }
+        at = match self.text.get(at) {
+            Some(b'0') => at + 1,
+            Some(b'1'..=b'9') => digits(self.text, at),
+            _ => return Err(self.syntax(at, "expected a digit")),
+        };
+        if self.text.get(at) == Some(&b'.') {
+            at = self.some_digits(at + 1)?;
+        }
+        if matches!(self.text.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(self.text.get(at), Some(b'+' | b'-')) {
+                at += 1;
+            }
+            at = self.some_digits(at)?;
+        }
+        Ok(at)
+    }
+
+    fn some_digits(&mut self, at: usize) -> Step {
+        let end = digits(self.text, at);
+        if end == at {
+            return Err(self.syntax(at, "expected a digit"));
+        }
+        Ok(end)
+    }
+
+    fn literal(&mut self, at: usize, word: &'static [u8]) -> Step {
+        let end = at + word.len();
+        match self.text.get(at..end) == Some(word) {
+            true => Ok(end),
+            false => Err(self.syntax(at, "expected a value")),
+        }
+    }
+}
+
+fn digits(text: &[u8], mut at: usize) -> usize {
+    while matches!(text.get(at), Some(b'0'..=b'9')) {
+        at += 1;
+    }
+    at
+}
+
+/// Advances over string content that needs no look: stops at a quote, a backslash, a control character or the end.
+/// Eight bytes at a time, for most of a payload is string content.
+#[inline]
+fn plain(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    while let Some(Ok(chunk)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
+        let word = u64::from_le_bytes(chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let slash = word ^ (ONES * b'\\' as u64);
+        // The classic "has a byte below n" test; bytes above 0x7f are masked out by `!word` and by the equality tests.
+        let hit = ((word.wrapping_sub(ONES * 0x20) & !word)
+            | (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash))
+            & HIGHS;
+        if hit != 0 {
+            return at + (hit.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(byte) = text.get(at) {
+        if matches!(byte, b'"' | b'\\' | 0..=0x1f) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+pub(super) fn hex4(digits: &[u8]) -> Option<u32> {
+    let mut unit = 0;
+    for digit in digits {
+        unit = unit * 16 + (*digit as char).to_digit(16)?;
+    }
+    Some(unit)
+}

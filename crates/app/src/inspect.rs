@@ -172,6 +172,8 @@ pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), F
 /// What `explain` is asked.
 pub(crate) struct Question<'a> {
     pub(crate) subject: &'a str,
+    /// The same, if it was given and not assumed.
+    pub(crate) named: Option<&'a str>,
     pub(crate) groups: &'a [String],
     pub(crate) method: &'a str,
     pub(crate) target: Option<&'a str>,
@@ -180,6 +182,75 @@ pub(crate) struct Question<'a> {
 
 /// `explain`.
 pub(crate) async fn explain(plan: &Plan, question: &Question<'_>, json: bool) -> Result<(), Failure> {
+    match question.method {
+        "last" => explain_last(plan, question, json).await,
+        _ => explain_asked(plan, question, json).await,
+    }
+}
+
+/// How far back the last refusal is looked for, in records.
+const LAST_RECORDS_MAX: u64 = 20_000;
+
+/// The last refusal on the record. Who was refused stands there as a keyed handle, so that whoever wants the policies asked
+/// again says as whom.
+async fn explain_last(plan: &Plan, question: &Question<'_>, json: bool) -> Result<(), Failure> {
+    let refusal = last_refusal(&plan.record_directory())?
+        .ok_or_else(|| Failure::found(format!("no refusal among the last {LAST_RECORDS_MAX} records")))?;
+    let text = |path: &str| refusal.pointer(path).and_then(Value::as_str).unwrap_or("");
+    let target = match (text("/call/tool"), text("/call/upstream")) {
+        ("", "") => "/mcp",
+        ("", upstream) => upstream,
+        (tool, _) => tool,
+    };
+    let method = text("/call/method");
+    if let Some(subject) = question.named {
+        let again = Question {
+            subject,
+            method,
+            target: Some(target),
+            ..*question
+        };
+        return explain_asked(plan, &again, json).await;
+    }
+    if json {
+        println!("{refusal}");
+        return Ok(());
+    }
+    let ids = refusal.pointer("/policy/ids").and_then(Value::as_array);
+    let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
+    println!("refused  {method} {target}, {}", text("/ts"));
+    println!("reason   {}", text("/policy/reason_code"));
+    println!(
+        "policies {}",
+        match ids.is_empty() {
+            true => "none allows it".to_owned(),
+            false => ids.join(", "),
+        }
+    );
+    println!("hint: `portcullis explain --as NAME last` asks the policies in force again for that caller;");
+    println!("      the record has no names and no arguments, hint: `--arguments JSON`");
+    Ok(())
+}
+
+fn last_refusal(directory: &Path) -> Result<Option<Value>, Failure> {
+    let cannot = |error: std::io::Error| Failure::cannot(format!("record in `{}`: {error}", directory.display()));
+    let length = Tail::length(directory).map_err(cannot)?;
+    let mut reader = Tail::new(directory, length.saturating_sub(LAST_RECORDS_MAX));
+    let mut last = None;
+    while let Some(record) = reader.next_record().map_err(cannot)? {
+        let Ok(record) = serde_json::from_str::<Value>(&record.json) else {
+            continue;
+        };
+        if record.get("t").and_then(Value::as_str) == Some("decision")
+            && record.pointer("/policy/decision").and_then(Value::as_str) == Some("deny")
+        {
+            last = Some(record);
+        }
+    }
+    Ok(last)
+}
+
+async fn explain_asked(plan: &Plan, question: &Question<'_>, json: bool) -> Result<(), Failure> {
     let action = Action::of_method(question.method);
     let id = question.target.unwrap_or("/mcp");
     let target = action

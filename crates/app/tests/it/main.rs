@@ -9,6 +9,7 @@
 )]
 
 mod bad_upstreams;
+mod explain;
 mod harness;
 mod lossless;
 mod malformed;

@@ -1,0 +1,118 @@
+//! A refusal in the demo, and what `explain last` makes of it.
+
+use crate::harness::{META, MODERN, PATIENCE, exchange, head};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Instant;
+
+/// The demo, running; ended with the value.
+struct Demo {
+    process: Child,
+    address: SocketAddr,
+    key: String,
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn portcullis() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_portcullis"))
+}
+
+fn demo(state: &Path) -> Demo {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let mut process = portcullis()
+        .args(["up", "--listen", &address.to_string(), "--state"])
+        .arg(state)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let begun = Instant::now();
+    let key = loop {
+        assert!(begun.elapsed() < PATIENCE, "the key was not printed");
+        let line = lines.next().unwrap().unwrap();
+        if let Some((_, rest)) = line.split_once("Bearer ") {
+            break rest.split('"').next().unwrap().to_owned();
+        }
+    };
+    Demo { process, address, key }
+}
+
+/// The text of the answer to a `tools/call`.
+fn call(demo: &Demo, tool: &str, arguments: &str) -> String {
+    let body = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},"_meta":{{{META}}}}}}}"#
+    );
+    let headers = [
+        ("Host", demo.address.to_string()),
+        ("Authorization", format!("Bearer {}", demo.key)),
+        ("Content-Type", "application/json".to_owned()),
+        ("Accept", "application/json, text/event-stream".to_owned()),
+        ("MCP-Protocol-Version", MODERN.to_owned()),
+        ("Mcp-Method", "tools/call".to_owned()),
+        ("Mcp-Name", tool.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    let answer = exchange(
+        demo.address,
+        &head("POST /mcp", &headers, Some(body.len())),
+        body.as_bytes(),
+    )
+    .unwrap();
+    String::from_utf8(answer.text().unwrap()).unwrap()
+}
+
+fn explain_last(state: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let Output {
+        status, stdout, stderr, ..
+    } = portcullis()
+        .args(["explain", "last", "--state"])
+        .arg(state)
+        .args(more)
+        .output()
+        .unwrap();
+    let said = [stdout, stderr].concat();
+    (status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn the_last_refusal_is_explained() {
+    let state = tempfile::tempdir().unwrap();
+    let demo = demo(state.path());
+    let found = call(&demo, "find_customer", r#"{"name":"an"}"#);
+    assert!(found.contains(r#""structuredContent""#), "{found}");
+    let (code, said) = explain_last(state.path(), &[]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no refusal"), "{said}");
+
+    // Beyond what the starter policy of the demo lets its owner move.
+    const TOO_MUCH: &str = r#"{"from":"x","to":"y","amount_cents":9900000}"#;
+    let refused = call(&demo, "transfer", TOO_MUCH);
+    assert!(refused.contains("portcullis explain last"), "{refused}");
+    let (code, said) = explain_last(state.path(), &[]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in ["tools/call bank/transfer", "no_permit", "none allows it", "--as NAME"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    let (_, said) = explain_last(state.path(), &["--json"]);
+    let record: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(record["call"]["tool"], "bank/transfer");
+    assert_eq!(record["policy"]["decision"], "deny");
+
+    // Asked again as the caller: the policies in force say the same.
+    let (code, said) = explain_last(state.path(), &["--as", "owner", "--arguments", TOO_MUCH]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("denied") && said.contains("bank/transfer"), "{said}");
+}

@@ -523,7 +523,8 @@ fn policies() -> String {
     for number in 2..192 {
         let _ = writeln!(
             text,
-            "@id(\"tool-{number}\") permit (principal == User::\"somebody-{number}\", action == Action::\"tools/call\", resource == Tool::\"stub/tool_{number:04}\");"
+            "@id(\"tool-{number}\") permit (principal == User::\"somebody-{number}\", action == Action::\"tools/call\", resource == Tool::\"stub/tool_{:04}\");",
+            2 + number % 48
         );
     }
     text

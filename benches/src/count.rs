@@ -1,7 +1,7 @@
 //! Instructions per call, under callgrind: the figure that does not depend on what else the machine does, and so the one that
 //! CI compares. A process is run twice with different numbers of calls; the difference leaves the start out.
 
-use crate::load::{self, Question};
+use crate::load;
 use crate::table::{self, Place, VARIANTS, Variant};
 use crate::{Result, option};
 use std::fs;
@@ -79,14 +79,7 @@ fn instructions(place: &Path, variant: &Variant, tool: &str, calls: u64) -> Resu
     ];
     let proxy = table::portcullis(&stub, place, variant, &callgrind)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let question = Question::modern(
-        &proxy.address,
-        proxy.path,
-        proxy.token.as_deref(),
-        "tools/call",
-        Some(tool),
-        &table::call_params(tool),
-    );
+    let question = proxy.question("tools/call", Some(tool), &table::call_params(tool));
     runtime.block_on(load::ask_times(&question, calls))?;
     // Ends it in order: callgrind writes its file at the exit.
     drop(proxy);

@@ -13,12 +13,19 @@ use std::time::{Duration, Instant};
 /// One thing between the load and the stub.
 pub(crate) struct Proxy {
     name: String,
-    pub(crate) address: String,
-    pub(crate) path: &'static str,
-    pub(crate) token: Option<String>,
+    address: String,
+    path: &'static str,
+    token: Option<String>,
     /// Whose CPU time counts.
     pid: u32,
     children: Vec<Child>,
+}
+
+impl Proxy {
+    /// A modern request to it.
+    pub(crate) fn question(&self, method: &str, name: Option<&str>, params: &str) -> Question {
+        Question::modern(&self.address, self.path, self.token.as_deref(), method, name, params)
+    }
 }
 
 impl Drop for Proxy {
@@ -178,14 +185,7 @@ fn one(
     duration: Duration,
 ) -> Result<(Cell, Seen)> {
     let params = call_params(tool);
-    let question = Question::modern(
-        &proxy.address,
-        proxy.path,
-        proxy.token.as_deref(),
-        "tools/call",
-        Some(tool),
-        &params,
-    );
+    let question = proxy.question("tools/call", Some(tool), &params);
     cell(runtime, proxy, &question, connections, duration)
 }
 
@@ -221,14 +221,7 @@ fn lists(place: &Path, tools: usize, rounds: usize, duration: Duration) -> Resul
     let full = VARIANTS.last().ok_or("no variants")?;
     let proxy = portcullis(&stub, place, full, &[])?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let question = Question::modern(
-        &proxy.address,
-        proxy.path,
-        proxy.token.as_deref(),
-        "tools/list",
-        None,
-        "",
-    );
+    let question = proxy.question("tools/list", None, "");
     let mut cells = Vec::new();
     for _ in 0..rounds {
         cells.push(cell(&runtime, &proxy, &question, 16, duration)?.0);
@@ -249,25 +242,11 @@ fn idle(place: &Path) -> Result<String> {
     let ready = process::resident_kib(proxy.pid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let params = r#""name":"read_1k","arguments":{"key":"k"},"#;
-    let call = Question::modern(
-        &proxy.address,
-        proxy.path,
-        proxy.token.as_deref(),
-        "tools/call",
-        Some("read_1k"),
-        params,
-    );
+    let call = proxy.question("tools/call", Some("read_1k"), params);
     let held = runtime.block_on(load::hold(&call, COUNT))?;
     let connections = process::resident_kib(proxy.pid)?;
     drop(held);
-    let listen = Question::modern(
-        &proxy.address,
-        proxy.path,
-        proxy.token.as_deref(),
-        "subscriptions/listen",
-        None,
-        r#""notifications":{},"#,
-    );
+    let listen = proxy.question("subscriptions/listen", None, r#""notifications":{},"#);
     let before = process::resident_kib(proxy.pid)?;
     let held = runtime.block_on(load::hold(&listen, COUNT))?;
     let streams = process::resident_kib(proxy.pid)?;
@@ -542,10 +521,7 @@ fn ready(name: &str, port: u16, child: Child, path: &'static str, token: Option<
     };
     // Long, for the gateway under callgrind.
     let deadline = Instant::now() + Duration::from_secs(120);
-    let question = Question::modern(
-        &proxy.address,
-        path,
-        proxy.token.as_deref(),
+    let question = proxy.question(
         "tools/call",
         Some("read_1k"),
         r#""name":"read_1k","arguments":{"key":"k"},"#,

@@ -171,9 +171,8 @@ pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), F
 
 /// What `explain` is asked.
 pub(crate) struct Question<'a> {
-    pub(crate) subject: &'a str,
-    /// The same, if it was given and not assumed.
-    pub(crate) named: Option<&'a str>,
+    /// Who asks; the owner of the first key, if nobody is named.
+    pub(crate) subject: Option<&'a str>,
     pub(crate) groups: &'a [String],
     pub(crate) method: &'a str,
     pub(crate) target: Option<&'a str>,
@@ -203,11 +202,11 @@ async fn explain_last(plan: &Plan, question: &Question<'_>, json: bool) -> Resul
         (tool, _) => tool,
     };
     let method = text("/call/method");
-    if let Some(subject) = question.named {
+    if question.subject.is_some() {
         let again = Question {
-            subject,
             method,
-            target: Some(target),
+            // A resource stands on the record by its server alone; whoever knows its URI may say it.
+            target: question.target.or(Some(target)),
             ..*question
         };
         return explain_asked(plan, &again, json).await;
@@ -279,7 +278,7 @@ async fn explain_asked(plan: &Plan, question: &Question<'_>, json: bool) -> Resu
     }
     let subject = Subject::new(
         SubjectKind::User,
-        question.subject,
+        question.subject.unwrap_or(&plan.owner),
         question.groups.iter().cloned(),
         Method::Key,
         None,

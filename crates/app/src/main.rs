@@ -79,8 +79,7 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         } => {
             let plan = plan()?;
             let question = inspect::Question {
-                subject: subject.as_deref().unwrap_or(&plan.owner),
-                named: subject.as_deref(),
+                subject: subject.as_deref(),
                 groups,
                 method,
                 target: target.as_deref(),

@@ -113,8 +113,8 @@ async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &m
     };
     let visit = Visit::enter(link, endpoint, &head)?;
     match head.method {
-        // Each connection, idle ones too, has room for the largest future that is not on the heap; this keeps it small.
-        Verb::POST => Box::pin(post(visit, &head.headers, body, bytes)).await,
+        Verb::POST => post(visit, &head.headers, body, bytes).await,
+        // Each connection has room for the largest future that is not on the heap; this keeps it small.
         Verb::GET => Box::pin(get(visit, &head.headers)).await,
         Verb::DELETE => Box::pin(delete(visit, &head.headers)).await,
         Verb::OPTIONS => {

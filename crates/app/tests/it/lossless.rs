@@ -4,12 +4,12 @@
 //! parameters travel, under a vendor's method.
 
 use crate::harness::{Client, LEGACY, META, MODERN, Scripted, Shelf, exchange, gateway, head, member, upstream_table};
+use portcullis_testkit::corpus::difference;
 use portcullis_wire::{Limits, Message, Method};
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A message of the corpus.
 #[derive(Debug, Clone)]
@@ -56,46 +56,19 @@ const CARRIERS: [(&str, &str); 5] = [
 
 fn corpus() -> Vec<Entry> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/corpus");
-    let list = |directory: &Path| -> Vec<PathBuf> {
-        let mut paths: Vec<_> = std::fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        paths.sort();
-        paths
-    };
-    let mut entries = Vec::new();
-    for file in list(&root).iter().flat_map(|directory| list(directory)) {
-        let name = file.with_extension("");
-        let name = name.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-        let reader = BufReader::new(std::fs::File::open(&file).unwrap());
-        for (index, line) in reader.lines().enumerate() {
-            let text = line.unwrap();
-            entries.push(Entry {
-                place: format!("{name}:{}", index + 1),
-                message: parse(text.as_bytes()),
-                text,
-            });
-        }
-    }
+    let entries = portcullis_testkit::corpus::read(&root).unwrap();
     entries
+        .into_iter()
+        .map(|entry| Entry {
+            place: format!("{}:{}", entry.file, entry.line),
+            message: parse(entry.text.as_bytes()),
+            text: entry.text,
+        })
+        .collect()
 }
 
 fn parse(text: &[u8]) -> Message {
     Message::parse(text.to_vec().into(), &Limits::default()).unwrap()
-}
-
-/// Where two texts part, with what stands there.
-fn difference(left: &[u8], right: &[u8]) -> Option<String> {
-    if left == right {
-        return None;
-    }
-    let at = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    let around = |text: &[u8]| {
-        let piece = &text[at.saturating_sub(30).min(text.len())..text.len().min(at + 90)];
-        String::from_utf8_lossy(piece).into_owned()
-    };
-    Some(format!("at byte {at}: `{}` became `{}`", around(left), around(right)))
 }
 
 impl Tally {

@@ -3,50 +3,23 @@
 //! ids, deep and wide values).
 
 use bytes::Bytes;
+use portcullis_testkit::corpus::difference;
 use portcullis_wire::{Edits, Id, Limits, Message, Method, Revision};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// File (its path below the corpus, without the ending), line number, text.
 fn corpus() -> Vec<(String, usize, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let list = |directory: &Path| -> Vec<PathBuf> {
-        let mut paths: Vec<_> = std::fs::read_dir(directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
-        paths.sort();
-        paths
-    };
-    let mut messages = Vec::new();
-    for directory in list(&root) {
-        for file in list(&directory) {
-            let name = file.with_extension("");
-            let name = name.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
-            let text = std::fs::read_to_string(&file).unwrap();
-            for (index, line) in text.lines().enumerate() {
-                messages.push((name.clone(), index + 1, line.to_owned()));
-            }
-        }
-    }
-    messages
+    let entries = portcullis_testkit::corpus::read(&root).unwrap();
+    entries
+        .into_iter()
+        .map(|entry| (entry.file, entry.line, entry.text))
+        .collect()
 }
 
 fn parse(text: &str) -> Message {
     Message::parse(Bytes::from(text.to_owned()), &Limits::default())
         .unwrap_or_else(|refused| panic!("{}: {text:.300}", refused.error.message))
-}
-
-/// Where two texts part, with what stands there.
-fn difference(left: &[u8], right: &[u8]) -> Option<String> {
-    if left == right {
-        return None;
-    }
-    let at = left.iter().zip(right).take_while(|(a, b)| a == b).count();
-    let around = |text: &[u8]| {
-        let piece = &text[at.saturating_sub(30)..text.len().min(at + 30)];
-        String::from_utf8_lossy(piece).into_owned()
-    };
-    Some(format!("at byte {at}: `{}` became `{}`", around(left), around(right)))
 }
 
 fn with_id(message: &Message, id: &Id) -> Option<Edits> {

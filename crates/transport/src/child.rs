@@ -388,11 +388,14 @@ async fn follow_end(
             Report::Started { .. } | Report::Refused { .. } => {}
         }
     }
-    drop(tell_first);
     let _ = launcher.wait().await;
     if !all_gone {
         noted.lost();
+        // The command may have run, and started others, before its launcher could say so. One that cannot be killed is
+        // left to the reaper.
+        let _ = timeout(END_SLACK, orphans::end_strays()).await;
     }
+    drop(tell_first);
     let _ = tell_exit.send(Some(exit));
 }
 

@@ -76,6 +76,20 @@ pub async fn reap_orphans() -> io::Result<()> {
     }
 }
 
+/// Kills and reaps strays until there are none. For whoever must not go on before: [`reap_orphans`] does the same, but a
+/// program that ends because a command did not start would not wait for it.
+pub(super) async fn end_strays() {
+    let mut pause = SEARCH_PAUSE_MIN;
+    loop {
+        match tokio::task::spawn_blocking(|| sweep(true)).await {
+            Ok(Swept::Nobody) | Err(_) => return,
+            Ok(Swept::Some | Swept::Refused(_)) => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SEARCH_PAUSE_MAX);
+    }
+}
+
 #[derive(Debug)]
 enum Swept {
     Nobody,

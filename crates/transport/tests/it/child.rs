@@ -731,6 +731,59 @@ fn killing_during_the_start_leaves_nobody() {
     }
 }
 
+/// The command runs and has started another, but its launcher dies before it has said so: to the gateway that is a failed
+/// start, after which it ends at once.
+#[test]
+fn killing_a_launcher_that_has_not_reported_leaves_nobody() {
+    let mut unreported = 0;
+    for round in 0..40 {
+        let marker = marker("unreported");
+        let mut gateway = Command::new(launcher())
+            .args([&marker, "sh", "-c", "sleep 1000 & wait", &marker])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let gateway_id = i32::try_from(gateway.id()).unwrap();
+        let launcher = eventually("a launcher", || {
+            let found = processes(&marker)
+                .into_iter()
+                .find(|process| process.parent == gateway_id);
+            found.map(|process| process.identity.0)
+        });
+        let first = eventually("the second stage", || {
+            below(u32::try_from(launcher).unwrap(), &marker).into_keys().next()
+        });
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_micros(100 * round) {}
+        kill(launcher, Signal::STOP);
+        // Nobody below moves any more: the second stage waits for its files, or the command for the other.
+        let mut quiet = 0;
+        let mut family = BTreeMap::from([(first, 'R')]);
+        eventually("quiet", || {
+            let now = below(u32::try_from(launcher).unwrap(), &marker);
+            quiet = if now.values().all(|&state| state == 'S') {
+                quiet + 1
+            } else {
+                0
+            };
+            family.extend(now);
+            (quiet > 5).then_some(())
+        });
+        unreported += usize::from(family.len() > 1);
+        kill(launcher, Signal::KILL);
+        // With the launcher gone and nobody to run, this gateway ends by itself.
+        eventually("the gateway's end", || {
+            below(gateway.id(), &marker).is_empty().then_some(())
+        });
+        let _ = gateway.kill();
+        gateway.wait().unwrap();
+        assert_all_gone(&family, &marker, &format!("unreported, round {round}"));
+    }
+    assert!(unreported > 0, "no launcher was stopped after its command had begun");
+}
+
 #[test]
 fn asking_the_launcher_to_end_leaves_nobody() {
     for signal in [Signal::TERM, Signal::INT, Signal::HUP] {

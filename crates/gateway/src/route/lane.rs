@@ -102,11 +102,11 @@ impl Lane {
         *self.speaks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The live connection for `key`, made if there is none. Strays of a new one go to `strays`.
+    /// The live connection for `key`, made with `hello` if there is none. Strays of a new one go to `strays`.
     pub(crate) async fn link(
         &self,
         key: &LinkKey,
-        hello: &Hello,
+        hello: impl Fn() -> Hello,
         strays: &mpsc::Sender<StrayNews>,
     ) -> Result<Arc<Link>, UpstreamError> {
         let cell = {
@@ -131,7 +131,12 @@ impl Lane {
             }
             Arc::clone(links.entry(key.clone()).or_default())
         };
-        let link = cell.get_or_try_init(|| self.connect(key, hello, strays)).await?;
+        if let Some(link) = cell.get() {
+            return Ok(Arc::clone(link));
+        }
+        // In a box, for it is ten times as large as all else that a call keeps while it waits.
+        let connecting = cell.get_or_try_init(|| async { self.connect(key, &hello(), strays).await });
+        let link = Box::pin(connecting).await?;
         Ok(Arc::clone(link))
     }
 

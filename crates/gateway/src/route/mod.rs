@@ -132,11 +132,14 @@ impl Route {
         let (call, decided) = call.into_inner().into_parts();
         let body = match call.target() {
             Target::Initialize | Target::Discover | Target::Ping | Target::SetLevel(_) | Target::List(..) => {
-                self.own(&call, &decided, sessions).await?
+                Box::pin(self.own(&call, &decided, sessions)).await?
             }
-            Target::Listen => self.listen(&call, &sink).await?,
-            Target::Answer { asked, response } => self.answer(&call, asked, response).await?,
-            Target::Resume { asked, response } => self.resume(&call, asked, response, &sink, sessions).await?,
+            // The rare ones in boxes, so that a call of a tool is not as large as the largest of them.
+            Target::Listen => Box::pin(self.listen(&call, &sink)).await?,
+            Target::Answer { asked, response } => Box::pin(self.answer(&call, asked, response)).await?,
+            Target::Resume { asked, response } => {
+                Box::pin(self.resume(&call, asked, response, &sink, sessions)).await?
+            },
             _ => self.forward(&call, &sink, sessions, effort).await?,
         };
         self.remember_task(&call, &body, sessions);
@@ -186,7 +189,7 @@ impl Route {
             error,
         };
         let key = link_key(call, lane);
-        let hello = hello(call, &key, &self.greeter);
+        let hello = || hello(call, &key, &self.greeter);
         let mut again = true;
         loop {
             let link = lane.link(&key, &hello, &self.strays).await.map_err(failed)?;
@@ -583,13 +586,13 @@ impl Route {
     }
 
     async fn shared_link(&self, lane: &Lane) -> Result<Arc<Link>, RouteError> {
-        let hello = Hello {
+        let hello = || Hello {
             eras: lane.plan.eras,
             capabilities: extensions(),
             client_info: self.greeter.info(),
             legacy_revision: Revision::NEWEST_LEGACY,
         };
-        lane.link(&LinkKey::Shared, &hello, &self.strays)
+        lane.link(&LinkKey::Shared, hello, &self.strays)
             .await
             .map_err(|error| RouteError::Upstream {
                 name: Arc::clone(&lane.plan.name),

@@ -196,7 +196,7 @@ impl Route {
                 continue;
             }
             let key = super::link_key(call, lane);
-            let hello = super::hello(call, &key, &self.greeter);
+            let hello = || super::hello(call, &key, &self.greeter);
             let told = async {
                 let link = lane.link(&key, &hello, &self.strays).await?;
                 if link.revision.era() == Era::Modern {

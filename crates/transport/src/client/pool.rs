@@ -156,7 +156,8 @@ impl Endpoint {
             }
             *request.uri_mut() = origin_form;
         }
-        let connection = self.connect().await?;
+        // In a box: what a handshake needs is several times what a request on an open connection does.
+        let connection = Box::pin(self.connect()).await?;
         if let Connection::Http2(sender) = &connection {
             shelf.lock().http2.get_or_insert_with(|| sender.clone());
         }

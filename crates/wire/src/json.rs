@@ -5,6 +5,7 @@
 //! different members of one object would be a hole. What is only carried is not looked into that far.
 
 mod door;
+mod stops;
 
 use crate::limits::Limits;
 use bytes::Bytes;
@@ -325,7 +326,10 @@ pub fn string(text: &str) -> Vec<u8> {
 
 #[inline]
 fn white_space(text: &[u8], mut at: usize) -> usize {
-    while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+    // Mostly there is none, which one comparison tells.
+    while let Some(byte @ ..=b' ') = text.get(at)
+        && matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
+    {
         at += 1;
     }
     at

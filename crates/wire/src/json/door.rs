@@ -1,6 +1,7 @@
 //! The door: one pass that decides whether a text is JSON that may come in, and notes where the members of a message stand.
 //! Must not know what a member means.
 
+use super::stops::{BLOCK, Stops};
 use super::{JsonError, Member, distinct, white_space};
 use crate::limits::Limits;
 use std::ops::Range;
@@ -54,6 +55,8 @@ struct Door<'a> {
     members_max: usize,
     /// See [`Noted::inner`].
     inner: Option<Vec<Member>>,
+    /// Those of the block that was looked at last.
+    stops: Stops,
     /// Why the pass stopped. Here and not in every step's result, which then fits into registers: a third of the whole cost.
     fault: Option<JsonError>,
 }
@@ -80,6 +83,7 @@ impl<'a> Door<'a> {
             depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
             members_max: limits.members_max,
             inner: None,
+            stops: Stops::NONE,
             fault: None,
         })
     }
@@ -215,18 +219,41 @@ impl<'a> Door<'a> {
 
     /// `at` is the opening quote; gives the offset behind the closing one.
     fn string(&mut self, at: usize) -> Step {
-        let mut at = plain(self.text, at + 1);
+        let mut at = at + 1;
+        if self.stops.index != at / BLOCK {
+            self.stops = Stops::of(self.text, at / BLOCK, false);
+        }
         loop {
-            at = match self.text.get(at) {
-                Some(b'"') => return Ok(at + 1),
-                Some(b'\\') => match self.text.get(at + 1) {
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => plain(self.text, at + 2),
-                    Some(b'u') => plain(self.text, self.unicode_escape(at)?),
-                    _ => return Err(self.syntax(at, "unknown escape")),
-                },
-                Some(_) => return Err(self.syntax(at, "control character in a string")),
-                None => return Err(self.syntax(at, "the text ends inside a string")),
-            };
+            let left = self.stops.at >> (at % BLOCK);
+            if left == 0 {
+                self.next_block();
+                at = self.stops.index * BLOCK;
+                continue;
+            }
+            at += left.trailing_zeros() as usize;
+            if self.text.get(at) == Some(&b'"') {
+                return Ok(at + 1);
+            }
+            at = self.no_plain_byte(at)?;
+            // An escape of several bytes may end in the next block, or right behind this one.
+            if at / BLOCK != self.stops.index {
+                self.next_block();
+            }
+        }
+    }
+
+    fn next_block(&mut self) {
+        self.stops = Stops::of(self.text, self.stops.index + 1, self.stops.escapes_next);
+    }
+
+    /// What stands at a stop that is no quote: an escape of a code unit, behind which the string goes on, or a fault.
+    fn no_plain_byte(&mut self, at: usize) -> Step {
+        let is_escaped = self.stops.escaped >> (at % BLOCK) & 1 == 1;
+        match (is_escaped, self.text.get(at)) {
+            (true, Some(b'u')) => self.unicode_escape(at - 1),
+            (true, _) => Err(self.syntax(at - 1, "unknown escape")),
+            (false, Some(_)) => Err(self.syntax(at, "control character in a string")),
+            (false, None) => Err(self.syntax(at, "the text ends inside a string")),
         }
     }
 
@@ -292,35 +319,6 @@ impl<'a> Door<'a> {
 
 fn digits(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b'0'..=b'9')) {
-        at += 1;
-    }
-    at
-}
-
-/// Advances over string content that needs no look: stops at a quote, a backslash, a control character or the end.
-/// Eight bytes at a time, for most of a payload is string content.
-#[inline]
-fn plain(text: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    while let Some(Ok(chunk)) = text.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let word = u64::from_le_bytes(chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let slash = word ^ (ONES * b'\\' as u64);
-        // The classic "has a byte below n" test; bytes above 0x7f are masked out by `!word` and by the equality tests.
-        let hit = ((word.wrapping_sub(ONES * 0x20) & !word)
-            | (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash))
-            & HIGHS;
-        if hit != 0 {
-            return at + (hit.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(byte) = text.get(at) {
-        if matches!(byte, b'"' | b'\\' | 0..=0x1f) {
-            break;
-        }
         at += 1;
     }
     at

@@ -139,7 +139,7 @@ impl Route {
             Target::Answer { asked, response } => Box::pin(self.answer(&call, asked, response)).await?,
             Target::Resume { asked, response } => {
                 Box::pin(self.resume(&call, asked, response, &sink, sessions)).await?
-            },
+            }
             _ => self.forward(&call, &sink, sessions, effort).await?,
         };
         self.remember_task(&call, &body, sessions);

@@ -293,3 +293,30 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_that_share_a_sync_pause_and_one_alone_does_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut core = Core::new(Writer::create(directory.path(), 0, &[]).unwrap(), 0, 0);
+        let ended = Instant::now();
+        let waits = |core: &mut Core, count: usize| {
+            core.waiters = (0..count).map(|_| oneshot::channel().0).collect();
+        };
+        // Before the first sync there is nothing to keep a distance from.
+        waits(&mut core, 50);
+        assert_eq!(core.pause_ends(), None);
+        for (before, now, pauses) in [(0, 1, false), (1, 1, false), (1, 2, true), (2, 1, true), (50, 50, true)] {
+            core.last_sync = Some(LastSync { ended, waiters: before });
+            waits(&mut core, now);
+            assert_eq!(
+                core.pause_ends(),
+                pauses.then(|| ended + PAUSE),
+                "{before} before, {now} now"
+            );
+        }
+    }
+}

@@ -16,11 +16,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((command, rest)) if command == "stub" => stub::command(rest),
+        Some((command, rest)) if command == "stdio-stub" => stub::stdio_command(rest),
         Some((command, rest)) if command == "load" => load::command(rest),
         Some((command, rest)) if command == "table" => table::command(rest),
         Some((command, rest)) if command == "count" => count::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | load --url URL ... | table [--rounds N] [--short] | count [--against FILE]"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] | load --url URL ... | table [--rounds N] [--short] | count [--against FILE]"
                 .into(),
         ),
     };

@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use portcullis_wire::{Id, Limits, Message, Method, Raw, json};
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,16 +27,41 @@ struct Stub {
     calls: AtomicU64,
 }
 
+impl Stub {
+    fn new(tools: usize) -> Self {
+        Self {
+            tools: tools_of(tools).into(),
+            small: result_of(1 << 10).into(),
+            large: result_of(64 << 10).into(),
+            calls: AtomicU64::new(0),
+        }
+    }
+}
+
+/// Serves over stdio until the input ends.
+pub(crate) fn stdio_command(arguments: &[String]) -> Result<()> {
+    let stub = Stub::new(number(arguments, "--tools", 50)?);
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().split(b'\n') {
+        let message = Message::parse(line?.into(), &Limits::default()).map_err(|refused| refused.error.message)?;
+        let Message::Request(request) = message else { continue };
+        // A subscription that nothing ever happens to.
+        let mut text = match request.method() {
+            Method::SubscriptionsListen => acknowledged(request.id()),
+            _ => stub.reply(&request),
+        };
+        text.push(b'\n');
+        out.write_all(&text)?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
 /// Serves until it is killed.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let port = number(arguments, "--port", 0)?;
     let tools = number(arguments, "--tools", 50)?;
-    let stub = Arc::new(Stub {
-        tools: tools_of(tools).into(),
-        small: result_of(1 << 10).into(),
-        large: result_of(64 << 10).into(),
-        calls: AtomicU64::new(0),
-    });
+    let stub = Arc::new(Stub::new(tools));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = TcpListener::bind(("127.0.0.1", u16::try_from(port)?)).await?;
@@ -66,8 +92,17 @@ async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<
         *accepted.status_mut() = StatusCode::ACCEPTED;
         return Ok(accepted);
     };
-    let modern = portcullis_wire::meta::ModernMeta::is_present(request.params().as_ref());
-    let result: Bytes = match request.method() {
+    Ok(match request.method() {
+        Method::SubscriptionsListen => listen(request.id()),
+        _ => json_body(stub.reply(&request).into()),
+    })
+}
+
+impl Stub {
+    /// The answer to a request, whole.
+    fn reply(&self, request: &portcullis_wire::Request) -> Vec<u8> {
+        let modern = portcullis_wire::meta::ModernMeta::is_present(request.params().as_ref());
+        let result: Bytes = match request.method() {
         Method::Initialize => {
             let version = request.params().and_then(|params| params.get("protocolVersion"));
             let version = version.as_ref().map_or(r#""2025-11-25""#, Raw::as_str);
@@ -78,7 +113,7 @@ async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<
         ),
         Method::ToolsList => {
             let mut text = br#"{"tools":"#.to_vec();
-            text.extend_from_slice(&stub.tools);
+            text.extend_from_slice(&self.tools);
             if modern {
                 text.extend_from_slice(br#","resultType":"complete","ttlMs":3600000,"cacheScope":"public""#);
             }
@@ -86,20 +121,20 @@ async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<
             text.into()
         }
         Method::ToolsCall => {
-            stub.calls.fetch_add(1, Ordering::Relaxed);
+            self.calls.fetch_add(1, Ordering::Relaxed);
             let large = request.params().and_then(|params| params.get("name")).is_some_and(|name| name.as_str() == r#""read_64k""#);
-            let text = if large { &stub.large } else { &stub.small };
+            let text = if large { &self.large } else { &self.small };
             complete(text, modern)
         }
-        Method::SubscriptionsListen => return Ok(listen(request.id())),
         _ => Bytes::from_static(b"{}"),
     };
-    let mut text = br#"{"jsonrpc":"2.0","id":"#.to_vec();
-    text.extend_from_slice(request.id().as_json());
-    text.extend_from_slice(br#","result":"#);
-    text.extend_from_slice(&result);
-    text.push(b'}');
-    Ok(json_body(text.into()))
+        let mut text = br#"{"jsonrpc":"2.0","id":"#.to_vec();
+        text.extend_from_slice(request.id().as_json());
+        text.extend_from_slice(br#","result":"#);
+        text.extend_from_slice(&result);
+        text.push(b'}');
+        text
+    }
 }
 
 fn complete(text: &Bytes, modern: bool) -> Bytes {
@@ -119,11 +154,17 @@ fn json_body(text: Bytes) -> Response<Body> {
     response
 }
 
+/// The acknowledgement of a subscription.
+fn acknowledged(id: &Id) -> Vec<u8> {
+    let mut text = br#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":"#.to_vec();
+    text.extend_from_slice(id.as_json());
+    text.extend_from_slice(b"}}}");
+    text
+}
+
 /// Acknowledges a subscription and holds it open.
 fn listen(id: &Id) -> Response<Body> {
-    let mut text = br#"data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{},"_meta":{"io.modelcontextprotocol/subscriptionId":"#.to_vec();
-    text.extend_from_slice(id.as_json());
-    text.extend_from_slice(b"}}}\n\n");
+    let text = [&b"data: "[..], &acknowledged(id), b"\n\n"].concat();
     let mut response = Response::new(BodyExt::boxed(Held(Some(text.into()))));
     response
         .headers_mut()

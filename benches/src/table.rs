@@ -15,6 +15,8 @@ pub(crate) struct Proxy {
     name: String,
     address: String,
     path: &'static str,
+    /// What stands before the names of tools.
+    prefix: &'static str,
     token: Option<String>,
     /// Whose CPU time counts.
     pid: u32,
@@ -25,6 +27,12 @@ impl Proxy {
     /// A modern request to it.
     pub(crate) fn question(&self, method: &str, name: Option<&str>, params: &str) -> Question {
         Question::modern(&self.address, self.path, self.token.as_deref(), method, name, params)
+    }
+
+    /// A call of `tool`, as it is named here.
+    fn call(&self, tool: &str) -> Question {
+        let tool = format!("{}{tool}", self.prefix);
+        self.question("tools/call", Some(&tool), &call_params(&tool))
     }
 }
 
@@ -96,7 +104,7 @@ fn measure(place: &Path, rounds: usize, duration: Duration, connections: &[usize
         Ok(proxy) => proxies.push(proxy),
         Err(error) => eprintln!("no nginx: {error}"),
     }
-    match mcp_proxy(&stub) {
+    match mcp_proxy(Behind::Http(&stub)) {
         Ok(proxy) => proxies.push(proxy),
         Err(error) => eprintln!("no mcp-proxy: {error}"),
     }
@@ -150,12 +158,7 @@ fn measure(place: &Path, rounds: usize, duration: Duration, connections: &[usize
             for ((proxy, cells), (upstream, calls)) in proxies.iter().zip(&cells).zip(&counts) {
                 let cpu = median(cells, |cell| cell.cpu_us);
                 let ratio = base.map_or_else(|| "-".to_owned(), |base| format!("{:.2}", cpu / base));
-                let failed: u64 = cells.iter().map(|cell| cell.failed).sum();
-                let note = if failed > 0 {
-                    format!(" ({failed} failed)")
-                } else {
-                    String::new()
-                };
+                let note = failures(cells);
                 let _ = writeln!(
                     out,
                     "| {}{note} | {cpu:.1} | {ratio} | {:.0} | {:.0} | {:.0} | {:.3} |",
@@ -170,11 +173,61 @@ fn measure(place: &Path, rounds: usize, duration: Duration, connections: &[usize
     }
     drop(proxies);
     drop(stub);
+    stdio(&mut out, place, rounds, duration, connections)?;
     for tools in [50, 1_000] {
         let _ = writeln!(out, "\n{}", lists(place, tools, rounds, duration)?);
     }
     let _ = writeln!(out, "\n{}", idle(place)?);
     Ok(out)
+}
+
+/// The same over stdio: those proxies that can start a server.
+fn stdio(out: &mut String, place: &Path, rounds: usize, duration: Duration, connections: &[usize]) -> Result<()> {
+    let mut proxies = Vec::new();
+    match mcp_proxy(Behind::Stdio) {
+        Ok(proxy) => proxies.push(proxy),
+        Err(error) => eprintln!("no mcp-proxy over stdio: {error}"),
+    }
+    for variant in VARIANTS.first().into_iter().chain(VARIANTS.last()) {
+        proxies.push(portcullis_before(Behind::Stdio, place, variant, &[])?);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    for (size, tool) in SIZES {
+        for connections in connections {
+            let _ = writeln!(
+                out,
+                "\n{size} results of a server over stdio, {connections} connections (median of {rounds} rounds)\n\n\
+                 | | CPU us per call | calls/s | p50 us | p99 us |\n|---|---|---|---|---|"
+            );
+            let mut cells: Vec<Vec<Cell>> = vec![Vec::new(); proxies.len()];
+            for _ in 0..rounds {
+                for (proxy, cells) in proxies.iter().zip(&mut cells) {
+                    cells.push(one(&runtime, proxy, tool, *connections, duration)?.0);
+                }
+            }
+            for (proxy, cells) in proxies.iter().zip(&cells) {
+                let _ = writeln!(
+                    out,
+                    "| {}{} | {:.1} | {:.0} | {:.0} | {:.0} |",
+                    proxy.name,
+                    failures(cells),
+                    median(cells, |cell| cell.cpu_us),
+                    median(cells, |cell| cell.rate),
+                    median(cells, |cell| cell.p50_us),
+                    median(cells, |cell| cell.p99_us)
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What to say of calls that failed.
+fn failures(cells: &[Cell]) -> String {
+    match cells.iter().map(|cell| cell.failed).sum::<u64>() {
+        0 => String::new(),
+        failed => format!(" ({failed} failed)"),
+    }
 }
 
 fn one(
@@ -184,9 +237,7 @@ fn one(
     connections: usize,
     duration: Duration,
 ) -> Result<(Cell, Seen)> {
-    let params = call_params(tool);
-    let question = proxy.question("tools/call", Some(tool), &params);
-    cell(runtime, proxy, &question, connections, duration)
+    cell(runtime, proxy, &proxy.call(tool), connections, duration)
 }
 
 fn cell(
@@ -241,9 +292,7 @@ fn idle(place: &Path) -> Result<String> {
     let proxy = portcullis(&stub, place, VARIANTS.last().ok_or("no variants")?, &[])?;
     let ready = process::resident_kib(proxy.pid)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let params = r#""name":"read_1k","arguments":{"key":"k"},"#;
-    let call = proxy.question("tools/call", Some("read_1k"), params);
-    let held = runtime.block_on(load::hold(&call, COUNT))?;
+    let held = runtime.block_on(load::hold(&proxy.call("read_1k"), COUNT))?;
     let connections = process::resident_kib(proxy.pid)?;
     drop(held);
     let listen = proxy.question("subscriptions/listen", None, r#""notifications":{},"#);
@@ -313,6 +362,7 @@ fn direct(stub: &Stub) -> Proxy {
         name: "direct (the stub itself)".to_owned(),
         address: stub.address.clone(),
         path: "/mcp",
+        prefix: "",
         token: None,
         pid: stub.child.id(),
         children: Vec::new(),
@@ -353,21 +403,44 @@ fn nginx(stub: &Stub, place: &Path) -> Result<Proxy> {
         .arg(&file)
         .stdout(Stdio::null())
         .spawn()?;
-    ready("nginx", port, child, "/mcp", None)
+    ready("nginx", port, child, ("/mcp", ""), None)
 }
 
-/// The program of the `mcp-proxy` crate, installed by cargo where this variable says.
-fn mcp_proxy(stub: &Stub) -> Result<Proxy> {
+/// What a proxy has behind it.
+#[derive(Clone, Copy)]
+enum Behind<'a> {
+    Http(&'a Stub),
+    /// The stub as a child of the proxy, on the second core.
+    Stdio,
+}
+
+/// The command of the stub over stdio, the program first.
+fn stdio_stub() -> Result<Vec<String>> {
+    let own = std::env::current_exe()?.display().to_string();
+    Ok(["taskset", "-c", "1", &own, "stdio-stub", "--tools", "300"]
+        .map(str::to_owned)
+        .to_vec())
+}
+
+/// The program of the `mcp-proxy` crate, installed by cargo where the variable `MCP_PROXY` says.
+fn mcp_proxy(behind: Behind) -> Result<Proxy> {
     let program = std::env::var_os("MCP_PROXY")
         .map(PathBuf::from)
         .ok_or("set MCP_PROXY to the program of the `mcp-proxy` crate 0.6.0")?;
     let port = free_port()?;
     let file = std::env::temp_dir().join(format!("mcp-proxy-{port}.toml"));
+    let backend = match behind {
+        Behind::Http(stub) => format!("transport = \"http\"\nurl = \"http://{}/mcp\"", stub.address),
+        Behind::Stdio => {
+            let words = stdio_stub()?;
+            let (program, arguments) = words.split_first().ok_or("no command")?;
+            format!("transport = \"stdio\"\ncommand = {program:?}\nargs = {arguments:?}")
+        }
+    };
     fs::write(
         &file,
         format!(
-            "[proxy]\nname = \"bench\"\n[proxy.listen]\nhost = \"127.0.0.1\"\nport = {port}\n[[backends]]\nname = \"stub\"\ntransport = \"http\"\nurl = \"http://{}/mcp\"\n",
-            stub.address
+            "[proxy]\nname = \"bench\"\n[proxy.listen]\nhost = \"127.0.0.1\"\nport = {port}\n[observability]\nlog_level = \"error\"\n[[backends]]\nname = \"stub\"\n{backend}\n"
         ),
     )?;
     let child = pinned(&program)
@@ -375,7 +448,10 @@ fn mcp_proxy(stub: &Stub) -> Result<Proxy> {
         .arg(&file)
         .stdout(Stdio::null())
         .spawn()?;
-    ready("mcp-proxy 0.6.0", port, child, "/mcp", None)
+    let proxy = ready("mcp-proxy 0.6.0", port, child, ("/", "stub/"), None);
+    // It has read it.
+    let _ = fs::remove_file(&file);
+    proxy
 }
 
 /// Which stages are on.
@@ -427,6 +503,10 @@ pub(crate) const VARIANTS: &[Variant] = &[
 
 /// Portcullis in front of the stub; `under` is the command that runs it, if there is one.
 pub(crate) fn portcullis(stub: &Stub, place: &Path, variant: &Variant, under: &[String]) -> Result<Proxy> {
+    portcullis_before(Behind::Http(stub), place, variant, under)
+}
+
+fn portcullis_before(behind: Behind, place: &Path, variant: &Variant, under: &[String]) -> Result<Proxy> {
     let port = free_port()?;
     let state = place.join(format!("state-{port}"));
     fs::create_dir_all(&state)?;
@@ -450,10 +530,13 @@ pub(crate) fn portcullis(stub: &Stub, place: &Path, variant: &Variant, under: &[
     if !variant.record {
         text.push_str("[record]\ndanger_disabled = true\n");
     }
+    let upstream = match behind {
+        Behind::Http(stub) => format!("url = \"http://{}/mcp\"", stub.address),
+        Behind::Stdio => format!("command = {:?}", stdio_stub()?),
+    };
     let _ = writeln!(
         text,
-        "[[upstream]]\nname = \"stub\"\nurl = \"http://{}/mcp\"\n[upstream.tools.read_1k]\neffect = \"read\"\n[upstream.tools.read_64k]\neffect = \"read\"",
-        stub.address
+        "[[upstream]]\nname = \"stub\"\n{upstream}\n[upstream.tools.read_1k]\neffect = \"read\"\n[upstream.tools.read_64k]\neffect = \"read\""
     );
     let file = state.join("portcullis.toml");
     fs::write(&file, text)?;
@@ -479,7 +562,7 @@ pub(crate) fn portcullis(stub: &Stub, place: &Path, variant: &Variant, under: &[
         .arg(&file)
         .stdout(Stdio::null())
         .spawn()?;
-    ready(variant.name, port, child, "/mcp", token)
+    ready(variant.name, port, child, ("/mcp", ""), token)
 }
 
 /// 200 policies, of which at most ten can match a call of the measured tools.
@@ -509,23 +592,27 @@ fn policies() -> String {
     text
 }
 
-fn ready(name: &str, port: u16, child: Child, path: &'static str, token: Option<String>) -> Result<Proxy> {
+/// Waits until it answers a call. The pair is the path of its endpoint and what stands before its tools' names.
+fn ready(
+    name: &str,
+    port: u16,
+    child: Child,
+    (path, prefix): (&'static str, &'static str),
+    token: Option<String>,
+) -> Result<Proxy> {
     // `taskset` becomes the program, so the child is the process that counts.
     let proxy = Proxy {
         name: name.to_owned(),
         address: format!("127.0.0.1:{port}"),
         path,
+        prefix,
         token,
         pid: child.id(),
         children: vec![child],
     };
     // Long, for the gateway under callgrind.
     let deadline = Instant::now() + Duration::from_secs(120);
-    let question = proxy.question(
-        "tools/call",
-        Some("read_1k"),
-        r#""name":"read_1k","arguments":{"key":"k"},"#,
-    );
+    let question = proxy.call("read_1k");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     loop {
         let answered = runtime.block_on(load::ask_times(&question, 1));

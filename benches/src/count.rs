@@ -1,8 +1,9 @@
 //! Instructions per call, under callgrind: the figure that does not depend on what else the machine does, and so the one that
 //! CI compares. A process is run twice with different numbers of calls; the difference leaves the start out.
 
-use crate::load;
-use crate::table::{self, Place, VARIANTS, Variant};
+use crate::load::{self, Era};
+use crate::proxies::{self, Behind, VARIANTS, Variant};
+use crate::table::Place;
 use crate::{Result, option};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,16 +72,19 @@ fn compare(on_file: &str, lines: &[(&str, u64)]) -> Result<()> {
 /// What a gateway that starts, answers `calls` calls over one connection, and ends has executed in all.
 fn instructions(place: &Path, variant: &Variant, tool: &str, calls: u64) -> Result<u64> {
     let out: PathBuf = place.join(format!("callgrind-{tool}-{calls}-{}", variant.record));
-    let stub = table::start_stub(300)?;
+    let stub = proxies::start_stub(300)?;
     let callgrind = [
         "valgrind".to_owned(),
         "--tool=callgrind".to_owned(),
         format!("--callgrind-out-file={}", out.display()),
     ];
-    let proxy = table::portcullis(&stub, place, variant, &callgrind)?;
+    let behind = Behind {
+        era: Era::Modern,
+        stub: Some(&stub),
+    };
+    let proxy = proxies::portcullis(&behind, place, variant, &callgrind)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let question = proxy.question("tools/call", Some(tool), &table::call_params(tool));
-    runtime.block_on(load::ask_times(&question, calls))?;
+    runtime.block_on(load::ask_times(&proxy.peer.call(tool), calls))?;
     // Ends it in order: callgrind writes its file at the exit.
     drop(proxy);
     let text = fs::read_to_string(&out)?;

@@ -4,6 +4,7 @@
 mod count;
 mod load;
 mod process;
+mod proxies;
 mod stub;
 mod table;
 
@@ -21,7 +22,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "table" => table::command(rest),
         Some((command, rest)) if command == "count" => count::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] | load --url URL ... | table [--rounds N] [--short] | count [--against FILE]"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE]"
                 .into(),
         ),
     };

@@ -1,7 +1,7 @@
-//! The server behind every proxy of a run: both eras, JSON answers of a fixed size, as cheap as hyper allows. It counts calls,
-//! so that a proxy that sends two for one is seen.
+//! The server behind every proxy of a run, over HTTP or stdio: both eras, JSON answers of a fixed size, as cheap as hyper
+//! allows. It counts calls, so that a proxy that sends two for one is seen.
 
-use crate::{Result, number};
+use crate::{Result, number, option};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
 use hyper::body::{Frame, Incoming};
@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use portcullis_wire::{Id, Limits, Message, Method, Raw, json};
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,20 +32,30 @@ impl Stub {
     fn new(tools: usize) -> Self {
         Self {
             tools: tools_of(tools).into(),
-            small: result_of(1 << 10).into(),
-            large: result_of(64 << 10).into(),
+            small: [b"{", &*members_of(SMALL), b"}"].concat().into(),
+            large: [b"{", &*members_of(LARGE), b"}"].concat().into(),
             calls: AtomicU64::new(0),
         }
     }
 }
 
-/// Serves over stdio until the input ends.
+/// `stdio-stub [--tools N] [--calls FILE]`: serves over stdio until the input ends. Each call adds a byte to the file, which
+/// all processes of one run share, since a proxy may start several.
 pub(crate) fn stdio_command(arguments: &[String]) -> Result<()> {
     let stub = Stub::new(number(arguments, "--tools", 50)?);
+    let mut calls = match option(arguments, "--calls") {
+        Some(file) => Some(OpenOptions::new().create(true).append(true).open(file)?),
+        None => None,
+    };
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().split(b'\n') {
         let message = Message::parse(line?.into(), &Limits::default()).map_err(|refused| refused.error.message)?;
-        let Message::Request(request) = message else { continue };
+        let Message::Request(request) = message else {
+            continue;
+        };
+        if let Some(calls) = calls.as_mut().filter(|_| request.method() == Method::ToolsCall) {
+            calls.write_all(b".")?;
+        }
         // A subscription that nothing ever happens to.
         let mut text = match request.method() {
             Method::SubscriptionsListen => acknowledged(request.id()),
@@ -57,7 +68,7 @@ pub(crate) fn stdio_command(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Serves until it is killed.
+/// `stub --port N [--tools N]`: serves over HTTP until it is killed.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let port = number(arguments, "--port", 0)?;
     let tools = number(arguments, "--tools", 50)?;
@@ -84,6 +95,12 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
 async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<Body>> {
     if request.uri().path() == "/count" {
         return Ok(json_body(stub.calls.load(Ordering::Relaxed).to_string().into()));
+    }
+    if request.method() != hyper::Method::POST {
+        // No stream and no session: a legacy client asks for the one and ends the other.
+        let mut refused = Response::new(Full::new(Bytes::new()).boxed());
+        *refused.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        return Ok(refused);
     }
     let body = Limited::new(request.into_body(), 1 << 20).collect().await?.to_bytes();
     let message = Message::parse(body, &Limits::default()).map_err(|refused| refused.error.message)?;
@@ -122,8 +139,9 @@ impl Stub {
         }
         Method::ToolsCall => {
             self.calls.fetch_add(1, Ordering::Relaxed);
-            let large = request.params().and_then(|params| params.get("name")).is_some_and(|name| name.as_str() == r#""read_64k""#);
-            let text = if large { &self.large } else { &self.small };
+            let name = request.params().and_then(|params| params.get("name"));
+            let is_large = name.as_ref().and_then(Raw::as_string).is_some_and(|name| name == LARGE);
+            let text = if is_large { &self.large } else { &self.small };
             complete(text, modern)
         }
         _ => Bytes::from_static(b"{}"),
@@ -195,8 +213,8 @@ fn tools_of(count: usize) -> String {
     let mut text = String::from("[");
     for at in 0..count.max(2) {
         let name = match at {
-            0 => "read_1k".to_owned(),
-            1 => "read_64k".to_owned(),
+            0 => SMALL.to_owned(),
+            1 => LARGE.to_owned(),
             other => format!("tool_{other:04}"),
         };
         if at > 0 {
@@ -212,8 +230,19 @@ fn tools_of(count: usize) -> String {
     text
 }
 
-/// A tool result of about `bytes` bytes: half escaped text with characters beyond ASCII, half structured rows.
-fn result_of(bytes: usize) -> Vec<u8> {
+/// The tools that are measured; every other has the small result too.
+pub(crate) const MEASURED: [&str; 2] = [SMALL, LARGE];
+
+/// How large their results are.
+pub(crate) const SIZES: [&str; 2] = ["1 KiB", "64 KiB"];
+
+const SMALL: &str = "read_1k";
+const LARGE: &str = "read_64k";
+
+/// What stands inside the braces of the result of `tool`, at least 1 KiB or 64 KiB: half escaped text with characters beyond
+/// ASCII, half structured rows.
+pub(crate) fn members_of(tool: &str) -> Vec<u8> {
+    let bytes = if tool == LARGE { 64 << 10 } else { 1 << 10 };
     let mut words = String::new();
     while words.len() < bytes / 2 - 40 {
         words.push_str("Größe: 12 \"units\"\n");
@@ -228,10 +257,10 @@ fn result_of(bytes: usize) -> Vec<u8> {
         at += 1;
     }
     rows.push(']');
-    let mut text = br#"{"content":[{"type":"text","text":"#.to_vec();
+    let mut text = br#""content":[{"type":"text","text":"#.to_vec();
     json::write_string(&mut text, &words);
     text.extend_from_slice(br#"}],"structuredContent":{"rows":"#);
     text.extend_from_slice(rows.as_bytes());
-    text.extend_from_slice(b"}}");
+    text.push(b'}');
     text
 }

@@ -20,7 +20,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The gateway in force; a reload swaps it.
 #[derive(Clone)]
@@ -53,23 +53,31 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     let lasting = Lasting::open(&plan, &plan.record_directory())?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
     let in_force = InForce::new(gateway);
-    let server = serve(&plan, &in_force)?;
-    let first = build::first_policy(&plan, &in_force.now()).await?;
-    in_force.now().settled(Duration::from_secs(15)).await;
-    print!(
-        "{}",
-        banner(&plan, &in_force.now(), &server, key.take().as_deref(), first)
-    );
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::cannot)?;
+    let mut ending = Ending::listen()?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::cannot)?;
+    let server = serve(&plan, &in_force)?;
+    let start = async {
+        let first = build::first_policy(&plan, &in_force.now()).await;
+        in_force.now().settled(Duration::from_secs(15)).await;
+        first
+    };
+    let mut is_over = tokio::select! {
+        first = start => {
+            print!("{}", banner(&plan, &in_force.now(), &server, key.take().as_deref(), first?));
+            false
+        }
+        // Connections are taken already, so that this end too must be an orderly one.
+        () = ending.asked() => true,
+    };
     let mut watch = tokio::time::interval(Duration::from_secs(2));
     let mut plan = plan;
     let mut seen = fingerprint(&plan);
-    loop {
+    while !is_over {
         let asked = tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = ending.asked() => {
+                is_over = true;
+                continue;
+            }
             _ = hang_up.recv() => true,
             _ = watch.tick() => false,
         };
@@ -97,6 +105,29 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     in_force.now().close().await;
     drop(in_force);
     lasting.ledger.close().await.map_err(Failure::cannot)
+}
+
+/// The signals by which the program is asked to end.
+struct Ending {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ending {
+    /// From here on they end nothing by themselves.
+    fn listen() -> Result<Self, Failure> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(Failure::cannot)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(Failure::cannot)?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Builds a whole new gateway and swaps it in; calls in flight end in the old one.
@@ -307,15 +338,16 @@ pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
     let lasting = Lasting::open(&plan, &record)?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
     let in_force = InForce::new(gateway);
-    build::first_policy(&plan, &in_force.now()).await?;
-    let own = OwnStdio::take().map_err(Failure::cannot)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::cannot)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::cannot)?;
-    let serving = serve_stdio(own.input, own.output, StdioOptions::new(os_user), in_force.handler());
+    let mut ending = Ending::listen()?;
+    let serving = async {
+        build::first_policy(&plan, &in_force.now()).await?;
+        let own = OwnStdio::take().map_err(Failure::cannot)?;
+        let options = StdioOptions::new(os_user);
+        Ok::<_, Failure>(serve_stdio(own.input, own.output, options, in_force.handler()).await)
+    };
     let end = tokio::select! {
-        end = serving => Some(end),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
+        end = serving => Some(end?),
+        () = ending.asked() => None,
     };
     in_force.now().close().await;
     drop(in_force);

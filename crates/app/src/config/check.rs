@@ -455,6 +455,15 @@ impl Check<'_> {
         if let (Some(_), Some(span)) = (policy.key("file"), policy.key("files")) {
             self.report(span, "both `file` and `files` are there", "move the one into the other");
         }
+        if policy.is_true("danger_disabled")
+            && let Some(span) = policy.key("file").or_else(|| policy.key("files"))
+        {
+            self.report(
+                span,
+                "policies have no effect with `danger_disabled`: everything is permitted",
+                "remove `danger_disabled`, or this",
+            );
+        }
         self.readable(&policy, "file");
         for (path, span) in policy.texts("files") {
             self.readable_at(path, span);

@@ -252,6 +252,26 @@ fn an_upstream_is_one_thing() {
 }
 
 #[test]
+fn what_is_switched_off_has_no_settings() {
+    let problems = wrong(
+        "[policy]\ndanger_disabled = true\nfiles = [\"b.cedar\"]\n[record]\ndanger_disabled = true\ndurability = \"strict\"\n",
+    );
+    for start in [
+        "3:1 policies have no effect with `danger_disabled`",
+        "6:1 `durability` means nothing without a record",
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem.starts_with(start)),
+            "{problems:?}"
+        );
+    }
+    assert_eq!(
+        wrong("[policy]\ndanger_disabled = true\n[record]\ndanger_disabled = true\n"),
+        [""; 0]
+    );
+}
+
+#[test]
 fn files_must_be_there() {
     let problems = wrong(
         "[policy]\nfile = \"absent.cedar\"\nfiles = [\"b.cedar\"]\n[[identity.jwt]]\nissuer = \"https://i\"\naudience = \"a\"\njwks = \"absent.json\"\nalgorithms = [\"HS256\"]\n",

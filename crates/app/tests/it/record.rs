@@ -542,6 +542,39 @@ impl Dice {
 // ---- killed ----
 
 #[test]
+fn strangers_are_counted_to_the_last() {
+    const STRANGERS: u64 = 7;
+    let site = Site::new();
+    let mut gateway = site.start();
+    gateway.ready(&site);
+    let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"}).to_string();
+    for _ in 0..STRANGERS {
+        let headers = [
+            ("host", gateway.address.to_string()),
+            ("content-type", "application/json".to_owned()),
+            ("accept", "application/json, text/event-stream".to_owned()),
+            ("authorization", "Bearer pk_nobody_has_this".to_owned()),
+        ];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value));
+        let request = head("POST /mcp", &headers, Some(ping.len()));
+        assert_eq!(
+            exchange(gateway.address, &request, ping.as_bytes()).unwrap().status,
+            401
+        );
+    }
+    site.stop(gateway);
+    // The first at once, and the rest of the window when the gateway ends.
+    let counts: Vec<u64> = site
+        .records()
+        .iter()
+        .filter(|record| record["event"]["action"] == "authentication_failed")
+        .filter_map(|record| record["event"]["detail"]["count"].as_u64())
+        .collect();
+    assert_eq!(counts, [1, STRANGERS - 1], "{:#?}", site.records());
+    site.assert_verified("after strangers");
+}
+
+#[test]
 fn killed_at_random_moments_it_has_every_answer_and_every_request_on_record() {
     let (site, load, mut dice) = (Site::new(), Load::default(), Dice(0x5EED_0F0D_DE00));
     let (mut in_start, mut processes) = (0, 0);

@@ -189,6 +189,18 @@ impl Gateway {
         }
     }
 
+    /// Puts failed authentications on the record that no record tells of yet, where their window is over.
+    async fn tell_failures(&self, now_unix_s: u64) {
+        let untold = self
+            .failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush(now_unix_s);
+        if let Some(count) = untold {
+            self.recorder.turned_away(count).await;
+        }
+    }
+
     /// A first request may come before the upstreams have answered: it waits for them rather than see an empty house.
     async fn settle(&self, inbound: &Inbound) {
         if !matches!(inbound.ask, Ask::Request(_)) {
@@ -242,10 +254,11 @@ impl Gateway {
         self.recorder.is_writable()
     }
 
-    /// Ends subscriptions properly and closes the connections to all servers.
+    /// Ends subscriptions properly, closes the connections to all servers and completes the record.
     pub async fn close(&self) {
         self.drain();
         self.route.close().await;
+        self.tell_failures(u64::MAX).await;
     }
 
     /// Tells every subscription that it ends.

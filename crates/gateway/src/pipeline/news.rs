@@ -251,5 +251,6 @@ async fn sweep(gateway: Weak<Gateway>) {
         for id in gateway.sessions.sweep(Instant::now()) {
             gateway.route.forget_session(&id).await;
         }
+        gateway.tell_failures(super::now_unix_s()).await;
     }
 }

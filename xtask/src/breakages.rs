@@ -101,8 +101,8 @@ fn copy_tree(root: &Path, to: &Path) -> Result<()> {
         fs::copy(root.join(name), to.join(name))?;
     }
     let manifest = fs::read_to_string(root.join("Cargo.toml"))?;
-    // Only the crates that the pipeline stands on.
-    let crates = ["wire", "guards", "store", "ledger", "transport", "gateway"];
+    // Only the crates that the pipeline stands on, and the one that their tests do, which cargo wants to see.
+    let crates = ["wire", "guards", "store", "ledger", "transport", "gateway", "testkit"];
     let members = crates.map(|name| format!("\"crates/{name}\"")).join(", ");
     let manifest = manifest
         .lines()

@@ -161,7 +161,12 @@ pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), F
             match report.has_errors() {
                 true => Err(Failure::found("the policies cannot be put in force")),
                 false => {
-                    println!("{} policies, in order", report.policies);
+                    match report.policies {
+                        0 => println!(
+                            "no policies: nothing is permitted (hint: the first `portcullis up` writes a policy to start from)"
+                        ),
+                        count => println!("{count} policies, in order"),
+                    }
                     Ok(())
                 }
             }

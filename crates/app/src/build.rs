@@ -211,7 +211,7 @@ fn http_target(plan: &Plan, upstream: &file::Upstream, url: &str) -> Result<Targ
         .map(|(name, value)| {
             let value = value
                 .resolve(&plan.environment, &plan.base)
-                .map_err(|error| named(&error))?;
+                .map_err(|error| named(&format_args!("{error}, hint: {}", error.hint())))?;
             Ok((name.clone(), value.danger_reveal().to_owned()))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
@@ -246,9 +246,10 @@ fn command_target(plan: &Plan, upstream: &file::Upstream, command: &[String]) ->
         .env
         .iter()
         .map(|(name, value)| {
-            let value = value
-                .resolve(&plan.environment, &plan.base)
-                .map_err(|error| Failure::usage(format!("upstream `{}`, `env.{name}`: {error}", upstream.name)))?;
+            let value = value.resolve(&plan.environment, &plan.base).map_err(|error| {
+                let (upstream, hint) = (&upstream.name, error.hint());
+                Failure::usage(format!("upstream `{upstream}`, `env.{name}`: {error}, hint: {hint}"))
+            })?;
             Ok((name.clone(), value.danger_reveal().to_owned()))
         })
         .collect::<Result<Vec<_>, Failure>>()?;

@@ -50,17 +50,7 @@ impl Plan {
             None => (demo_file()?, here()?, None),
         };
         if let Some(address) = listen {
-            if !address.ip().is_loopback() && file.listen.tls.is_none() && !file.listen.danger_plaintext {
-                return Err(Failure::usage(format!(
-                    "`--listen {address}` can be reached by other machines and there is no TLS, hint: configure `listen.tls`"
-                )));
-            }
-            if !address.ip().is_loopback() && file.identity.anonymous.is_some() {
-                return Err(Failure::usage(format!(
-                    "`--listen {address}` can be reached by other machines, hint: remove `identity.anonymous`"
-                )));
-            }
-            file.listen.address = ListenAddress(address);
+            listen_at(&mut file, address)?;
         }
         let owner = file
             .identity
@@ -222,5 +212,65 @@ fn slug(program: &str) -> String {
     match text.is_empty() {
         true => "server".to_owned(),
         false => text,
+    }
+}
+
+/// Puts `--listen` in the place of the file's address, under the rules that the file's own is under.
+fn listen_at(file: &mut File, address: SocketAddr) -> Result<(), Failure> {
+    let listen = &file.listen;
+    let wanting = [
+        (
+            listen.tls.is_none() && !listen.danger_plaintext,
+            "there is no TLS, hint: configure `listen.tls`",
+        ),
+        (
+            listen.hosts.is_empty(),
+            "has no names, hint: list those by which clients reach it in `listen.hosts`",
+        ),
+        (
+            file.identity.anonymous.is_some(),
+            "callers need no credential, hint: remove `identity.anonymous`",
+        ),
+    ];
+    let wanting = wanting
+        .iter()
+        .find(|(wanting, _)| *wanting && !address.ip().is_loopback());
+    if let Some((_, what)) = wanting {
+        return Err(Failure::usage(format!(
+            "`--listen {address}` can be reached by other machines and {what}"
+        )));
+    }
+    file.listen.address = ListenAddress(address);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_on_the_command_line_is_under_the_rules_of_the_file() {
+        let read = |text: &str| {
+            let environment = Environment::of([]);
+            Config::read(Path::new("/nowhere/portcullis.toml"), text, &environment)
+                .unwrap()
+                .file
+        };
+        let (open, loopback) = ("0.0.0.0:8650".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        for (text, missing) in [
+            ("", "listen.tls"),
+            ("[listen]\ndanger_plaintext = true\n", "listen.hosts"),
+            (
+                "[listen]\ndanger_plaintext = true\nhosts = [\"a.example\"]\n[identity]\nanonymous = \"me\"\n",
+                "identity.anonymous",
+            ),
+        ] {
+            let failure = listen_at(&mut read(text), open).unwrap_err().to_string();
+            assert!(failure.contains(missing), "{failure}");
+            assert!(listen_at(&mut read(text), loopback).is_ok());
+        }
+        let mut file = read("[listen]\ndanger_plaintext = true\nhosts = [\"a.example\"]\n");
+        assert!(listen_at(&mut file, open).is_ok());
+        assert_eq!(file.listen.address.0, open);
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn stdio_command(arguments: &[String]) -> Result<()> {
         let Message::Request(request) = message else {
             continue;
         };
-        if let Some(calls) = calls.as_mut().filter(|_| request.method() == Method::ToolsCall) {
+        if let Some(calls) = calls.as_mut().filter(|_| *request.method() == Method::ToolsCall) {
             calls.write_all(b".")?;
         }
         // A subscription that nothing ever happens to.

@@ -80,13 +80,13 @@ const PARTS: [Part; 4] = [
         is_step_by_step: false,
     },
     Part {
-        of: " of 2025-11-25",
+        of: " in the legacy era (2025-11-25)",
         era: Era::Legacy,
         is_stdio: false,
         is_step_by_step: false,
     },
     Part {
-        of: " of 2025-11-25 of a server over stdio",
+        of: " of a server over stdio in the legacy era (2025-11-25)",
         era: Era::Legacy,
         is_stdio: true,
         is_step_by_step: false,

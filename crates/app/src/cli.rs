@@ -53,7 +53,7 @@ pub(crate) enum Command {
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,
     },
-    /// Check the configuration and the policies, without running anything of them.
+    /// Check the configuration, ask every server what it has, and check the policies against that. No call is made.
     Check {
         /// The file to check.
         file: Option<PathBuf>,

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::run::now_unix_s;
 use portcullis_gateway::Gateway;
 use portcullis_gateway::catalog::Known;
-use portcullis_gateway::identity::{Method, NewKey, Subject, SubjectKind};
+use portcullis_gateway::identity::{KEY_PREFIX, Method, NewKey, Subject, SubjectKind};
 use portcullis_gateway::policy::{self, Action, Ask, Circumstances, Explanation, Target, TargetKind, Verdict};
 use portcullis_ledger::{Tail, VerifierKey, verify};
 use serde_json::{Value, json};
@@ -222,6 +222,7 @@ async fn explain_last(plan: &Plan, question: &Question<'_>, json: bool) -> Resul
     }
     let ids = refusal.pointer("/policy/ids").and_then(Value::as_array);
     let ids: Vec<&str> = ids.into_iter().flatten().filter_map(Value::as_str).collect();
+    let (method, target) = (method.escape_debug(), target.escape_debug());
     println!("refused  {method} {target}, {}", text("/ts"));
     println!("reason   {}", text("/policy/reason_code"));
     println!(
@@ -466,7 +467,11 @@ fn line_of(text: &str) -> String {
     let Ok(record) = serde_json::from_str::<Value>(text) else {
         return text.to_owned();
     };
-    let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or("").to_owned();
+    // Some of it is what a client said: control characters are for no terminal.
+    let text = |path: &str| {
+        let text = record.pointer(path).and_then(Value::as_str).unwrap_or("");
+        text.escape_debug().to_string()
+    };
     let number = |path: &str| {
         record
             .pointer(path)
@@ -553,11 +558,25 @@ pub(crate) fn key(plan: &Plan, command: &KeyCommand) -> Result<(), Failure> {
             Ok(())
         }
         KeyCommand::Revoke { id } => match file.revoke(id).map_err(Failure::cannot)? {
-            true => Ok(()),
+            true => {
+                forget_first_key(plan, id)?;
+                println!("{id} is revoked; a running gateway refuses it within seconds");
+                Ok(())
+            }
             false => Err(Failure::usage(format!(
                 "there is no key `{id}`, hint: `portcullis key list`"
             ))),
         },
+    }
+}
+
+/// The first run keeps its key for the owner beside the others, in clear. Once it is revoked it has no use but to mislead.
+fn forget_first_key(plan: &Plan, id: &str) -> Result<(), Failure> {
+    let path = plan.state.join("owner.key");
+    let is_its = std::fs::read_to_string(&path).is_ok_and(|key| key.starts_with(&format!("{KEY_PREFIX}{id}_")));
+    match is_its {
+        true => std::fs::remove_file(&path).map_err(Failure::cannot),
+        false => Ok(()),
     }
 }
 

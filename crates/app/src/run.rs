@@ -49,6 +49,8 @@ impl InForce {
 pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) -> Result<(), Failure> {
     log(&plan);
     mind_children();
+    // Before anything is read of them: what changes from here on is a change.
+    let mut seen = fingerprint(&plan);
     let mut key = first_key(&plan)?;
     let lasting = Lasting::open(&plan, &plan.record_directory())?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
@@ -71,7 +73,6 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     };
     let mut watch = tokio::time::interval(Duration::from_secs(2));
     let mut plan = plan;
-    let mut seen = fingerprint(&plan);
     while !is_over {
         let asked = tokio::select! {
             () = ending.asked() => {
@@ -85,14 +86,20 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
         if !asked && now == seen {
             continue;
         }
+        // Of before the reading: what changes meanwhile is read at the next look.
         seen = now;
         match reload(&again, &plan, &lasting, &in_force) {
             Ok(new) => {
                 tracing::info!("reloaded");
-                seen = fingerprint(&new);
                 plan = new;
             }
-            Err(failure) => tracing::error!("not reloaded, what was in force stays:\n{failure}"),
+            Err(failure) => {
+                tracing::error!("not reloaded, what was in force stays but for the keys:\n{failure}");
+                match build::key_file(&plan).load() {
+                    Ok(keys) => in_force.now().replace_keys(keys),
+                    Err(error) => tracing::error!("the keys are not reloaded either: {error}"),
+                }
+            }
         }
     }
     let patience = Duration::from_millis(plan.file.listen.limits.drain_timeout_ms);
@@ -228,7 +235,8 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
 fn first_key(plan: &Plan) -> Result<Option<String>, Failure> {
     let file = build::key_file(plan);
     let others = plan.file.identity.anonymous.is_some() || !plan.file.identity.jwt.is_empty();
-    if others || !file.load().map_err(Failure::cannot)?.is_empty() {
+    // Only where there never was one: whoever revoked the last key does not want another.
+    if others || !file.load().map_err(Failure::cannot)?.is_empty() || plan.key_file().exists() {
         return Ok(None);
     }
     files::create_private_directory(&plan.state)

@@ -328,9 +328,16 @@ fn unknown_method(method: &str) -> Face {
     ))
 }
 
-/// What a client sent, short enough to say back.
+/// What a client sent, short enough to say back, and in one line of whatever log it comes to.
 fn short(text: &str) -> String {
-    text.chars().take(128).collect()
+    let mut short = String::new();
+    for c in text.chars().take(128) {
+        match c {
+            '"' | '\'' | '\\' => short.push(c),
+            _ => short.extend(c.escape_debug()),
+        }
+    }
+    short
 }
 
 macro_rules! refusal_from {

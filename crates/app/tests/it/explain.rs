@@ -9,10 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
 /// The demo, running; ended with the value.
-struct Demo {
+pub(crate) struct Demo {
     process: Child,
-    address: SocketAddr,
-    key: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) key: String,
 }
 
 impl Drop for Demo {
@@ -22,11 +22,11 @@ impl Drop for Demo {
     }
 }
 
-fn portcullis() -> Command {
+pub(crate) fn portcullis() -> Command {
     Command::new(env!("CARGO_BIN_EXE_portcullis"))
 }
 
-fn demo(state: &Path) -> Demo {
+pub(crate) fn demo(state: &Path) -> Demo {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = free.local_addr().unwrap();
     drop(free);

@@ -11,6 +11,8 @@
 mod bad_upstreams;
 mod explain;
 mod harness;
+mod keys;
+mod listening;
 mod lossless;
 mod malformed;
 mod record;

@@ -13,6 +13,7 @@ pub use jwt::{IssuerConfig, IssuerError, Issuers, TOKEN_BYTES_MAX, TokenError};
 pub use keys::{CreatedKey, KEY_PREFIX, KeyFile, KeyFileError, KeyInfo, KeyRing, NewKey};
 pub use subject::{GROUPS_MAX, Method, NAME_BYTES_MAX, Subject, SubjectError, SubjectKind};
 
+use arc_swap::ArcSwap;
 use keys::KeyCheck;
 use std::fmt;
 use std::sync::Arc;
@@ -144,12 +145,17 @@ pub enum IdentityConfigError {
 /// Everybody who may come in, and how.
 #[derive(Debug)]
 pub struct Identity {
-    keys: KeyRing,
+    keys: ArcSwap<KeyRing>,
     issuers: Issuers,
     anonymous: Option<Arc<Subject>>,
 }
 
 impl Identity {
+    /// Puts other keys in force, and leaves all else as it is.
+    pub fn replace_keys(&self, keys: KeyRing) {
+        self.keys.store(Arc::new(keys));
+    }
+
     /// The ways in: API keys, tokens of issuers, and callers without a credential under the name `anonymous`, who must come from
     /// this machine. `listeners_are_loopback` says that no listener can be reached from elsewhere.
     ///
@@ -173,7 +179,7 @@ impl Identity {
             None => None,
         };
         Ok(Self {
-            keys,
+            keys: ArcSwap::from_pointee(keys),
             issuers,
             anonymous,
         })
@@ -205,7 +211,7 @@ impl Identity {
     /// A key has our prefix, a token has dots; nothing is both.
     fn bearer(&self, credential: &[u8], now_unix_s: u64) -> Result<Arc<Subject>, IdentityError> {
         if credential.starts_with(KEY_PREFIX.as_bytes()) {
-            return match self.keys.check(credential, now_unix_s) {
+            return match self.keys.load().check(credential, now_unix_s) {
                 KeyCheck::Is(subject) => Ok(subject),
                 KeyCheck::Malformed => Err(IdentityError::Malformed),
                 KeyCheck::Unknown => Err(IdentityError::KeyUnknown),

@@ -157,6 +157,12 @@ impl Gateway {
         Ok(labels::attach(answer))
     }
 
+    /// Puts other API keys in force. For the moment when nothing else can be: a key that was revoked must not live on because
+    /// a policy has a fault.
+    pub fn replace_keys(&self, keys: crate::identity::KeyRing) {
+        self.identity.replace_keys(keys);
+    }
+
     fn authenticate(&self, inbound: &Inbound) -> Result<Caller, crate::identity::IdentityError> {
         self.identity.authenticate(Presented {
             authorization: inbound

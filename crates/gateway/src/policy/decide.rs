@@ -76,6 +76,9 @@ struct VisibleKey {
     facts_epoch: u64,
 }
 
+/// Resources that one `subscriptions/listen` may name.
+const LISTENED_MAX: usize = 1_024;
+
 /// Views of lists that are remembered.
 const VISIBLE_MAX: usize = 1_024;
 
@@ -171,25 +174,46 @@ impl Policy {
         let arguments = params.as_ref().and_then(|params| params.get("arguments"));
         let path = path_of(call.view());
         let (action, target) = question(&call, &path);
-        let decision = engine.decide(&Ask {
-            subject: call.caller().subject(),
-            action,
-            target,
-            circumstances: Circumstances {
-                method: call.request().method().as_str(),
-                arguments: arguments.as_ref().map(Raw::as_bytes),
-                time_unix_ms: now_unix_ms(),
-                transport: match call.client().is_stdio {
-                    true => "stdio",
-                    false => "http",
+        let time_unix_ms = now_unix_ms();
+        let decide = |action: Action, target: Aim<'_>| {
+            engine.decide(&Ask {
+                subject: call.caller().subject(),
+                action,
+                target,
+                circumstances: Circumstances {
+                    method: call.request().method().as_str(),
+                    arguments: arguments.as_ref().map(Raw::as_bytes),
+                    time_unix_ms,
+                    transport: match call.client().is_stdio {
+                        true => "stdio",
+                        false => "http",
+                    },
+                    client: call.caller().subject().client(),
+                    revision: Some(call.client().revision.as_str()),
                 },
-                client: call.caller().subject().client(),
-                revision: Some(call.client().revision.as_str()),
-            },
-        });
+            })
+        };
+        let decision = decide(action, target);
         let mut decided = decided_of(&decision, &force.set);
         if !decision.allowed {
             return Err(PolicyError::Denied(decided));
+        }
+        if matches!(call.target(), Target::Listen) {
+            // One request subscribes to many resources: each is asked about as a subscription to it alone would be.
+            let uris = listened(params.as_ref());
+            if uris.len() > LISTENED_MAX {
+                decided.reason = "too_many_resources";
+                return Err(PolicyError::Denied(decided));
+            }
+            for uri in &uris {
+                let Some(server) = call.view().owner_of(uri) else {
+                    continue;
+                };
+                let decision = decide(Action::Subscribe, Aim::Resource { server: &server, uri });
+                if !decision.allowed {
+                    return Err(PolicyError::Denied(decided_of(&decision, &force.set)));
+                }
+            }
         }
         if let Target::List(kind, _) = call.target() {
             decided.visible = Some(self.visible(engine, force.epoch, &call, *kind));
@@ -278,6 +302,20 @@ fn all_of(call: &Call) -> Option<Arc<[usize]>> {
         ListKind::Templates => view.templates.len(),
     };
     Some((0..count).collect())
+}
+
+/// The resources that a `subscriptions/listen` names (2026-07-28, `notifications.resourceSubscriptions`).
+fn listened(params: Option<&Raw>) -> Vec<String> {
+    params
+        .and_then(|params| params.at(&["notifications", "resourceSubscriptions"]))
+        .map(|uris| {
+            uris.elements()
+                .iter()
+                .filter_map(Raw::as_string)
+                .map(Into::into)
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 fn decided_of(decision: &Decision, set: &Arc<str>) -> Decided {

@@ -5,7 +5,7 @@
 use super::{Link, Route, RouteError, translate};
 use crate::answer::Body;
 use crate::screen::Sink;
-use crate::session::Call;
+use crate::session::{Call, Sessions, principal_of};
 use bytes::Bytes;
 use portcullis_transport::{Event, Exchange};
 use portcullis_wire::{Era, Method, Notification, Raw, json, meta};
@@ -77,10 +77,10 @@ impl Route {
         let _ = self.changed.send(changed);
     }
 
-    pub(super) async fn listen(&self, call: &Call, sink: &Sink) -> Result<Body, RouteError> {
+    pub(super) async fn listen(&self, call: &Call, sink: &Sink, sessions: &Sessions) -> Result<Body, RouteError> {
         // Heard from now on: what changes while we acknowledge is told afterwards.
         let mut changes = self.changed.subscribe();
-        let wanted = self.wanted(call);
+        let wanted = self.wanted(call, sessions);
         let (sender, mut owned) = mpsc::channel(QUEUE_MAX);
         let mut accepted: Vec<(String, Vec<u8>)> = wanted
             .lists
@@ -140,7 +140,7 @@ impl Route {
     }
 
     /// Splits the client's filters by who can serve them.
-    fn wanted(&self, call: &Call) -> Wanted {
+    fn wanted(&self, call: &Call, sessions: &Sessions) -> Wanted {
         let view = call.view();
         let mut wanted = Wanted {
             lists: Vec::new(),
@@ -176,20 +176,16 @@ impl Route {
                 }
                 continue;
             }
-            self.assign(call, key, value, &mut wanted);
+            self.assign(call, key, value, sessions, &mut wanted);
         }
         wanted
     }
 
-    fn assign(&self, call: &Call, key: &str, value: &[u8], wanted: &mut Wanted) {
+    fn assign(&self, call: &Call, key: &str, value: &[u8], sessions: &Sessions, wanted: &mut Wanted) {
         let view = call.view();
-        if key != "resourceSubscriptions" {
+        if !matches!(key, "resourceSubscriptions" | "taskIds") {
             // An extension's filter goes to the only upstream that can know it; with several, to none.
-            let knows = match key {
-                "taskIds" => view.tasks_upstream(),
-                _ => view.sole_upstream(),
-            };
-            if let Some(upstream) = knows {
+            if let Some(upstream) = view.sole_upstream() {
                 wanted
                     .owned
                     .entry(Arc::clone(upstream))
@@ -198,19 +194,28 @@ impl Route {
             }
             return;
         }
-        let Ok(uris) = Raw::own(Bytes::copy_from_slice(value)) else {
+        let Ok(names) = Raw::own(Bytes::copy_from_slice(value)) else {
             return;
         };
+        let principal = principal_of(call.caller());
+        // The connection is shared by all callers, so that the server cannot tell whose task it is. We can.
+        let owner_of = |name: &str| match key {
+            "taskIds" => sessions
+                .tasks
+                .owner(name, &principal)
+                .filter(|owner| view.upstreams.contains(owner)),
+            _ => view.owner_of(name),
+        };
         let mut by_owner: HashMap<Arc<str>, Vec<u8>> = HashMap::new();
-        for uri in uris.elements() {
-            let Some(owner) = uri.as_string().and_then(|uri| view.owner_of(&uri)) else {
+        for name in names.elements() {
+            let Some(owner) = name.as_string().and_then(|name| owner_of(&name)) else {
                 continue;
             };
             let list = by_owner.entry(owner).or_insert_with(|| vec![b'[']);
             if list.len() > 1 {
                 list.push(b',');
             }
-            list.extend_from_slice(uri.as_bytes());
+            list.extend_from_slice(name.as_bytes());
         }
         for (owner, mut list) in by_owner {
             list.push(b']');

@@ -135,7 +135,7 @@ impl Route {
                 Box::pin(self.own(&call, &decided, sessions)).await?
             }
             // The rare ones in boxes, so that a call of a tool is not as large as the largest of them.
-            Target::Listen => Box::pin(self.listen(&call, &sink)).await?,
+            Target::Listen => Box::pin(self.listen(&call, &sink, sessions)).await?,
             Target::Answer { asked, response } => Box::pin(self.answer(&call, asked, response)).await?,
             Target::Resume { asked, response } => {
                 Box::pin(self.resume(&call, asked, response, &sink, sessions)).await?

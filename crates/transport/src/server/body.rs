@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -182,15 +183,22 @@ pub(super) fn array(replies: Vec<Sealed<Reply>>) -> Rope {
 /// the client's own task for as long as that lives, and costs a task of its own only afterwards.
 pub(super) struct Detached {
     source: Source,
-    /// Held as long as work is under way, so that a drain waits for it.
-    alive: Option<mpsc::Sender<()>>,
+    work: Option<Work>,
+}
+
+/// What is held as long as a call is under way, with its client or without.
+pub(super) struct Work {
+    /// A drain waits for it.
+    pub(super) _alive: mpsc::Sender<()>,
+    /// The request is in memory all the while.
+    pub(super) _bytes: Option<Arc<super::http::Reserved>>,
 }
 
 impl Detached {
-    pub(super) const fn new(source: Source, alive: mpsc::Sender<()>) -> Self {
+    pub(super) const fn new(source: Source, work: Work) -> Self {
         Self {
             source,
-            alive: Some(alive),
+            work: Some(work),
         }
     }
 
@@ -199,9 +207,9 @@ impl Detached {
     }
 
     /// Takes the source out: somebody else carries it on.
-    pub(super) fn take(mut self) -> (Source, Option<mpsc::Sender<()>>) {
+    pub(super) fn take(mut self) -> (Source, Option<Work>) {
         let source = std::mem::replace(&mut self.source, Source::Over);
-        (source, self.alive.take())
+        (source, self.work.take())
     }
 }
 
@@ -211,12 +219,12 @@ impl Drop for Detached {
         if matches!(source, Source::Over) {
             return;
         }
-        let alive = self.alive.take();
+        let work = self.work.take();
         // Without a runtime the server is being torn down, and so is the work.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 while !matches!(source.next().await, Next::End) {}
-                drop(alive);
+                drop(work);
             });
         }
     }
@@ -232,7 +240,7 @@ pub(super) struct Body {
 /// What lasts as long as a response: the connection is busy, the request's bytes are accounted for.
 pub(super) struct Held {
     pub(super) _busy: Busy,
-    pub(super) _bytes: Option<super::http::Reserved>,
+    pub(super) _bytes: Option<Arc<super::http::Reserved>>,
 }
 
 enum Content {

@@ -1,7 +1,7 @@
 //! One HTTP request's life: routed, let in, read, handed to the handler, answered. The statuses written here are HTTP's own
 //! (202, 401 to 431, 503) with a line of plain text; every JSON-RPC result and error comes sealed from the handler.
 
-use super::body::{Body, Detached, Exchange, Held, Live, LiveSource, Next, Source, array};
+use super::body::{Body, Detached, Exchange, Held, Live, LiveSource, Next, Source, Work, array};
 use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::streams;
@@ -95,7 +95,7 @@ fn not_allowed(allow: HeaderValue) -> Refusal {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allow)
 }
 
-async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &mut Option<Reserved>) -> Answer {
+async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
     let endpoint = match door::place(head.uri.path()) {
         Place::Mcp(endpoint) => endpoint,
         // Probes come by address and know no names, so `Host` is not looked at.
@@ -142,6 +142,8 @@ struct Visit {
     endpoint: Arc<str>,
     authorization: Option<HeaderValue>,
     session: Option<Arc<str>>,
+    /// What the body holds, once it is read.
+    bytes: Option<Arc<Reserved>>,
 }
 
 impl Visit {
@@ -172,6 +174,7 @@ impl Visit {
             Some(_) => return Err(bad_request("`Mcp-Session-Id` is no session id")),
         };
         Ok(Self {
+            bytes: None,
             link: link.clone(),
             endpoint: match endpoint {
                 "" => shared.whole_endpoint.clone(),
@@ -210,6 +213,13 @@ impl Visit {
         Exchange::new((self.shared().handler)(inbound), news)
     }
 
+    fn work(&self) -> Work {
+        Work {
+            _alive: self.link.alive.clone(),
+            _bytes: self.bytes.clone(),
+        }
+    }
+
     /// Calls the handler for what has no body, and waits for its word.
     async fn ask_plainly(&self, revision: Revision, ask: Ask) -> Next {
         let admitted = Admitted {
@@ -218,7 +228,7 @@ impl Visit {
             opens_session: false,
         };
         let source = Source::One(self.ask(admitted, Vec::new(), None));
-        let mut detached = Detached::new(source, self.link.alive.clone());
+        let mut detached = Detached::new(source, self.work());
         detached.source().next().await
     }
 }
@@ -257,7 +267,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
 
 // ---- POST ----
 
-async fn post(visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Option<Reserved>) -> Answer {
+async fn post(mut visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
     if !door::is_json(headers) {
         return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -276,7 +286,9 @@ async fn post(visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Opt
             "hint: send `Accept: application/json, text/event-stream`",
         ));
     }
-    let body = read_body(visit.shared(), body, bytes).await?;
+    let (body, reserved) = read_body(visit.shared(), body).await?;
+    // Two hold it: the response, and a call that is carried on without its client.
+    visit.bytes = Some(Arc::clone(bytes.insert(Arc::new(reserved))));
     let version = match Version::read(headers) {
         Ok(version) => version,
         Err(Repeated) => {
@@ -325,7 +337,7 @@ async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
         _ => Some(limits.stream_after),
     };
     let source = Source::One(visit.ask(admitted, Vec::new(), standing));
-    let mut detached = Detached::new(source, visit.link.alive.clone());
+    let mut detached = Detached::new(source, visit.work());
     let mut first = Vec::new();
     if let Some(standing) = standing_end {
         let next = loop {
@@ -356,7 +368,7 @@ async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
     match session.and_then(|session| visit.shared().sessions.open(&session)) {
         None => Ok(live_response(detached, first, &visit)),
         Some(stream) => {
-            let (source, alive) = detached.take();
+            let (source, work) = detached.take();
             let retry_ms = revision.has_sse_polling().then(|| millis(limits.retry));
             // Read before the first event is written, so that none is dropped for want of a reader.
             let Ok(reader) = stream.attach(Some(0), streams::pulse(limits, None), retry_ms) else {
@@ -364,7 +376,7 @@ async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
             };
             tokio::spawn(async move {
                 streams::pump(source, stream, first).await;
-                drop(alive);
+                drop(work);
             });
             Ok(events(Body::replay(reader)))
         }
@@ -448,7 +460,7 @@ async fn batch(visit: Visit, texts: Result<Vec<Bytes>, Refused>, version: Versio
             )
         })
         .collect();
-    let mut detached = Detached::new(Source::Many(exchanges), visit.link.alive.clone());
+    let mut detached = Detached::new(Source::Many(exchanges), visit.work());
     let mut replies = Vec::new();
     let deadline = tokio::time::Instant::now() + limits.limits.stream_after;
     loop {
@@ -566,11 +578,8 @@ impl Drop for Reserved {
 }
 
 /// Reads a body whole, in one buffer; where it came in one piece, that is the buffer.
-async fn read_body(
-    shared: &Arc<Shared>,
-    mut body: Incoming,
-    reserved: &mut Option<Reserved>,
-) -> Result<Bytes, Refusal> {
+/// Room is reserved for what has come, not for what is declared: a stranger would reserve all of it with a few bytes.
+async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, Reserved), Refusal> {
     let bytes_max = shared.options.message_limits.message_bytes_max;
     let too_large = || {
         refuse(
@@ -582,21 +591,16 @@ async fn read_body(
         refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in work")
             .with(RETRY_AFTER, HeaderValue::from_static("1"))
     };
-    let reserved = reserved.insert(Reserved {
+    let mut reserved = Reserved {
         shared: shared.clone(),
         bytes: 0,
-    });
+    };
     let declared = body.size_hint().exact();
     let declared = match declared.map(usize::try_from) {
         Some(Ok(length)) if length <= bytes_max => Some(length),
         Some(_) => return Err(too_large()),
         None => None,
     };
-    if let Some(length) = declared
-        && !reserved.grow(length)
-    {
-        return Err(too_much());
-    }
     // Nearly always the whole body has come with the head: no timer and no copy then.
     let mut first = None;
     let waiting = poll_fn(|context| {
@@ -612,18 +616,18 @@ async fn read_body(
     let mut whole = BytesMut::new();
     if !waiting {
         match first {
-            None => return Ok(Bytes::new()),
+            None => return Ok((Bytes::new(), reserved)),
             Some(Err(_)) => return Err(bad_request("the body broke off")),
             Some(Ok(frame)) => {
                 let data = frame.into_data().unwrap_or_default();
-                if declared == Some(data.len()) {
-                    return Ok(data);
-                }
                 if data.len() > bytes_max {
                     return Err(too_large());
                 }
-                if declared.is_none() && !reserved.grow(data.len()) {
+                if !reserved.grow(data.len()) {
                     return Err(too_much());
+                }
+                if declared == Some(data.len()) {
+                    return Ok((data, reserved));
                 }
                 whole.reserve(declared.unwrap_or(data.len()).min(BODY_ROOM_MAX).max(data.len()));
                 whole.extend_from_slice(&data);
@@ -642,7 +646,7 @@ async fn read_body(
                     if whole.len() + data.len() > bytes_max {
                         return Err(too_large());
                     }
-                    if declared.is_none() && !reserved.grow(data.len()) {
+                    if !reserved.grow(data.len()) {
                         return Err(too_much());
                     }
                     whole.extend_from_slice(&data);
@@ -651,7 +655,7 @@ async fn read_body(
         }
     };
     match tokio::time::timeout(shared.options.limits.body_timeout, rest).await {
-        Ok(Ok(())) => Ok(whole.freeze()),
+        Ok(Ok(())) => Ok((whole.freeze(), reserved)),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
     }

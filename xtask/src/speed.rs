@@ -214,8 +214,8 @@ mod tests {
         | portcullis, policy, screen and record off | 80.0 | 2.40 | 1 | 1 | 1 | 1.000 |\n\
         | portcullis, everything on (durable record) | 300.0 | 6.50 | 1 | 1 | 1 | 1.000 |\n\
         1 KiB results of a server over stdio, 16 connections (median of 5 rounds)\n\
-        | mcp-proxy 0.6.0 | 120.0 | 1 | 1 | 1 |\n\
-        | portcullis, everything on (durable record) | 110.0 | 1 | 1 | 1 |\n\
+        | mcp-proxy 0.6.0 | 120.0 | 1.00 | 1 | 1 | 1 | 1.000 |\n\
+        | portcullis, everything on (durable record) | 110.0 | 0.92 | 1 | 1 | 1 | 1.000 |\n\
         `tools/list` of 1000 tools, one page, cached view, everything on, 16 connections: 100 CPU us, 1 lists/s, p50 1 us\n\
         idle: 25.2 MiB at start; 1000 keep-alive connections after one call each 22.3 KiB each; 1000 idle subscriptions 1 KiB each\n";
 

@@ -594,3 +594,15 @@ fn facts(gateway: &Gateway) -> policy::CatalogFacts {
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_called_a_method_does_nothing_to_a_terminal() {
+        let method = "ev\u{1b}[31mil\nmethod";
+        let line = line_of(&json!({"t": "decision", "bseq": 1, "call": {"method": method}}).to_string());
+        assert!(line.contains(r"ev\u{1b}[31mil\nmethod"), "{line}");
+    }
+}

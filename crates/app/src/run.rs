@@ -14,10 +14,11 @@ use portcullis_transport::child::{become_subreaper, reap_orphans};
 use portcullis_transport::server::{HttpServer, Options, OwnStdio, ServerLimits, StdioEnd, StdioOptions, serve_stdio};
 use portcullis_transport::tls::{ServerTls, ServerTlsFiles};
 use portcullis_transport::{BoxFuture, Handled, Handler, Inbound};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -49,9 +50,9 @@ impl InForce {
 pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) -> Result<(), Failure> {
     log(&plan);
     mind_children();
+    let mut key = first_key(&plan)?;
     // Before anything is read of them: what changes from here on is a change.
     let mut seen = fingerprint(&plan);
-    let mut key = first_key(&plan)?;
     let lasting = Lasting::open(&plan, &plan.record_directory())?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
     let in_force = InForce::new(gateway);
@@ -65,7 +66,15 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     };
     let mut is_over = tokio::select! {
         first = start => {
-            print!("{}", banner(&plan, &in_force.now(), &server, key.take().as_deref(), first?));
+            let is_first = first?;
+            if is_first {
+                // Our own writing is no news.
+                seen.extend(plan.policy_files().0.into_iter().map(|path| {
+                    let written = written(&path);
+                    (path, written)
+                }));
+            }
+            print!("{}", banner(&plan, &in_force.now(), &server, key.take().as_deref(), is_first));
             false
         }
         // Connections are taken already, so that this end too must be an orderly one.
@@ -167,9 +176,10 @@ fn reload(
     Ok(plan)
 }
 
-/// When the files that a reload reads were last written.
-fn fingerprint(plan: &Plan) -> Vec<Option<SystemTime>> {
-    let written = |path: &Path| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+/// The files that a reload reads, and when each was last written.
+type Fingerprint = BTreeMap<PathBuf, Option<SystemTime>>;
+
+fn fingerprint(plan: &Plan) -> Fingerprint {
     let (policies, _) = plan.policy_files();
     let key_sets = plan.file.identity.jwt.iter().map(|jwt| plan.path(&jwt.jwks));
     plan.source
@@ -178,8 +188,15 @@ fn fingerprint(plan: &Plan) -> Vec<Option<SystemTime>> {
         .chain(policies)
         .chain(key_sets)
         .chain([plan.key_file()])
-        .map(|path| written(&path))
+        .map(|path| {
+            let written = written(&path);
+            (path, written)
+        })
         .collect()
+}
+
+fn written(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
@@ -236,7 +253,7 @@ fn first_key(plan: &Plan) -> Result<Option<String>, Failure> {
     let file = build::key_file(plan);
     let others = plan.file.identity.anonymous.is_some() || !plan.file.identity.jwt.is_empty();
     // Only where there never was one: whoever revoked the last key does not want another.
-    if others || !file.load().map_err(Failure::cannot)?.is_empty() || plan.key_file().exists() {
+    if others || plan.key_file().exists() {
         return Ok(None);
     }
     files::create_private_directory(&plan.state)

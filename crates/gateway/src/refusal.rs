@@ -4,7 +4,7 @@
 use crate::policy::PolicyError;
 use crate::route::RouteError;
 use crate::screen::ScreenError;
-use crate::session::SessionError;
+use crate::session::{SAID_BYTES_MAX, SessionError};
 use portcullis_ledger::LedgerError;
 use portcullis_transport::UpstreamError;
 use portcullis_wire::error::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND};
@@ -126,7 +126,7 @@ impl Refusal {
                 SessionError::AlreadyInitialized => "already_initialized",
                 SessionError::IdInUse(_) => "id_in_use",
                 SessionError::UnknownMethod(_) => "unknown_method",
-                SessionError::Params(_) => "invalid_params",
+                SessionError::Params(_) | SessionError::Lengthy(_) => "invalid_params",
                 SessionError::Json(_) => "ambiguous_json",
                 SessionError::UnknownTool(_) => "unknown_tool",
                 SessionError::UnknownPrompt(_) => "unknown_prompt",
@@ -277,6 +277,10 @@ fn session_face(session: &SessionError) -> Face {
             format!("id {id:?} is in use, or too many requests are in flight"),
         ),
         SessionError::UnknownMethod(method) => unknown_method(method),
+        SessionError::Lengthy(member) => error(
+            INVALID_PARAMS,
+            format!("`{member}` is longer than the {SAID_BYTES_MAX} bytes that a session keeps"),
+        ),
         SessionError::Params(member) => error(
             INVALID_PARAMS,
             format!("`params.{member}` is missing or of the wrong type"),
@@ -357,3 +361,18 @@ refusal_from!(
     Screen(ScreenError),
     Session(SessionError),
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sent_stays_on_its_line() {
+        assert_eq!(short("read \"x\" of `a\\b`"), "read \"x\" of `a\\b`");
+        assert_eq!(
+            short("x\nINFO forged\u{1b}[31m\u{202e}"),
+            "x\\nINFO forged\\u{1b}[31m\\u{202e}"
+        );
+        assert_eq!(short(&"x".repeat(1_000)).len(), 128);
+    }
+}

@@ -180,6 +180,13 @@ mod tests {
     use portcullis_store::keys::Secret;
 
     #[test]
+    fn what_is_no_verifier_key_is_not_said_back() {
+        let error = VerifierKey::parse("the bytes of a private key").unwrap_err();
+        assert!(!error.to_string().contains("private"), "{error}");
+        assert!(error.to_string().contains("hint:"), "{error}");
+    }
+
+    #[test]
     fn a_signed_checkpoint_opens_and_no_changed_one_does() {
         let key = SigningKey::from_seed(&Secret::random().unwrap()).unwrap();
         let verifier = VerifierKey::new("portcullis.local/test", key.public());

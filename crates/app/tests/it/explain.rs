@@ -1,6 +1,6 @@
 //! A refusal in the demo, and what `explain last` makes of it.
 
-use crate::harness::{META, MODERN, PATIENCE, exchange, head};
+use crate::harness::{Answer, META, MODERN, PATIENCE, exchange, head};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
-/// The demo, running; ended with the value.
+/// The program, running, and a key for it; ended with the value.
 pub(crate) struct Demo {
-    process: Child,
+    pub(crate) process: Child,
     pub(crate) address: SocketAddr,
     pub(crate) key: String,
 }
@@ -50,27 +50,33 @@ pub(crate) fn demo(state: &Path) -> Demo {
     Demo { process, address, key }
 }
 
+impl Demo {
+    /// Asks with its key: `method` of `name`, if there is one to mirror, with `members` in `params`.
+    pub(crate) fn ask(&self, method: &str, name: Option<&str>, members: &str) -> Answer {
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{members}"_meta":{{{META}}}}}}}"#);
+        let mut headers = vec![
+            ("Host", self.address.to_string()),
+            ("Authorization", format!("Bearer {}", self.key)),
+            ("Content-Type", "application/json".to_owned()),
+            ("Accept", "application/json, text/event-stream".to_owned()),
+            ("MCP-Protocol-Version", MODERN.to_owned()),
+            ("Mcp-Method", method.to_owned()),
+        ];
+        headers.extend(name.map(|name| ("Mcp-Name", name.to_owned())));
+        let headers: Vec<_> = headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        let head = head("POST /mcp", &headers, Some(body.len()));
+        exchange(self.address, &head, body.as_bytes()).unwrap()
+    }
+}
+
 /// The text of the answer to a `tools/call`.
 fn call(demo: &Demo, tool: &str, arguments: &str) -> String {
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},"_meta":{{{META}}}}}}}"#
-    );
-    let headers = [
-        ("Host", demo.address.to_string()),
-        ("Authorization", format!("Bearer {}", demo.key)),
-        ("Content-Type", "application/json".to_owned()),
-        ("Accept", "application/json, text/event-stream".to_owned()),
-        ("MCP-Protocol-Version", MODERN.to_owned()),
-        ("Mcp-Method", "tools/call".to_owned()),
-        ("Mcp-Name", tool.to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let answer = exchange(
-        demo.address,
-        &head("POST /mcp", &headers, Some(body.len())),
-        body.as_bytes(),
-    )
-    .unwrap();
+    let members = format!(r#""name":"{tool}","arguments":{arguments},"#);
+    let answer = demo.ask("tools/call", Some(tool), &members);
     String::from_utf8(answer.text().unwrap()).unwrap()
 }
 

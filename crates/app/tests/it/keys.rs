@@ -1,28 +1,13 @@
 //! Keys that end while the gateway runs.
 
 use crate::explain::{Demo, demo, portcullis};
-use crate::harness::{META, MODERN, PATIENCE, exchange, head};
+use crate::harness::PATIENCE;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
-
-/// The status of a ping with the demo's key.
-fn ping(demo: &Demo) -> u16 {
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{{"_meta":{{{META}}}}}}}"#);
-    let headers = [
-        ("Host", demo.address.to_string()),
-        ("Authorization", format!("Bearer {}", demo.key)),
-        ("Content-Type", "application/json".to_owned()),
-        ("Accept", "application/json, text/event-stream".to_owned()),
-        ("MCP-Protocol-Version", MODERN.to_owned()),
-        ("Mcp-Method", "server/discover".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value));
-    let head = head("POST /mcp", &headers, Some(body.len()));
-    exchange(demo.address, &head, body.as_bytes()).unwrap().status
-}
 
 fn key(state: &Path, arguments: &[&str]) -> String {
     let output = portcullis()
@@ -40,7 +25,7 @@ fn key(state: &Path, arguments: &[&str]) -> String {
 fn a_revoked_key_ends_though_a_policy_has_a_fault_and_none_takes_its_place() {
     let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let running = demo(state.path());
-    assert_eq!(ping(&running), 200);
+    assert_eq!(running.ask("server/discover", None, "").status, 200);
     fs::write(
         state.path().join("policy.cedar"),
         "permt (principal, action, resource);",
@@ -50,7 +35,7 @@ fn a_revoked_key_ends_though_a_policy_has_a_fault_and_none_takes_its_place() {
     let id = listed.split_whitespace().next().unwrap();
     key(state.path(), &["revoke", id]);
     let begun = Instant::now();
-    while ping(&running) != 401 {
+    while running.ask("server/discover", None, "").status != 401 {
         assert!(begun.elapsed() < PATIENCE, "the key still works");
         std::thread::yield_now();
     }
@@ -77,4 +62,50 @@ fn a_revoked_key_ends_though_a_policy_has_a_fault_and_none_takes_its_place() {
     let rest: Vec<String> = lines.map(Result::unwrap).collect();
     assert!(!rest.iter().any(|line| line.contains("Bearer")), "{banner:?} {rest:?}");
     assert_eq!(key(state.path(), &["list"]), "");
+}
+
+/// A server that takes connections and never answers holds the start up for as long as it may.
+#[test]
+fn a_key_that_is_revoked_during_the_start_ends() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let path = |name: &str| state.path().join(name);
+    fs::write(path("all.cedar"), "permit (principal, action, resource);").unwrap();
+    fs::write(
+        path("portcullis.toml"),
+        format!(
+            "[listen]\naddress = \"{address}\"\n[policy]\nfile = \"all.cedar\"\n[[upstream]]\nname = \"silent\"\nurl = \"http://{}/mcp\"\n",
+            silent.local_addr().unwrap()
+        ),
+    )
+    .unwrap();
+    let secret = key(state.path(), &["create", "ana"]);
+    let process = portcullis()
+        .args(["up", "--config"])
+        .arg(path("portcullis.toml"))
+        .arg("--state")
+        .arg(state.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let running = Demo {
+        process,
+        address,
+        key: secret.trim().to_owned(),
+    };
+    let begun = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "it does not listen");
+        std::thread::yield_now();
+    }
+    let listed = key(state.path(), &["list"]);
+    key(state.path(), &["revoke", listed.split_whitespace().next().unwrap()]);
+    while running.ask("server/discover", None, "").status != 401 {
+        assert!(begun.elapsed() < PATIENCE, "the key still works");
+    }
 }

@@ -130,11 +130,11 @@ impl Route {
         effort: &Effort,
     ) -> Result<Answer, RouteError> {
         let (call, decided) = call.into_inner().into_parts();
+        // All but the common ones in boxes, so that a call of a tool is not as large as the largest of them.
         let body = match call.target() {
             Target::Initialize | Target::Discover | Target::Ping | Target::SetLevel(_) | Target::List(..) => {
                 Box::pin(self.own(&call, &decided, sessions)).await?
             }
-            // The rare ones in boxes, so that a call of a tool is not as large as the largest of them.
             Target::Listen => Box::pin(self.listen(&call, &sink, sessions)).await?,
             Target::Answer { asked, response } => Box::pin(self.answer(&call, asked, response)).await?,
             Target::Resume { asked, response } => {

@@ -4,6 +4,7 @@ use super::call::{Call, Client, ListKind, StandingAsked, Target};
 use super::{STDIO_SESSION, Session, Sessions, principal_of};
 use crate::catalog::{Catalog, View};
 use crate::identity::Caller;
+use bytes::Bytes;
 use portcullis_transport::{Ask, Inbound};
 use portcullis_wire::message::Refused;
 use portcullis_wire::meta::ModernMeta;
@@ -58,6 +59,8 @@ pub(crate) enum SessionError {
     UnknownMethod(String),
     /// `params` or a member of it is missing or of the wrong type.
     Params(&'static str),
+    /// What a client says of itself in this member is longer than [`SAID_BYTES_MAX`].
+    Lengthy(&'static str),
     /// An object that must be read is ambiguous.
     Json(JsonError),
     /// No tool of that name.
@@ -84,6 +87,20 @@ impl From<JsonError> for SessionError {
     fn from(error: JsonError) -> Self {
         Self::Json(error)
     }
+}
+
+/// The most that a client may say of itself in one member of `initialize`, in bytes; a session keeps it.
+pub(crate) const SAID_BYTES_MAX: usize = 64 << 10;
+
+/// A copy of what a client says of itself in `member`: a slice would keep the whole request in memory as long as the session.
+fn kept(params: Option<&Raw>, member: &'static str) -> Result<Option<Raw>, SessionError> {
+    let Some(said) = params.and_then(|params| params.get(member)) else {
+        return Ok(None);
+    };
+    if said.as_bytes().len() > SAID_BYTES_MAX {
+        return Err(SessionError::Lengthy(member));
+    }
+    Ok(Some(Raw::own(Bytes::copy_from_slice(said.as_bytes()))?))
 }
 
 impl Sessions {
@@ -169,8 +186,8 @@ impl Arrival<'_> {
                 match request.method() {
                     Method::Initialize if !is_new => return Err(SessionError::AlreadyInitialized),
                     Method::Initialize => {
-                        self.client.capabilities = params.as_ref().and_then(|p| p.get("capabilities"));
-                        self.client.info = params.as_ref().and_then(|p| p.get("clientInfo"));
+                        self.client.capabilities = kept(params.as_ref(), "capabilities")?;
+                        self.client.info = kept(params.as_ref(), "clientInfo")?;
                     }
                     Method::Ping if self.client.is_stdio => {}
                     _ if is_new && self.client.is_stdio => return Err(SessionError::NotInitialized),
@@ -513,4 +530,30 @@ pub(crate) fn settle(params: Option<&Raw>) -> Revision {
         .and_then(|version| version.as_string()?.parse::<Revision>().ok())
         .filter(|revision| revision.era() == Era::Legacy)
         .unwrap_or(Revision::NEWEST_LEGACY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_wire::Limits;
+
+    #[test]
+    fn a_session_keeps_what_was_said_and_not_the_request_that_said_it() {
+        let long = "x".repeat(SAID_BYTES_MAX);
+        let text = Bytes::from(format!(
+            r#"{{"clientInfo":{{"name":"a"}},"capabilities":{{"a":"{long}"}}}}"#
+        ));
+        let params = Raw::parse(text.clone(), &Limits::default()).unwrap();
+        let info = kept(Some(&params), "clientInfo").unwrap().unwrap();
+        assert_eq!(info.as_str(), r#"{"name":"a"}"#);
+        assert!(
+            !text.as_ptr_range().contains(&info.as_bytes().as_ptr()),
+            "a slice of the request"
+        );
+        assert!(matches!(
+            kept(Some(&params), "capabilities"),
+            Err(SessionError::Lengthy("capabilities"))
+        ));
+        assert!(kept(Some(&params), "absent").unwrap().is_none());
+    }
 }

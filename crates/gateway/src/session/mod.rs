@@ -7,7 +7,7 @@ mod call;
 mod cancel;
 mod tasks;
 
-pub(crate) use admit::{Admitted, LEVELS, SessionError, settle};
+pub(crate) use admit::{Admitted, LEVELS, SAID_BYTES_MAX, SessionError, settle};
 pub(crate) use call::{Asked, Call, Client, ListKind, StandingAsked, Target};
 pub(crate) use cancel::Cancel;
 pub(crate) use tasks::Tasks;
@@ -16,7 +16,6 @@ use crate::identity::Caller;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
 use portcullis_transport::Outlet;
 use portcullis_wire::{Id, Raw, Revision};
 use std::collections::HashMap;
@@ -118,9 +117,8 @@ impl Sessions {
             owner: principal_of(caller),
             endpoint: Arc::clone(endpoint),
             revision,
-            // Copies: as slices they would keep the whole request in memory for as long as the session lasts.
-            capabilities: client.capabilities.as_ref().and_then(kept).unwrap_or_else(empty_object),
-            info: client.info.as_ref().and_then(kept),
+            capabilities: client.capabilities.clone().unwrap_or_else(empty_object),
+            info: client.info.clone(),
             log_level: Mutex::default(),
             standing: client.standing.clone(),
             asked: Mutex::default(),
@@ -314,18 +312,6 @@ pub(crate) fn empty_object() -> Raw {
 }
 
 /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
-/// The most that a session keeps of each thing that a client says of itself, in bytes.
-const SAID_BYTES_MAX: usize = 64 << 10;
-
-/// A copy of what a client says of itself; `None` of more than any client has to say.
-fn kept(said: &Raw) -> Option<Raw> {
-    let bytes = said.as_bytes();
-    match bytes.len() <= SAID_BYTES_MAX {
-        true => Raw::own(Bytes::copy_from_slice(bytes)).ok(),
-        false => None,
-    }
-}
-
 pub(crate) fn principal_of(caller: &Caller) -> String {
     let subject = caller.subject();
     format!("{}:{}", subject.kind().as_str(), subject.name())

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use crate::launcher::processes::{self, Process};
 
 static LAUNCHERS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-/// A launcher died without having ended everybody, and a search has not yet found nobody left.
+/// A launcher died without having ended everybody, and the search for those has not begun.
 static LAUNCHER_LOST: AtomicBool = AtomicBool::new(false);
 static NEWS: Notify = Notify::const_new();
 
@@ -51,43 +51,38 @@ pub async fn reap_orphans() -> io::Result<()> {
             _ = child_signals.recv() => {}
             () = NEWS.notified() => {}
         }
-        let mut pause = SEARCH_PAUSE_MIN;
-        loop {
-            let lost = LAUNCHER_LOST.swap(false, Ordering::SeqCst);
-            // Reading the process table takes longer than a thread of connections may be held.
-            let swept = tokio::task::spawn_blocking(move || sweep(lost)).await;
-            match swept {
-                Ok(Swept::Nobody) => break,
-                Err(error) => {
-                    tracing::error!("the search for processes that an upstream left behind failed: {error}");
-                    break;
-                }
-                Ok(Swept::Some) if !lost => break,
-                Ok(Swept::Some) => {}
-                Ok(Swept::Refused(error)) if pause == SEARCH_PAUSE_MIN => {
-                    tracing::warn!("processes that an upstream left behind cannot be killed: {error}");
-                }
-                Ok(Swept::Refused(_)) => {}
-            }
-            LAUNCHER_LOST.store(true, Ordering::SeqCst);
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(SEARCH_PAUSE_MAX);
+        match LAUNCHER_LOST.swap(false, Ordering::SeqCst) {
+            true => end_strays().await,
+            false => drop(swept(false).await),
         }
     }
 }
 
-/// Kills and reaps strays until there are none. For whoever must not go on before: [`reap_orphans`] does the same, but a
-/// program that ends because a command did not start would not wait for it.
+/// Kills and reaps strays until there are none. [`reap_orphans`] does so sooner or later; whoever must not go on before
+/// waits for this, for a program that ends because a command did not start ends its reaper too.
 pub(super) async fn end_strays() {
     let mut pause = SEARCH_PAUSE_MIN;
     loop {
-        match tokio::task::spawn_blocking(|| sweep(true)).await {
-            Ok(Swept::Nobody) | Err(_) => return,
-            Ok(Swept::Some | Swept::Refused(_)) => {}
+        match swept(true).await {
+            Swept::Nobody => return,
+            Swept::Refused(error) if pause == SEARCH_PAUSE_MIN => {
+                tracing::warn!("processes that an upstream left behind cannot be killed: {error}");
+            }
+            Swept::Some | Swept::Refused(_) => {}
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(SEARCH_PAUSE_MAX);
     }
+}
+
+/// [`sweep`], elsewhere: reading the process table takes longer than a thread of connections may be held.
+async fn swept(kill: bool) -> Swept {
+    tokio::task::spawn_blocking(move || sweep(kill))
+        .await
+        .unwrap_or_else(|error| {
+            tracing::error!("the search for processes that an upstream left behind failed: {error}");
+            Swept::Nobody
+        })
 }
 
 #[derive(Debug)]

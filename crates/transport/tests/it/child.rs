@@ -694,19 +694,24 @@ fn killing_the_launcher_of_one_that_forks_leaves_nobody() {
     });
 }
 
+/// A gateway that runs `script` and that nobody listens to.
+fn unheard(marker: &str, script: &str) -> std::process::Child {
+    Command::new(launcher())
+        .args([marker, "sh", "-c", script, marker])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 /// Between the first fork and the command there are moments without a command, a session, a parent-death signal.
 #[test]
 fn killing_during_the_start_leaves_nobody() {
     for round in 0..60 {
         let marker = marker("start");
         let begin = Instant::now();
-        let mut gateway = Command::new(launcher())
-            .args([&marker, "sh", "-c", "sleep 1000", &marker])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut gateway = unheard(&marker, "sleep 1000");
         // Ever later, from before the launcher to after the command.
         let mut family = BTreeMap::new();
         while family.is_empty() || begin.elapsed() < Duration::from_micros(200 * round) {
@@ -738,13 +743,7 @@ fn killing_a_launcher_that_has_not_reported_leaves_nobody() {
     let mut unreported = 0;
     for round in 0..40 {
         let marker = marker("unreported");
-        let mut gateway = Command::new(launcher())
-            .args([&marker, "sh", "-c", "sleep 1000 & wait", &marker])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut gateway = unheard(&marker, "sleep 1000 & wait");
         let gateway_id = i32::try_from(gateway.id()).unwrap();
         let launcher = eventually("a launcher", || {
             let found = processes(&marker)

@@ -783,6 +783,37 @@ async fn too_much_is_refused() {
 }
 
 #[tokio::test]
+async fn what_is_declared_and_never_sent_keeps_nobody_out() {
+    let (server, address, _) = serve(limits(|limits| limits.bodies_bytes_max = 9_050));
+    let head = bare("POST", "/mcp", &format!("{POST_HEADERS}Content-Length: 9000\r\n"));
+    let mut strangers = Vec::new();
+    for _ in 0..20 {
+        let mut stranger = Client::connect(address).await;
+        stranger.send(&head).await;
+        strangers.push(stranger);
+    }
+    // All of their heads have been read: what is counted begins before the body is waited for.
+    until("the strangers", || server.metrics().requests == 20).await;
+    assert_eq!(Client::once(address, &call("echo")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_body_counts_until_its_call_ends_though_its_client_is_gone() {
+    let (server, address, script) = serve(Options::default());
+    let session = initialize(address, "2025-06-18").await;
+    let mut gone = Client::connect(address).await;
+    gone.send(&legacy_call("gate", &session, "2025-06-18")).await;
+    until("the call", || script.begun.load(Ordering::SeqCst) == 1).await;
+    let held = server.metrics().bodies_bytes;
+    drop(gone);
+    until("the client to be gone", || server.metrics().connections_open == 0).await;
+    assert!(held > 0);
+    assert_eq!(server.metrics().bodies_bytes, held);
+    script.gate.notify_one();
+    until("the body to be let go", || server.metrics().bodies_bytes == 0).await;
+}
+
+#[tokio::test]
 async fn a_drain_finishes_what_is_in_flight() {
     let (server, address, script) = serve(Options::default());
     let session = initialize(address, "2025-11-25").await;

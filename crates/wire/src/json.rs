@@ -100,9 +100,22 @@ pub enum Kind {
 #[derive(Clone)]
 pub struct Raw {
     text: Bytes,
-    /// The members of the object, where the pass that validated it noted them: `params` and `result` of a message are asked
-    /// for several of theirs, and a walk for each would cost more than the validation did.
-    index: Option<Arc<[Member]>>,
+    /// Where the pass that validated it noted them, the members of the object.
+    index: Option<Arc<Index>>,
+}
+
+/// The members of an object, noted by the pass that validated it: `params` and `result` of a message are asked for several of
+/// theirs, and a walk for each would cost more than the validation did.
+#[derive(Debug)]
+pub(crate) struct Index {
+    /// By offsets into the object.
+    members: Vec<Member>,
+    /// Whether no two have the same key.
+    is_distinct: bool,
+    /// Whether no key is written with escapes. (False where nobody looked.)
+    is_plain: bool,
+    /// The members of `_meta`, the last of that name.
+    inner: Option<Arc<Index>>,
 }
 
 impl PartialEq for Raw {
@@ -159,7 +172,7 @@ impl Raw {
     }
 
     /// The same for an object whose members were noted, by offsets into the object.
-    pub(crate) fn indexed(text: &Bytes, range: Range<usize>, index: Option<Arc<[Member]>>) -> Self {
+    pub(crate) fn indexed(text: &Bytes, range: Range<usize>, index: Option<Arc<Index>>) -> Self {
         Self {
             text: text.slice(range),
             index,
@@ -197,40 +210,57 @@ impl Raw {
     pub fn members(&self) -> Result<Vec<Member>, JsonError> {
         match &self.index {
             Some(index) => {
-                distinct(&self.text, index)?;
-                Ok(index.to_vec())
+                self.distinct(index)?;
+                Ok(index.members.clone())
             }
             None => members(&self.text, 0),
         }
     }
 
-    /// The same object with its members noted, so that any number of [`Raw::get`] walk it once.
+    /// Whether the value is an object that may be read.
     ///
     /// # Errors
     /// As [`Raw::members`].
-    pub(crate) fn noted(&self) -> Result<Self, JsonError> {
-        Ok(Self {
-            text: self.text.clone(),
-            index: Some(self.members()?.into()),
-        })
+    pub fn check_members(&self) -> Result<(), JsonError> {
+        match &self.index {
+            Some(index) => self.distinct(index),
+            None => members(&self.text, 0).map(drop),
+        }
+    }
+
+    fn distinct(&self, index: &Index) -> Result<(), JsonError> {
+        match index.is_distinct {
+            true => Ok(()),
+            false => distinct(&self.text, &index.members, true),
+        }
     }
 
     /// The value at `key` of an object; `None` when it is no object, has no such member, or has duplicate keys (callers that
     /// must tell these apart use [`Raw::members`]).
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Self> {
-        let range = match &self.index {
-            Some(index) => {
-                let mut named = index.iter().filter(|member| is_key(&self.text, &member.key, key));
-                let only = named.next()?;
-                match named.next() {
-                    None => only.value.clone(),
-                    Some(_) => return None,
-                }
-            }
-            None => find(&self.text, key)?,
+        let range = self.place(key)?;
+        let index = match (key, &self.index) {
+            ("_meta", Some(index)) => index.inner.clone(),
+            _ => None,
         };
-        Some(Self::slice_of(&self.text, range))
+        Some(Self::indexed(&self.text, range, index))
+    }
+
+    /// Where that value stands, by offsets into [`Raw::as_bytes`].
+    #[must_use]
+    pub fn place(&self, key: &str) -> Option<Range<usize>> {
+        let Some(index) = &self.index else {
+            return find(&self.text, key);
+        };
+        let is_named = |member: &&Member| match index.is_plain {
+            true => self.text.get(member.key.clone()) == Some(key.as_bytes()),
+            false => is_key(&self.text, &member.key, key),
+        };
+        let mut named = index.members.iter().filter(is_named);
+        let only = named.next()?;
+        let is_only = index.is_distinct || named.next().is_none();
+        is_only.then(|| only.value.clone())
     }
 
     /// [`Raw::get`] along a path of keys.
@@ -444,7 +474,7 @@ pub(crate) fn members(text: &[u8], at: usize) -> Result<Vec<Member>, JsonError> 
     if found.len() > max {
         return Err(JsonError::TooManyMembers { max });
     }
-    distinct(text, &found)?;
+    distinct(text, &found, true)?;
     Ok(found)
 }
 
@@ -464,7 +494,12 @@ fn find(text: &[u8], key: &str) -> Option<Range<usize>> {
 /// Whether the key that stands at `range`, escapes decoded, is `key`.
 pub(crate) fn is_key(text: &[u8], range: &Range<usize>, key: &str) -> bool {
     let written = text.get(range.clone()).unwrap_or_default();
-    written == key.as_bytes() || (written.contains(&b'\\') && decode(written) == key)
+    match written.len().cmp(&key.len()) {
+        // An escape is longer than what it stands for.
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => written == key.as_bytes(),
+        std::cmp::Ordering::Greater => written.contains(&b'\\') && decode(written) == key,
+    }
 }
 
 fn elements(text: &[u8]) -> Vec<Range<usize>> {
@@ -485,13 +520,15 @@ fn elements(text: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-fn distinct(text: &[u8], members: &[Member]) -> Result<(), JsonError> {
+/// `escapes` is false where it is known that no key is written with any.
+fn distinct(text: &[u8], members: &[Member], escapes: bool) -> Result<(), JsonError> {
     let key = |member: &Member| text.get(member.key.clone()).unwrap_or_default();
     let duplicate = |key: &[u8]| JsonError::DuplicateKey {
         key: decode(key).chars().take(64).collect(),
     };
     // A handful of members is the rule: compare pairwise there, hash only wide objects.
-    if members.len() <= 12 && !members.iter().any(|member| key(member).contains(&b'\\')) {
+    let is_plain = || !escapes || !members.iter().any(|member| key(member).contains(&b'\\'));
+    if members.len() <= 12 && is_plain() {
         for (index, member) in members.iter().enumerate() {
             let this = key(member);
             if members.iter().take(index).any(|other| key(other) == this) {
@@ -540,7 +577,7 @@ fn refuse_duplicates(text: &[u8], at: usize) -> Result<usize, JsonError> {
         }
         at = white_space(text, at + 1);
     }
-    distinct(text, &found)?;
+    distinct(text, &found, true)?;
     Ok(at + 1)
 }
 

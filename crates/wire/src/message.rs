@@ -3,7 +3,7 @@
 use crate::edit::{Edits, Rope};
 use crate::error::{self, RpcError};
 use crate::id::Id;
-use crate::json::{self, JsonError, Kind, Member, Raw};
+use crate::json::{self, Index, JsonError, Kind, Raw};
 use crate::limits::Limits;
 use crate::method::Method;
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub struct Request {
     id_at: Range<usize>,
     method: Method,
     params: Option<Range<usize>>,
-    index: Option<Arc<[Member]>>,
+    index: Option<Arc<Index>>,
 }
 
 /// A notification as received.
@@ -38,7 +38,7 @@ pub struct Notification {
     whole: Bytes,
     method: Method,
     params: Option<Range<usize>>,
-    index: Option<Arc<[Member]>>,
+    index: Option<Arc<Index>>,
 }
 
 /// A response as received. `id` is absent only with an error.
@@ -48,7 +48,7 @@ pub struct Response {
     id: Option<Id>,
     id_at: Option<Range<usize>>,
     outcome: OutcomeAt,
-    index: Option<Arc<[Member]>>,
+    index: Option<Arc<Index>>,
 }
 
 #[derive(Debug, Clone)]
@@ -173,11 +173,17 @@ struct Envelope {
     params: Option<Range<usize>>,
     result: Option<Range<usize>>,
     error: Option<Range<usize>>,
-    /// The members of `params` or `result`.
-    index: Option<Arc<[Member]>>,
+    /// Where `params` or `result` begins, the last of them, and its members.
+    index: Option<(usize, Arc<Index>)>,
 }
 
 impl Envelope {
+    /// The members of the value at `range`, if they are those that were noted.
+    fn index_of(index: Option<(usize, Arc<Index>)>, range: Option<&Range<usize>>) -> Option<Arc<Index>> {
+        let (at, index) = index?;
+        (range?.start == at).then_some(index)
+    }
+
     fn find(text: &Bytes, noted: json::Noted) -> Result<Self, &'static str> {
         let mut found = Self {
             index: noted.inner,
@@ -249,8 +255,8 @@ impl Envelope {
                     id,
                     id_at,
                     method,
+                    index: Self::index_of(self.index, self.params.as_ref()),
                     params: self.params,
-                    index: self.index,
                     whole: text,
                 }))
             }
@@ -260,8 +266,8 @@ impl Envelope {
             )),
             _ if method.is_notification() => Ok(Message::Notification(Notification {
                 method,
+                index: Self::index_of(self.index, self.params.as_ref()),
                 params: self.params,
-                index: self.index,
                 whole: text,
             })),
             _ => Err(refused("a request needs an `id`", None)),
@@ -285,11 +291,15 @@ impl Envelope {
         {
             return Err(refused("`error` must be an object", id));
         }
+        let index = match &outcome {
+            OutcomeAt::Result(result) => Self::index_of(self.index, Some(result)),
+            OutcomeAt::Error(_) => None,
+        };
         Ok(Message::Response(Response {
             id_at: self.id,
             id,
             outcome,
-            index: self.index,
+            index,
             whole: text,
         }))
     }

@@ -54,9 +54,8 @@ impl ModernMeta {
             .with_status(400)
         };
         let meta = meta(params).ok_or_else(|| missing("_meta"))?;
-        // Walked once, and a duplicate key is refused by name.
-        let meta = meta
-            .noted()
+        // A duplicate key is refused by name.
+        meta.check_members()
             .map_err(|error| RpcError::new(error::INVALID_PARAMS, format!("`_meta`: {error}")).with_status(400))?;
         let version = meta.get(PROTOCOL_VERSION).ok_or_else(|| missing(PROTOCOL_VERSION))?;
         let version = version.as_string().ok_or_else(|| missing(PROTOCOL_VERSION))?;

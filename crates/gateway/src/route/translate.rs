@@ -44,19 +44,19 @@ pub(super) fn request(request: &Request, client: Era, hop: &Hop<'_>) -> Result<R
     if let Some(name) = hop.name {
         edits.set(params_at.start, "name", &json::string(name))?;
     }
-    let meta_at = member_at(request.whole(), params_at.start, "_meta")?;
+    let meta = meta_of(request, params_at.start)?;
     match (client, hop.era) {
-        (Era::Legacy, Era::Modern) => match meta_at {
-            Some(at) => {
+        (Era::Legacy, Era::Modern) => match meta {
+            Some((at, meta)) => {
                 for (key, value) in modern_keys(hop) {
                     edits.set(at, key, &value)?;
                 }
-                token(&mut edits, request, at, hop.id)?;
+                token(&mut edits, at, &meta, hop.id)?;
             }
             None => edits.set(params_at.start, "_meta", &modern_meta(hop))?,
         },
         (Era::Modern, Era::Legacy) => {
-            if let Some(at) = meta_at {
+            if let Some((at, meta)) = meta {
                 edits.remove(
                     at,
                     &[
@@ -66,24 +66,35 @@ pub(super) fn request(request: &Request, client: Era, hop: &Hop<'_>) -> Result<R
                         meta::LOG_LEVEL,
                     ],
                 )?;
-                token(&mut edits, request, at, hop.id)?;
+                token(&mut edits, at, &meta, hop.id)?;
             }
         }
         _ => {
-            if let Some(at) = meta_at {
-                token(&mut edits, request, at, hop.id)?;
+            if let Some((at, meta)) = meta {
+                token(&mut edits, at, &meta, hop.id)?;
             }
         }
     }
     Ok(edits.finish())
 }
 
-/// Replaces the client's progress token by ours, if there is one.
-fn token(edits: &mut Edits, request: &Request, meta_at: usize, id: u64) -> Result<(), JsonError> {
-    let Some(value) = value_at(request.whole(), meta_at, "progressToken")? else {
-        return Ok(());
+/// `_meta` of a request whose params begin at `params_at`, and where it begins; `None` when it is absent or no object.
+fn meta_of(request: &Request, params_at: usize) -> Result<Option<(usize, Raw)>, JsonError> {
+    let Some(params) = request.params() else {
+        return Ok(None);
     };
-    edits.replace(value, id.to_string());
+    params.check_members()?;
+    let place = params.place("_meta");
+    let meta = place.and_then(|place| Some((params_at + place.start, params.get("_meta")?)));
+    Ok(meta.filter(|(_, meta)| meta.kind() == Kind::Object))
+}
+
+/// A progress token becomes `id`: the client's own means nothing to the server, and two clients may have the same.
+fn token(edits: &mut Edits, meta_at: usize, meta: &Raw, id: u64) -> Result<(), JsonError> {
+    meta.check_members()?;
+    if let Some(token) = meta.place("progressToken") {
+        edits.replace(meta_at + token.start..meta_at + token.end, id.to_string());
+    }
     Ok(())
 }
 

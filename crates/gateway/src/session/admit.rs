@@ -171,7 +171,7 @@ impl Arrival<'_> {
         let params = request.params();
         if let Some(params) = &params {
             // Read by us and by the server: it must mean the same to both.
-            params.members()?;
+            params.check_members()?;
             well_formed_meta(params, self.client.revision.era())?;
         }
         match self.client.revision.era() {
@@ -495,7 +495,7 @@ fn well_formed_meta(params: &Raw, era: Era) -> Result<(), SessionError> {
         if meta.kind() != Kind::Object {
             return Err(SessionError::Params("_meta"));
         }
-        meta.members()?;
+        meta.check_members()?;
     }
     match meta.get("progressToken") {
         // A token is what an id is: a string or an integer.

@@ -2,7 +2,7 @@
 //! Must not know what a member means.
 
 use super::stops::{BLOCK, Stops};
-use super::{JsonError, Member, distinct, white_space};
+use super::{Index, JsonError, Member, distinct, white_space};
 use crate::limits::Limits;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ pub(super) fn check(text: &[u8], limits: &Limits) -> Result<Range<usize>, JsonEr
 pub(crate) struct Noted {
     /// The members of the message.
     pub(crate) members: Vec<Member>,
-    /// The members of its `params` or `result`, the last of them, by offsets into that object; `None` where it is no object
-    /// or has too many members.
-    pub(crate) inner: Option<Arc<[Member]>>,
+    /// Where its `params` or `result`, the last of them, begins, and the members of that; `None` where it is no object or has
+    /// too many.
+    pub(crate) inner: Option<(usize, Arc<Index>)>,
 }
 
 /// Checks `text` whole, as [`Raw::parse`] does, and returns the members of the object it must be, found in the same pass.
@@ -38,14 +38,33 @@ pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonEr
         door.leave(end)?;
         return Err(JsonError::NotAnObject);
     }
-    let mut members = Vec::with_capacity(8);
-    let end = door.object(start, 1, Some(&mut members));
+    let mut notes = Notes::of(&["params", "result"]);
+    let end = door.object(start, 1, Some(&mut notes));
     door.leave(end)?;
-    distinct(text, &members)?;
+    distinct(text, &notes.members, door.escapes)?;
     Ok(Noted {
-        members,
-        inner: door.inner.map(Arc::from),
+        members: notes.members,
+        inner: notes.inner,
     })
+}
+
+/// What is noted of one object.
+struct Notes {
+    members: Vec<Member>,
+    /// The members whose own members are noted too.
+    looked_into: &'static [&'static str],
+    /// Where the last of them begins, and those.
+    inner: Option<(usize, Arc<Index>)>,
+}
+
+impl Notes {
+    fn of(looked_into: &'static [&'static str]) -> Self {
+        Self {
+            members: Vec::with_capacity(8),
+            looked_into,
+            inner: None,
+        }
+    }
 }
 
 /// One pass over a text. Each step takes the offset where something begins and gives the offset behind it.
@@ -53,10 +72,10 @@ struct Door<'a> {
     text: &'a [u8],
     depth_max: usize,
     members_max: usize,
-    /// See [`Noted::inner`].
-    inner: Option<Vec<Member>>,
     /// Those of the block that was looked at last.
     stops: Stops,
+    /// Whether a block with a backslash was seen: without, no key before needs to be looked at for escapes.
+    escapes: bool,
     /// Why the pass stopped. Here and not in every step's result, which then fits into registers: a third of the whole cost.
     fault: Option<JsonError>,
 }
@@ -82,8 +101,8 @@ impl<'a> Door<'a> {
             text,
             depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
             members_max: limits.members_max,
-            inner: None,
             stops: Stops::NONE,
+            escapes: false,
             fault: None,
         })
     }
@@ -139,7 +158,7 @@ impl<'a> Door<'a> {
         Ok(())
     }
 
-    fn object(&mut self, at: usize, depth: usize, mut found: Option<&mut Vec<Member>>) -> Step {
+    fn object(&mut self, at: usize, depth: usize, mut notes: Option<&mut Notes>) -> Step {
         self.deeper(at, depth)?;
         let mut at = self.white_space(at + 1);
         if self.text.get(at) == Some(&b'}') {
@@ -156,17 +175,10 @@ impl<'a> Door<'a> {
                 return Err(self.syntax(at, "expected `:`"));
             }
             let start = self.white_space(at + 1);
-            let is_outer = found.is_some() && depth == 1;
-            let end = match is_outer && matches!(self.text.get(key.clone()), Some(b"params" | b"result")) {
-                true => self.noted(start, depth)?,
-                false => self.value(start, depth)?,
+            let end = match notes.as_deref_mut() {
+                None => self.value(start, depth)?,
+                Some(notes) => self.noted(key, start, depth, notes)?,
             };
-            if let Some(found) = found.as_deref_mut() {
-                if found.len() == self.members_max {
-                    return Err(self.stop(JsonError::TooManyMembers { max: self.members_max }));
-                }
-                found.push(Member { key, value: start..end });
-            }
             at = self.white_space(end);
             match self.text.get(at) {
                 Some(b',') => at = self.white_space(at + 1),
@@ -176,25 +188,48 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// A value whose members are noted, if it is an object. One with too many is left to whoever walks it.
-    fn noted(&mut self, at: usize, depth: usize) -> Step {
-        self.inner = None;
-        if self.text.get(at) != Some(&b'{') {
-            return self.value(at, depth);
+    /// The value at `at` of the member `key`, which is noted.
+    fn noted(&mut self, key: Range<usize>, at: usize, depth: usize, notes: &mut Notes) -> Step {
+        let name = self.text.get(key.clone()).unwrap_or_default();
+        let end = match notes.looked_into.iter().any(|known| known.as_bytes() == name) {
+            false => self.value(at, depth)?,
+            true => {
+                let (end, inner) = self.looked_into(at, depth)?;
+                notes.inner = inner.map(|index| (at, index));
+                end
+            }
+        };
+        if notes.members.len() == self.members_max {
+            return Err(self.stop(JsonError::TooManyMembers { max: self.members_max }));
         }
-        let mut found = Vec::with_capacity(8);
-        match self.object(at, depth + 1, Some(&mut found)) {
+        notes.members.push(Member { key, value: at..end });
+        Ok(end)
+    }
+
+    /// A value with its members, if it is an object. One with too many is left to whoever walks it.
+    fn looked_into(&mut self, at: usize, depth: usize) -> Result<(usize, Option<Arc<Index>>), Stopped> {
+        if self.text.get(at) != Some(&b'{') {
+            return Ok((self.value(at, depth)?, None));
+        }
+        let mut notes = Notes::of(if depth == 1 { &["_meta"] } else { &[] });
+        match self.object(at, depth + 1, Some(&mut notes)) {
             Ok(end) => {
-                for member in &mut found {
+                let is_distinct = distinct(self.text, &notes.members, self.escapes).is_ok();
+                for member in &mut notes.members {
                     member.key = member.key.start - at..member.key.end - at;
                     member.value = member.value.start - at..member.value.end - at;
                 }
-                self.inner = Some(found);
-                Ok(end)
+                let index = Index {
+                    members: notes.members,
+                    is_distinct,
+                    is_plain: !self.escapes,
+                    inner: notes.inner.map(|(_, index)| index),
+                };
+                Ok((end, Some(Arc::new(index))))
             }
             Err(Stopped) if matches!(self.fault, Some(JsonError::TooManyMembers { .. })) => {
                 self.fault = None;
-                self.value(at, depth)
+                Ok((self.value(at, depth)?, None))
             }
             Err(Stopped) => Err(Stopped),
         }
@@ -221,7 +256,7 @@ impl<'a> Door<'a> {
     fn string(&mut self, at: usize) -> Step {
         let mut at = at + 1;
         if self.stops.index != at / BLOCK {
-            self.stops = Stops::of(self.text, at / BLOCK, false);
+            self.look(at / BLOCK, false);
         }
         loop {
             let left = self.stops.at >> (at % BLOCK);
@@ -243,7 +278,12 @@ impl<'a> Door<'a> {
     }
 
     fn next_block(&mut self) {
-        self.stops = Stops::of(self.text, self.stops.index + 1, self.stops.escapes_next);
+        self.look(self.stops.index + 1, self.stops.escapes_next);
+    }
+
+    fn look(&mut self, index: usize, is_escaped: bool) {
+        self.stops = Stops::of(self.text, index, is_escaped);
+        self.escapes |= self.stops.escapes;
     }
 
     /// What stands at a stop that is no quote: an escape of a code unit, behind which the string goes on, or a fault.

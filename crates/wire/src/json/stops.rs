@@ -17,6 +17,8 @@ pub(super) struct Stops {
     pub(super) escaped: u64,
     /// Whether the last byte escapes the first of the next block.
     pub(super) escapes_next: bool,
+    /// Whether there is any backslash.
+    pub(super) escapes: bool,
 }
 
 impl Stops {
@@ -26,6 +28,7 @@ impl Stops {
         at: 0,
         escaped: 0,
         escapes_next: false,
+        escapes: false,
     };
 
     /// Looks at block `index` of `text`. `is_escaped` tells whether its first byte is; where that byte is in no string, or in
@@ -58,6 +61,7 @@ impl Stops {
             at,
             escaped,
             escapes_next,
+            escapes: backslashes != 0,
         }
     }
 }
@@ -133,6 +137,7 @@ mod tests {
             stops.at |= u64::from(stop) << bit;
             stops.escaped |= u64::from(escaped) << bit;
             escaped = byte == b'\\' && !escaped;
+            stops.escapes |= byte == b'\\';
         }
         stops.escapes_next = escaped;
         stops
@@ -141,8 +146,8 @@ mod tests {
     fn same(text: &[u8], is_escaped: bool) {
         let (fast, slow) = (Stops::of(text, 0, is_escaped), slow(text, 0, is_escaped));
         assert_eq!(
-            (fast.at, fast.escaped, fast.escapes_next),
-            (slow.at, slow.escaped, slow.escapes_next),
+            (fast.at, fast.escaped, fast.escapes_next, fast.escapes),
+            (slow.at, slow.escaped, slow.escapes_next, slow.escapes),
             "{text:?}"
         );
     }

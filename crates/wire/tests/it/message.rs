@@ -145,3 +145,47 @@ fn batches_are_split_and_bounded() {
     assert_eq!(many(limits.batch_max).unwrap().unwrap().len(), limits.batch_max);
     assert_eq!(many(limits.batch_max + 1).unwrap().unwrap_err().error.code, -32600);
 }
+
+/// The door notes the members of one of `params` and `result`. A server that sends both must not have one read by the members
+/// of the other: what is screened would not be what is passed on.
+#[test]
+fn a_result_is_read_by_its_own_members() {
+    use portcullis_wire::Outcome;
+    let result = r#""result":{"pad":"xxxxxxxx","isError":true,"_meta":{"a":1}}"#;
+    let params = r#""params":{"a":{"isError":false},"isError":false}"#;
+    for both in [format!("{result},{params}"), format!("{params},{result}")] {
+        let Ok(Message::Response(response)) = parse(format!(r#"{{"jsonrpc":"2.0","id":1,{both}}}"#)) else {
+            panic!("{both} is a response");
+        };
+        let Outcome::Result(result) = response.outcome() else {
+            panic!("{both} has a result");
+        };
+        assert_eq!(
+            result.get("isError").and_then(|flag| flag.as_bool()),
+            Some(true),
+            "{both}"
+        );
+        assert_eq!(result.get("a"), None, "{both}");
+        assert_eq!(result.at(&["_meta", "a"]).and_then(|a| a.as_i64()), Some(1), "{both}");
+        assert_eq!(result.members().unwrap().len(), 3, "{both}");
+    }
+}
+
+#[test]
+fn an_ambiguous_meta_is_not_read() {
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":1,"\u0061":2},"b":{"_meta":3}}}"#;
+    let Ok(Message::Request(request)) = parse(twice) else {
+        panic!("carried is not read");
+    };
+    let params = request.params().unwrap();
+    params.check_members().unwrap();
+    assert_eq!(params.at(&["_meta", "a"]), None);
+    params.get("_meta").unwrap().check_members().unwrap_err();
+    let two = r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"a":1},"_meta":{"b":2}}}"#;
+    let Ok(Message::Request(request)) = parse(two) else {
+        panic!("carried is not read");
+    };
+    let params = request.params().unwrap();
+    assert_eq!(params.get("_meta"), None);
+    params.check_members().unwrap_err();
+}

@@ -5,7 +5,7 @@
 //! different members of one object would be a hole. What is only carried is not looked into that far.
 
 mod door;
-mod stops;
+mod marks;
 
 use crate::limits::Limits;
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! The door: one pass that decides whether a text is JSON that may come in, and notes where the members of a message stand.
 //! Must not know what a member means.
 
-use super::stops::{BLOCK, Stops};
+use super::marks::{BLOCK, Carry, Marks};
 use super::{Index, JsonError, Member, distinct, white_space};
 use crate::limits::Limits;
 use std::ops::Range;
@@ -39,7 +39,7 @@ pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonEr
         return Err(JsonError::NotAnObject);
     }
     let mut notes = Notes::of(&["params", "result"]);
-    let end = door.object(start, 1, Some(&mut notes));
+    let end = door.object(start, 1, &mut notes);
     door.leave(end)?;
     distinct(text, &notes.members, door.escapes)?;
     Ok(Noted {
@@ -67,17 +67,54 @@ impl Notes {
     }
 }
 
-/// One pass over a text. Each step takes the offset where something begins and gives the offset behind it.
+/// One pass over a text, from mark to mark. Each step takes the offset where something begins and gives the offset behind it;
+/// what stands between two marks is white space or a value without a mark of its own, and is looked at as such.
 struct Door<'a> {
     text: &'a [u8],
     depth_max: usize,
     members_max: usize,
-    /// Those of the block that was looked at last.
-    stops: Stops,
+    /// The marks of the block that are still ahead.
+    marks: u64,
+    /// Where that block begins.
+    block: usize,
+    carry: Carry,
     /// Whether a block with a backslash was seen: without, no key before needs to be looked at for escapes.
     escapes: bool,
+    /// The backslash of a low surrogate that completes a pair.
+    low_surrogate: Option<usize>,
     /// Why the pass stopped. Here and not in every step's result, which then fits into registers: a third of the whole cost.
     fault: Option<JsonError>,
+}
+
+const KEY: &str = "expected a key";
+const COLON: &str = "expected `:`";
+const BEHIND_MEMBER: &str = "expected `,` or `}`";
+const BEHIND_ELEMENT: &str = "expected `,` or `]`";
+
+/// Of the containers that are open, which are objects.
+#[derive(Default)]
+struct Levels {
+    /// Whether the innermost is.
+    is_object: bool,
+    /// A bit a level.
+    objects: [u64; Limits::DEPTH_CEILING / 64 + 1],
+}
+
+impl Levels {
+    #[inline]
+    fn enter(&mut self, depth: usize, is_object: bool) {
+        self.is_object = is_object;
+        if let Some(word) = self.objects.get_mut(depth / 64) {
+            *word = *word & !(1 << (depth % 64)) | u64::from(is_object) << (depth % 64);
+        }
+    }
+
+    /// Back to level `depth`.
+    #[inline]
+    fn leave(&mut self, depth: usize) {
+        let word = self.objects.get(depth / 64).copied().unwrap_or_default();
+        self.is_object = word >> (depth % 64) & 1 == 1;
+    }
 }
 
 /// The pass stopped; [`Door::fault`] says why.
@@ -97,20 +134,74 @@ impl<'a> Door<'a> {
         simdutf8::compat::from_utf8(text).map_err(|error| JsonError::Utf8 {
             at: error.valid_up_to(),
         })?;
-        Ok(Self {
+        let mut door = Self {
             text,
             depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
             members_max: limits.members_max,
-            stops: Stops::NONE,
+            marks: 0,
+            block: 0,
+            carry: Carry::default(),
             escapes: false,
+            low_surrogate: None,
             fault: None,
-        })
+        };
+        match door.look() {
+            Ok(()) => Ok(door),
+            Err(Stopped) => Err(door.why()),
+        }
+    }
+
+    /// The next mark; at the text's end, where that is.
+    #[inline]
+    fn mark(&mut self) -> Step {
+        while self.marks == 0 {
+            self.block += BLOCK;
+            if self.block >= self.text.len() {
+                return Ok(self.text.len());
+            }
+            self.look()?;
+        }
+        let at = self.block + self.marks.trailing_zeros() as usize;
+        self.marks &= self.marks - 1;
+        Ok(at)
+    }
+
+    /// Finds the marks of the block that begins at [`Door::block`].
+    #[inline(never)]
+    fn look(&mut self) -> Result<(), Stopped> {
+        let found = Marks::of(self.text, self.block / BLOCK, &mut self.carry);
+        self.marks = found.structure;
+        self.escapes |= found.escapes;
+        let mut doubtful = found.doubtful;
+        while doubtful != 0 {
+            let bit = doubtful.trailing_zeros();
+            doubtful &= doubtful - 1;
+            self.no_plain_byte(self.block + bit as usize, found.escaped >> bit & 1 == 1)?;
+        }
+        Ok(())
+    }
+
+    fn why(&mut self) -> JsonError {
+        self.fault.take().unwrap_or(JsonError::NotAnObject)
+    }
+
+    /// The next mark, with nothing but white space between `at` and it.
+    #[inline]
+    fn mark_behind(&mut self, at: usize, what: &'static str) -> Step {
+        let mark = self.mark()?;
+        if mark != at {
+            let found = self.white_space(at);
+            if found != mark {
+                return Err(self.syntax(found, what));
+            }
+        }
+        Ok(mark)
     }
 
     /// The end of the pass: nothing but white space may follow.
     fn leave(&mut self, end: Step) -> Result<(), JsonError> {
         let Ok(end) = end else {
-            return Err(self.fault.take().unwrap_or(JsonError::NotAnObject));
+            return Err(self.why());
         };
         let at = self.white_space(end);
         match self.text.get(at) {
@@ -134,17 +225,106 @@ impl<'a> Door<'a> {
         white_space(self.text, at)
     }
 
+    /// A value at `at`, inside `depth` containers. What is nested in it is walked in one loop: nothing is kept of a level but
+    /// whether it is an object.
     fn value(&mut self, at: usize, depth: usize) -> Step {
-        match self.text.get(at) {
-            Some(b'"') => self.string(at),
-            Some(b'{') => self.object(at, depth + 1, None),
-            Some(b'[') => self.array(at, depth + 1),
-            Some(b'-' | b'0'..=b'9') => self.number(at),
-            Some(b't') => self.literal(at, b"true"),
-            Some(b'f') => self.literal(at, b"false"),
-            Some(b'n') => self.literal(at, b"null"),
-            Some(_) => Err(self.syntax(at, "expected a value")),
-            None => Err(self.syntax(at, "the text ends where a value is expected")),
+        let floor = depth;
+        let (mut at, mut depth) = (at, depth);
+        let mut levels = Levels::default();
+        loop {
+            let mut end = match self.text.get(at) {
+                Some(b'"') => {
+                    self.mark()?;
+                    self.string_end()?
+                }
+                Some(b'{') => {
+                    depth += 1;
+                    self.deeper(at, depth)?;
+                    self.mark()?;
+                    levels.enter(depth, true);
+                    let mark = self.mark_behind(at + 1, KEY)?;
+                    if self.text.get(mark) != Some(&b'}') {
+                        (_, at) = self.key(mark)?;
+                        continue;
+                    }
+                    depth -= 1;
+                    levels.leave(depth);
+                    mark + 1
+                }
+                Some(b'[') => {
+                    depth += 1;
+                    self.deeper(at, depth)?;
+                    self.mark()?;
+                    levels.enter(depth, false);
+                    at = self.white_space(at + 1);
+                    if self.text.get(at) != Some(&b']') {
+                        continue;
+                    }
+                    self.mark()?;
+                    depth -= 1;
+                    levels.leave(depth);
+                    at + 1
+                }
+                Some(b'-' | b'0'..=b'9') => self.number(at)?,
+                Some(b't') => self.literal(at, b"true")?,
+                Some(b'f') => self.literal(at, b"false")?,
+                Some(b'n') => self.literal(at, b"null")?,
+                Some(_) => return Err(self.syntax(at, "expected a value")),
+                None => return Err(self.syntax(at, "the text ends where a value is expected")),
+            };
+            loop {
+                if depth == floor {
+                    return Ok(end);
+                }
+                let what = if levels.is_object {
+                    BEHIND_MEMBER
+                } else {
+                    BEHIND_ELEMENT
+                };
+                let mark = self.mark_behind(end, what)?;
+                match (self.text.get(mark), levels.is_object) {
+                    (Some(b','), true) => {
+                        let open = self.mark_behind(mark + 1, KEY)?;
+                        (_, at) = self.key(open)?;
+                        break;
+                    }
+                    (Some(b','), false) => {
+                        at = self.white_space(mark + 1);
+                        break;
+                    }
+                    (Some(b'}'), true) | (Some(b']'), false) => {
+                        depth -= 1;
+                        levels.leave(depth);
+                        end = mark + 1;
+                    }
+                    _ => return Err(self.syntax(mark, what)),
+                }
+            }
+        }
+    }
+
+    /// Behind the quote that ends the string whose opening quote was the last mark. What is inside was looked at when its block
+    /// was.
+    #[inline]
+    fn string_end(&mut self) -> Step {
+        let end = self.mark()?;
+        match end < self.text.len() {
+            true => Ok(end + 1),
+            false => Err(self.syntax(end, "the text ends inside a string")),
+        }
+    }
+
+    /// A key whose opening quote should be at the mark `open`: behind its closing quote, and where its value begins.
+    #[inline]
+    fn key(&mut self, open: usize) -> Result<(usize, usize), Stopped> {
+        if self.text.get(open) != Some(&b'"') {
+            return Err(self.syntax(open, KEY));
+        }
+        let end = self.string_end()?;
+        let colon = self.mark_behind(end, COLON)?;
+        match self.text.get(colon) {
+            Some(b':') => Ok((end, self.white_space(colon + 1))),
+            _ => Err(self.syntax(colon, COLON)),
         }
     }
 
@@ -158,32 +338,22 @@ impl<'a> Door<'a> {
         Ok(())
     }
 
-    fn object(&mut self, at: usize, depth: usize, mut notes: Option<&mut Notes>) -> Step {
+    /// The object at `at`, at level `depth`, with notes of its members.
+    fn object(&mut self, at: usize, depth: usize, notes: &mut Notes) -> Step {
         self.deeper(at, depth)?;
-        let mut at = self.white_space(at + 1);
-        if self.text.get(at) == Some(&b'}') {
-            return Ok(at + 1);
+        self.mark()?;
+        let mut open = self.mark_behind(at + 1, KEY)?;
+        if self.text.get(open) == Some(&b'}') {
+            return Ok(open + 1);
         }
         loop {
-            if self.text.get(at) != Some(&b'"') {
-                return Err(self.syntax(at, "expected a key"));
-            }
-            let key_end = self.string(at)?;
-            let key = at + 1..key_end - 1;
-            at = self.white_space(key_end);
-            if self.text.get(at) != Some(&b':') {
-                return Err(self.syntax(at, "expected `:`"));
-            }
-            let start = self.white_space(at + 1);
-            let end = match notes.as_deref_mut() {
-                None => self.value(start, depth)?,
-                Some(notes) => self.noted(key, start, depth, notes)?,
-            };
-            at = self.white_space(end);
-            match self.text.get(at) {
-                Some(b',') => at = self.white_space(at + 1),
-                Some(b'}') => return Ok(at + 1),
-                _ => return Err(self.syntax(at, "expected `,` or `}`")),
+            let (key_end, start) = self.key(open)?;
+            let end = self.noted(open + 1..key_end - 1, start, depth, notes)?;
+            let mark = self.mark_behind(end, BEHIND_MEMBER)?;
+            match self.text.get(mark) {
+                Some(b',') => open = self.mark_behind(mark + 1, KEY)?,
+                Some(b'}') => return Ok(mark + 1),
+                _ => return Err(self.syntax(mark, BEHIND_MEMBER)),
             }
         }
     }
@@ -212,7 +382,8 @@ impl<'a> Door<'a> {
             return Ok((self.value(at, depth)?, None));
         }
         let mut notes = Notes::of(if depth == 1 { &["_meta"] } else { &[] });
-        match self.object(at, depth + 1, Some(&mut notes)) {
+        let (marks, block, carry) = (self.marks, self.block, self.carry);
+        match self.object(at, depth + 1, &mut notes) {
             Ok(end) => {
                 let is_distinct = distinct(self.text, &notes.members, self.escapes).is_ok();
                 for member in &mut notes.members {
@@ -229,83 +400,34 @@ impl<'a> Door<'a> {
             }
             Err(Stopped) if matches!(self.fault, Some(JsonError::TooManyMembers { .. })) => {
                 self.fault = None;
+                (self.marks, self.block, self.carry) = (marks, block, carry);
                 Ok((self.value(at, depth)?, None))
             }
             Err(Stopped) => Err(Stopped),
         }
     }
 
-    fn array(&mut self, at: usize, depth: usize) -> Step {
-        self.deeper(at, depth)?;
-        let mut at = self.white_space(at + 1);
-        if self.text.get(at) == Some(&b']') {
-            return Ok(at + 1);
-        }
-        loop {
-            let end = self.value(at, depth)?;
-            at = self.white_space(end);
-            match self.text.get(at) {
-                Some(b',') => at = self.white_space(at + 1),
-                Some(b']') => return Ok(at + 1),
-                _ => return Err(self.syntax(at, "expected `,` or `]`")),
-            }
-        }
-    }
-
-    /// `at` is the opening quote; gives the offset behind the closing one.
-    fn string(&mut self, at: usize) -> Step {
-        let mut at = at + 1;
-        if self.stops.index != at / BLOCK {
-            self.look(at / BLOCK, false);
-        }
-        loop {
-            let left = self.stops.at >> (at % BLOCK);
-            if left == 0 {
-                self.next_block();
-                at = self.stops.index * BLOCK;
-                continue;
-            }
-            at += left.trailing_zeros() as usize;
-            if self.text.get(at) == Some(&b'"') {
-                return Ok(at + 1);
-            }
-            at = self.no_plain_byte(at)?;
-            // An escape of several bytes may end in the next block, or right behind this one.
-            if at / BLOCK != self.stops.index {
-                self.next_block();
-            }
-        }
-    }
-
-    fn next_block(&mut self) {
-        self.look(self.stops.index + 1, self.stops.escapes_next);
-    }
-
-    fn look(&mut self, index: usize, is_escaped: bool) {
-        self.stops = Stops::of(self.text, index, is_escaped);
-        self.escapes |= self.stops.escapes;
-    }
-
-    /// What stands at a stop that is no quote: an escape of a code unit, behind which the string goes on, or a fault.
-    fn no_plain_byte(&mut self, at: usize) -> Step {
-        let is_escaped = self.stops.escaped >> (at % BLOCK) & 1 == 1;
+    /// A byte in a string that is a control character, or is escaped and no short escape: an escape of a code unit, or a fault.
+    fn no_plain_byte(&mut self, at: usize, is_escaped: bool) -> Result<(), Stopped> {
         match (is_escaped, self.text.get(at)) {
             (true, Some(b'u')) => self.unicode_escape(at - 1),
             (true, _) => Err(self.syntax(at - 1, "unknown escape")),
-            (false, Some(_)) => Err(self.syntax(at, "control character in a string")),
-            (false, None) => Err(self.syntax(at, "the text ends inside a string")),
+            (false, _) => Err(self.syntax(at, "control character in a string")),
         }
     }
 
-    /// `at` is the backslash of a `\u`; gives the offset behind the escape, or behind the two of a pair.
-    fn unicode_escape(&mut self, at: usize) -> Step {
+    /// `at` is the backslash of a `\u`.
+    fn unicode_escape(&mut self, at: usize) -> Result<(), Stopped> {
         match self.unit(at)? {
             0xd800..=0xdbff => match self.text.get(at + 6..at + 8) {
-                Some(b"\\u") if matches!(self.unit(at + 6)?, 0xdc00..=0xdfff) => Ok(at + 12),
+                Some(b"\\u") if matches!(self.unit(at + 6)?, 0xdc00..=0xdfff) => {
+                    self.low_surrogate = Some(at + 6);
+                    Ok(())
+                }
                 _ => Err(self.stop(JsonError::LoneSurrogate { at })),
             },
-            0xdc00..=0xdfff => Err(self.stop(JsonError::LoneSurrogate { at })),
-            _ => Ok(at + 6),
+            0xdc00..=0xdfff if self.low_surrogate != Some(at) => Err(self.stop(JsonError::LoneSurrogate { at })),
+            _ => Ok(()),
         }
     }
 

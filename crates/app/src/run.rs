@@ -233,7 +233,9 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             keep_alive: Duration::from_millis(limits.keep_alive_interval_ms),
             // However large bodies may be, no caller's one takes the place of all others'.
-            bodies_bytes_max: server_limits.bodies_bytes_max.max(limits.body_bytes_max.saturating_mul(4)),
+            bodies_bytes_max: server_limits
+                .bodies_bytes_max
+                .max(limits.body_bytes_max.saturating_mul(4)),
             ..server_limits
         },
         message_limits: portcullis_wire::Limits {

@@ -16,3 +16,4 @@ mod listening;
 mod lossless;
 mod malformed;
 mod record;
+mod strangers;

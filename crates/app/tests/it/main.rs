@@ -16,4 +16,5 @@ mod listening;
 mod lossless;
 mod malformed;
 mod record;
+mod sessions;
 mod strangers;

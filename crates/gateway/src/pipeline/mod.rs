@@ -3,6 +3,7 @@
 
 mod ingest;
 mod news;
+mod outage;
 
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, IdentityError, Method, Presented};
@@ -49,6 +50,8 @@ pub struct Gateway {
     screen: Screen,
     recorder: Recorder,
     route: Route,
+    /// What the last renewal of the policies found.
+    problems_said: Mutex<Vec<String>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
     taken_in: watch::Sender<u64>,
 }
@@ -68,6 +71,7 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
+            problems_said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
             catalog: parts.catalog,
             sessions: parts.sessions,

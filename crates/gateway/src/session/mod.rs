@@ -422,6 +422,7 @@ mod tests {
         // So do those that nobody uses any more.
         let later = Instant::now() + sessions.limits.idle + Duration::from_secs(1);
         assert_eq!(sessions.sweep(later).len(), 3);
+        assert!(sessions.table.read().unwrap().counts.is_empty(), "nobody is remembered");
         open(&sessions, "ana").unwrap();
         open(&sessions, "ana").unwrap();
         assert_eq!(open(&sessions, "ana"), Err(TooManySessions::OfCaller(2)));

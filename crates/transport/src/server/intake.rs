@@ -138,12 +138,12 @@ pub(super) async fn read(
             caller: None,
         },
     };
-    let expects = head.headers.contains_key(EXPECT);
+    let expects = || head.headers.contains_key(EXPECT);
     match intake.read(expects, &mut body).await {
         Ok(whole) => Ok((whole, intake.reserved)),
         Err(refusal) => {
             // HTTP/2 resets the stream, who waits for `100 Continue` has sent nothing, and who was slow stays so.
-            if head.version < Version::HTTP_2 && !expects && refusal.status() != StatusCode::REQUEST_TIMEOUT {
+            if head.version < Version::HTTP_2 && !expects() && refusal.status() != StatusCode::REQUEST_TIMEOUT {
                 discard(link, body);
             }
             Err(refusal)
@@ -160,7 +160,7 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    async fn read(&mut self, expects: bool, body: &mut Incoming) -> Result<Bytes, Refusal> {
+    async fn read(&mut self, expects: impl Fn() -> bool, body: &mut Incoming) -> Result<Bytes, Refusal> {
         let options = &self.link.shared.options;
         let bytes_max = options.message_limits.message_bytes_max;
         let too_large = || {
@@ -177,7 +177,7 @@ impl Intake<'_> {
         // The first look at the body is what answers `100 Continue`.
         let asks_first = match self.declared {
             Some(length) => length > options.limits.body_unasked_bytes_max,
-            None => expects,
+            None => expects(),
         };
         if asks_first {
             Box::pin(self.ask()).await?;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use portcullis_transport::server::Options;
+use portcullis_transport::server::{HttpServer, Options};
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
@@ -280,4 +281,35 @@ async fn who_is_turned_away_while_it_sends_comes_to_read_why() {
     // All of it was read over, and what follows is a request.
     assert_eq!(client.ask(&call("echo")).await.status, 200);
     assert_eq!(asked(&script), (1, 0));
+}
+
+#[tokio::test]
+async fn without_a_doorkeeper_callers_are_told_apart_by_their_address() {
+    let script = Arc::new(Script::default());
+    let options = limits(|limits| {
+        limits.bodies_unasked_bytes_max = 0;
+        limits.bodies_bytes_per_caller_max = 30_000;
+    });
+    let options = Options {
+        message_limits: portcullis_wire::Limits {
+            message_bytes_max: 20_000,
+            ..portcullis_wire::Limits::default()
+        },
+        ..options
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = HttpServer::start(vec![listener], options, script.handler()).unwrap();
+    let address = server.address().unwrap();
+    let whole = |name: &str, who: &str| {
+        let (head, body) = sized(name, who, 18_000);
+        head + &body
+    };
+    let mut held = Client::connect(address).await;
+    held.send(&whole("gate", "one")).await;
+    until("the call", || script.begun.load(Ordering::SeqCst) == 1).await;
+    assert_eq!(Client::once(address, &whole("echo", "two")).await.status, 429);
+    script.gate.notify_one();
+    assert_eq!(held.answer().await.status, 200);
+    until("the share to be given back", || server.metrics().bodies_bytes == 0).await;
+    assert_eq!(Client::once(address, &whole("echo", "two")).await.status, 200);
 }

@@ -13,7 +13,7 @@ use portcullis_store::files;
 use portcullis_transport::child::{become_subreaper, reap_orphans};
 use portcullis_transport::server::{HttpServer, Options, OwnStdio, ServerLimits, StdioEnd, StdioOptions, serve_stdio};
 use portcullis_transport::tls::{ServerTls, ServerTlsFiles};
-use portcullis_transport::{BoxFuture, Handled, Handler, Inbound};
+use portcullis_transport::{BoxFuture, Handled, Handler, Inbound, Knock};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -220,7 +220,8 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
         }
     };
     let limits = &listen.limits;
-    let readiness = in_force.clone();
+    let (readiness, doorkeeper) = (in_force.clone(), in_force.clone());
+    let server_limits = ServerLimits::default();
     let options = Options {
         threads: listen.threads.map_or(0, usize::from),
         limits: ServerLimits {
@@ -231,7 +232,11 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
             body_timeout: Duration::from_millis(limits.body_timeout_ms),
             idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
             keep_alive: Duration::from_millis(limits.keep_alive_interval_ms),
-            ..ServerLimits::default()
+            // However large bodies may be, no caller's one takes the place of all others'.
+            bodies_bytes_max: server_limits
+                .bodies_bytes_max
+                .max(limits.body_bytes_max.saturating_mul(4)),
+            ..server_limits
         },
         message_limits: portcullis_wire::Limits {
             message_bytes_max: limits.body_bytes_max,
@@ -244,6 +249,7 @@ fn serve(plan: &Plan, in_force: &InForce) -> Result<HttpServer, Failure> {
             true => Ok(()),
             false => Err("the record cannot be written".to_owned()),
         })),
+        doorkeeper: Some(Arc::new(move |knock: &Knock<'_>| doorkeeper.now().vouch(knock))),
     };
     HttpServer::start(vec![listener], options, in_force.handler()).map_err(Failure::cannot)
 }

@@ -4,7 +4,7 @@
 use crate::policy::PolicyError;
 use crate::route::RouteError;
 use crate::screen::ScreenError;
-use crate::session::{SAID_BYTES_MAX, SessionError};
+use crate::session::{SAID_BYTES_MAX, SessionError, TooManySessions};
 use portcullis_ledger::LedgerError;
 use portcullis_transport::UpstreamError;
 use portcullis_wire::error::{INTERNAL, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND};
@@ -104,7 +104,8 @@ impl Refusal {
                 RouteError::AllDown(_) => "all_upstreams_down",
                 RouteError::NoSuchMethod(_) => "unknown_method",
                 RouteError::Untranslatable { .. } => "untranslatable",
-                RouteError::TooManySessions => "too_many_sessions",
+                RouteError::TooManySessions(TooManySessions::InAll) => "too_many_sessions",
+                RouteError::TooManySessions(TooManySessions::OfCaller(_)) => "too_many_sessions_of_caller",
                 RouteError::QuestionGone => "question_gone",
                 RouteError::TooManyQuestions => "too_many_questions",
                 RouteError::Json(_) => "ambiguous_json",
@@ -185,8 +186,17 @@ fn route_face(route: &RouteError) -> Face {
             INTERNAL,
             format!("the server `{name}` answered with {what}, for which the client's protocol revision has no form"),
         ),
-        RouteError::TooManySessions => Face::Error(
+        RouteError::TooManySessions(TooManySessions::InAll) => Face::Error(
             RpcError::new(codes::BUSY, "too many sessions, hint: end one with DELETE, or wait").with_status(503),
+        ),
+        RouteError::TooManySessions(TooManySessions::OfCaller(count)) => Face::Error(
+            RpcError::new(
+                codes::BUSY,
+                format!(
+                    "you have {count} sessions, which is the most, hint: end one with DELETE; unused ones end in time"
+                ),
+            )
+            .with_status(429),
         ),
         RouteError::QuestionGone => error(INVALID_PARAMS, "the call that asked is no longer waiting".to_owned()),
         RouteError::TooManyQuestions => error(codes::BUSY, "too many questions wait for this client".to_owned()),

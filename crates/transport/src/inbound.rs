@@ -98,17 +98,35 @@ pub enum Handled {
     /// A notification or response was taken; HTTP 202.
     Accepted,
     /// Not authenticated; HTTP 401. No JSON-RPC result or error of a server in it.
-    Unauthenticated {
-        /// Value of `WWW-Authenticate`.
-        challenge: String,
-        /// What to do, for the body.
-        message: String,
-    },
+    Unauthenticated(TurnedAway),
     /// The session id is unknown, expired or another principal's; HTTP 404.
     SessionGone,
     /// A legacy message without its session id; HTTP 400.
     SessionMissing,
 }
+
+/// Somebody who is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// Value of `WWW-Authenticate`.
+    pub challenge: String,
+    /// What to do, for the body.
+    pub message: String,
+}
+
+/// What there is of a message before its body is read.
+#[derive(Debug)]
+pub struct Knock<'a> {
+    /// Where it comes from.
+    pub peer: &'a Peer,
+    /// The value of the `Authorization` header, if there was exactly one. A secret.
+    pub authorization: Option<&'a Authorization>,
+}
+
+/// Says who knocks: a name under which a caller's share of what all have in common is kept, or the refusal that the whole
+/// message would meet, in the making. It must not block. To be let in here is no more than leave to send: the message is
+/// authenticated as any.
+pub type Doorkeeper = dyn Fn(&Knock<'_>) -> Result<Arc<str>, BoxFuture<'static, TurnedAway>> + Send + Sync;
 
 /// A reply as the transport writes it.
 #[derive(Debug)]

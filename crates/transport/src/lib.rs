@@ -11,7 +11,10 @@ pub mod sse;
 pub mod tls;
 pub mod upstream;
 
-pub use inbound::{Ask, Authorization, Delivery, Handled, Handler, Inbound, Outlet, OutletClosed, Peer, Reply};
+pub use inbound::{
+    Ask, Authorization, Delivery, Doorkeeper, Handled, Handler, Inbound, Knock, Outlet, OutletClosed, Peer, Reply,
+    TurnedAway,
+};
 pub use upstream::{
     BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray, Upstream,
     UpstreamError,

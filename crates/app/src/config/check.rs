@@ -2,6 +2,7 @@
 //! that must be there. It reads the parsed text and not the types, so that one wrong value elsewhere hides nothing, and it
 //! leaves alone what `shape` found damaged.
 
+use super::file::ListenLimits;
 use super::name::{ListenAddress, Name, ServerUrl};
 use super::problem::Problem;
 use super::secret::is_secret_name;
@@ -60,6 +61,13 @@ impl<'a> Section<'a> {
 
     fn text(&self, key: &str) -> Option<(&'a str, Range<usize>)> {
         text(self.value(key)?)
+    }
+
+    fn number(&self, key: &str) -> Option<(u64, Range<usize>)> {
+        let value = self.value(key)?;
+        let number = value.get_ref().as_integer()?;
+        let number = u64::from_str_radix(number.as_str(), number.radix()).ok()?;
+        Some((number, value.span()))
     }
 
     fn is_true(&self, key: &str) -> bool {
@@ -390,6 +398,19 @@ impl Check<'_> {
                     span,
                     format!("`{origin}` is no web origin"),
                     "scheme, host and port alone, for example `https://inspector.example.org`",
+                );
+            }
+        }
+        if let Some(limits) = listen.section("limits")
+            && let Some((of_caller, span)) = limits.number("sessions_per_caller_max")
+        {
+            let all = limits.number("sessions_max").map(|(all, _)| all);
+            let all = all.unwrap_or(ListenLimits::default().sessions_max as u64);
+            if of_caller > all {
+                self.report(
+                    span,
+                    format!("one caller may have {of_caller} sessions, and `sessions_max` is {all}"),
+                    "lower it, so that one caller cannot have all of them",
                 );
             }
         }

@@ -112,6 +112,9 @@ pub(crate) struct ListenLimits {
     /// Legacy sessions at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) sessions_max: usize,
+    /// Legacy sessions at once of one caller; no more than `sessions_max`.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(crate) sessions_per_caller_max: usize,
     /// Time to send a request's headers, and to finish the TLS handshake.
     #[schemars(range(min = 100, max = 600_000))]
     pub(crate) header_timeout_ms: u64,
@@ -137,6 +140,7 @@ impl Default for ListenLimits {
             connections_max: 10_000,
             connection_streams_max: 128,
             sessions_max: 10_000,
+            sessions_per_caller_max: 256,
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,

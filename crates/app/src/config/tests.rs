@@ -157,6 +157,27 @@ fn types_and_ranges_are_held() {
 }
 
 #[test]
+fn no_caller_may_have_all_sessions_by_mistake() {
+    let file = read("[listen.limits]\nsessions_max = 20\nsessions_per_caller_max = 10\n").unwrap();
+    assert_eq!(file.listen.limits.sessions_per_caller_max, 10);
+    assert_eq!(File::default().listen.limits.sessions_per_caller_max, 256);
+    refused(
+        "[listen.limits]\nsessions_max = 20\nsessions_per_caller_max = 21\n",
+        &[
+            "3:27 one caller may have 21 sessions, and `sessions_max` is 20 | lower it, so that one caller cannot have all of them",
+        ],
+    );
+    refused(
+        "[listen.limits]\nsessions_per_caler_max = 5\n",
+        &["2:1 unknown key `sessions_per_caler_max` in `listen.limits` | did you mean `sessions_per_caller_max`?"],
+    );
+    refused(
+        "[listen.limits]\nsessions_per_caller_max = 0\n",
+        &["2:27 `sessions_per_caller_max` is out of range: 0 | an integer from 1 to 1000000"],
+    );
+}
+
+#[test]
 fn syntax_and_duplicates_have_their_place() {
     assert_eq!(wrong("a = \nb = [1\n").len(), 2);
     let duplicate = wrong("[log]\nlevel = \"info\"\nlevel = \"warn\"\n");

@@ -15,4 +15,7 @@ mod keys;
 mod listening;
 mod lossless;
 mod malformed;
+mod outages;
 mod record;
+mod sessions;
+mod strangers;

@@ -3,13 +3,14 @@
 //! a growing pause, while it is down.
 
 use super::Gateway;
+use super::outage::{Outage, Word};
 use crate::catalog::{Greeting, Item, Known, Listing, Tool};
 use crate::policy;
 use crate::refusal::{self, Refusal};
 use crate::route::RouteError;
 use portcullis_ledger::{Detail, Event, EventKind};
 use portcullis_wire::{Method, Raw, Revision, json, meta};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
@@ -29,9 +30,10 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Keeps the catalog's entry of one upstream up to date for as long as the gateway lives.
 pub(super) async fn keep(gateway: Weak<Gateway>, upstream: Arc<str>, again: Arc<Notify>) {
     let mut pause = RETRY_MIN;
+    let mut outage = Outage::default();
     loop {
         let Some(strong) = gateway.upgrade() else { return };
-        let next = match strong.take_in(&upstream).await {
+        let next = match strong.take_in(&upstream, &mut outage).await {
             Some(ttl) => {
                 pause = RETRY_MIN;
                 ttl
@@ -58,7 +60,7 @@ pub(super) async fn keep(gateway: Weak<Gateway>, upstream: Arc<str>, again: Arc<
 impl Gateway {
     /// Asks one upstream for everything and takes it in. Returns when to ask again: `Some(None)` when only on its own word,
     /// `None` when it is down.
-    async fn take_in(&self, upstream: &Arc<str>) -> Option<Option<Duration>> {
+    async fn take_in(&self, upstream: &Arc<str>, outage: &mut Outage) -> Option<Option<Duration>> {
         let begun = Instant::now();
         match self.list(upstream).await {
             Ok(listing) => {
@@ -79,6 +81,9 @@ impl Gateway {
                         ],
                     })
                     .await;
+                if let Some(past) = outage.over(Instant::now()) {
+                    tracing::info!(%upstream, lasted = ?past.lasted, attempts = past.attempts, "the server is back");
+                }
                 tracing::info!(%upstream, tools = listing.tools.len(), took = ?begun.elapsed(), "listed");
                 self.learn(upstream, Known::Listed(Arc::new(listing))).await;
                 Some(ttl)
@@ -86,15 +91,23 @@ impl Gateway {
             Err(error) => {
                 let told = refusal::state_of(&error);
                 let reason = Refusal::Route(error).for_operator();
-                tracing::warn!(%upstream, "{reason}");
-                self.recorder
-                    .note(&Event {
-                        kind: EventKind::Control,
-                        action: "upstream_down",
-                        actor: None,
-                        details: &[("upstream", Detail::Text(upstream)), ("reason", Detail::Text(&reason))],
-                    })
-                    .await;
+                match outage.failed(&told, Instant::now()) {
+                    Word::Nothing => {}
+                    Word::Still(past) => {
+                        tracing::warn!(%upstream, lasted = ?past.lasted, attempts = past.attempts, "still down: {reason}");
+                    }
+                    Word::Down => {
+                        tracing::warn!(%upstream, "{reason}");
+                        self.recorder
+                            .note(&Event {
+                                kind: EventKind::Control,
+                                action: "upstream_down",
+                                actor: None,
+                                details: &[("upstream", Detail::Text(upstream)), ("reason", Detail::Text(&reason))],
+                            })
+                            .await;
+                    }
+                }
                 self.learn(
                     upstream,
                     Known::Down {
@@ -110,23 +123,46 @@ impl Gateway {
     }
 
     async fn learn(&self, upstream: &str, news: Known) {
+        if self.is_known_down(upstream, &news) {
+            // Who waits for this attempt hears that it is over. Nothing is taken in, so that clients' cursors stay good.
+            self.taken_in.send_modify(|_| {});
+            return;
+        }
         self.catalog.update(upstream, news);
         let epoch = self.catalog.epoch();
         let facts = policy::facts(&self.catalog.known(), self.catalog.paths());
         match self.policy.renew(&facts, epoch) {
             Ok(report) => {
-                for problem in &report.problems {
+                for problem in self.unsaid(&report) {
                     tracing::warn!("policy: {problem}");
                 }
             }
             Err(report) => {
-                for problem in &report.problems {
+                for problem in self.unsaid(&report) {
                     tracing::error!("policy: {problem}");
                 }
                 tracing::error!("the policies do not fit the catalog: the ones before stay in force");
             }
         }
         self.taken_in.send_replace(epoch);
+    }
+
+    /// Whether it is news of a server that is down that it is, for the very same reason.
+    fn is_known_down(&self, upstream: &str, news: &Known) -> bool {
+        let Known::Down { reason, told, .. } = news else {
+            return false;
+        };
+        self.catalog.known().iter().any(|(name, known)| {
+            **name == *upstream && matches!(known, Known::Down { reason: r, told: t, .. } if r == reason && t == told)
+        })
+    }
+
+    /// The problems that the report before did not have: each renewal finds again what nobody has mended.
+    fn unsaid(&self, report: &policy::Report) -> Vec<String> {
+        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
+        let mut said = self.problems_said.lock().unwrap_or_else(PoisonError::into_inner);
+        let said = std::mem::replace(&mut *said, problems.clone());
+        problems.into_iter().filter(|problem| !said.contains(problem)).collect()
     }
 
     async fn list(&self, upstream: &Arc<str>) -> Result<Listing, RouteError> {

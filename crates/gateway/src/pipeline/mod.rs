@@ -3,18 +3,19 @@
 
 mod ingest;
 mod news;
+mod outage;
 
 use crate::catalog::Catalog;
-use crate::identity::{Caller, Failures, Identity, Presented};
+use crate::identity::{Caller, Failures, Identity, IdentityError, Method, Presented};
 use crate::labels::{self, Labelled};
 use crate::policy::{Policy, PolicyError};
 use crate::refusal::Refusal;
 use crate::route::{Changed, Greeter, Route, StrayNews, UpstreamPlan, What};
 use crate::screen::Screen;
-use crate::session::{Admitted, Call, Sessions, Target};
+use crate::session::{Admitted, Call, Sessions, Target, principal_of};
 use crate::trail::{Recorder, Trail};
 use portcullis_ledger::Sealed;
-use portcullis_transport::{Ask, Handled, Inbound, Reply};
+use portcullis_transport::{Ask, Authorization, BoxFuture, Handled, Inbound, Knock, Peer, Reply, TurnedAway};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
@@ -49,6 +50,8 @@ pub struct Gateway {
     screen: Screen,
     recorder: Recorder,
     route: Route,
+    /// What the last renewal of the policies found.
+    problems_said: Mutex<Vec<String>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
     taken_in: watch::Sender<u64>,
 }
@@ -68,6 +71,7 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
+            problems_said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
             catalog: parts.catalog,
             sessions: parts.sessions,
@@ -82,9 +86,9 @@ impl Gateway {
     /// Takes one message from a transport to its end.
     pub async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
         let mut trail = Trail::begin(&self.recorder, &inbound);
-        let caller = match self.authenticate(&inbound) {
+        let caller = match self.authenticate(&inbound.peer, inbound.authorization.as_ref()) {
             Ok(caller) => caller,
-            Err(turned_away) => return self.turn_away(turned_away, trail).await,
+            Err(error) => return Handled::Unauthenticated(self.turn_away(error).await),
         };
         trail.caller(&caller);
         self.settle(&inbound).await;
@@ -163,24 +167,35 @@ impl Gateway {
         self.identity.replace_keys(keys);
     }
 
-    fn authenticate(&self, inbound: &Inbound) -> Result<Caller, crate::identity::IdentityError> {
+    /// Says who knocks, for a transport that has a large body to take. Nothing else is decided here: the message that comes is
+    /// authenticated again, and one that does not come was not needed to turn its sender away.
+    ///
+    /// # Errors
+    /// The refusal that the message would meet, counted as its own would be.
+    pub fn vouch(self: Arc<Self>, knock: &Knock<'_>) -> Result<Arc<str>, BoxFuture<'static, TurnedAway>> {
+        match self.authenticate(knock.peer, knock.authorization) {
+            Ok(caller) => Ok(match (caller.subject().method(), knock.peer.address) {
+                // All have one name.
+                (Method::Anonymous, Some(address)) => address.ip().to_canonical().to_string().into(),
+                _ => principal_of(&caller).into(),
+            }),
+            Err(error) => Err(Box::pin(async move { self.turn_away(error).await })),
+        }
+    }
+
+    fn authenticate(&self, peer: &Peer, authorization: Option<&Authorization>) -> Result<Caller, IdentityError> {
         self.identity.authenticate(Presented {
-            authorization: inbound
-                .authorization
-                .as_ref()
-                .map(portcullis_transport::Authorization::danger_secret),
-            peer_is_loopback: inbound
-                .peer
+            authorization: authorization.map(Authorization::danger_secret),
+            peer_is_loopback: peer
                 .address
                 .is_none_or(|address| address.ip().to_canonical().is_loopback()),
-            os_user: inbound.peer.os_user.as_deref(),
+            os_user: peer.os_user.as_deref(),
             now_unix_s: now_unix_s(),
         })
     }
 
     /// A stranger costs a counter, and one record a window.
-    async fn turn_away(&self, error: crate::identity::IdentityError, trail: Trail) -> Handled {
-        drop(trail);
+    async fn turn_away(&self, error: IdentityError) -> TurnedAway {
         let count = self
             .failures
             .lock()
@@ -189,8 +204,8 @@ impl Gateway {
         if let Some(count) = count {
             self.recorder.turned_away(count).await;
         }
-        Handled::Unauthenticated {
-            challenge: error.challenge().to_owned(),
+        TurnedAway {
+            challenge: error.challenge(),
             message: error.to_string(),
         }
     }

@@ -13,7 +13,9 @@ pub(crate) use own::Greeter;
 use crate::answer::{Answer, Body};
 use crate::catalog::declared;
 use crate::screen::{Screened, Sink, is_hop_local};
-use crate::session::{Asked, Call, Session, Sessions, StandingAsked, Target, empty_object, principal_of};
+use crate::session::{
+    Asked, Call, Session, Sessions, StandingAsked, Target, TooManySessions, empty_object, principal_of,
+};
 use lane::{Lane, Link};
 use portcullis_ledger::Intended;
 use portcullis_transport::{Eras, Event, Exchange, Hello, Outgoing, UpstreamError};
@@ -79,7 +81,7 @@ pub(crate) enum RouteError {
         what: String,
     },
     /// The client may not open another session now.
-    TooManySessions,
+    TooManySessions(TooManySessions),
     /// The call that asked is no longer waiting.
     QuestionGone,
     /// The client has too many unanswered questions.

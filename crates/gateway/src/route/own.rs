@@ -142,7 +142,7 @@ impl Route {
                 let revision = settle(call.request().params().as_ref());
                 let session = sessions
                     .open(call.caller(), &view.endpoint, call.client(), revision)
-                    .map_err(|_| RouteError::TooManySessions)?;
+                    .map_err(RouteError::TooManySessions)?;
                 Ok(Body::Own {
                     result: vec![Bytes::from(self.greeter.initialize(view, revision))],
                     digest: None,

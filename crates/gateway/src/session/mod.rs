@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 pub struct SessionLimits {
     /// Legacy sessions at one time.
     pub sessions_max: usize,
+    /// Those of one principal, so that nobody can have all of them.
+    pub sessions_per_caller_max: usize,
     /// A session that nobody used for so long is ended.
     pub idle: Duration,
     /// Requests in flight in one session.
@@ -42,6 +44,7 @@ impl Default for SessionLimits {
     fn default() -> Self {
         Self {
             sessions_max: 10_000,
+            sessions_per_caller_max: 256,
             idle: Duration::from_secs(3600),
             in_flight_max: 1_024,
             questions_max: 64,
@@ -54,7 +57,7 @@ impl Default for SessionLimits {
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: Arc<str>,
-    owner: String,
+    owner: Arc<str>,
     pub(crate) endpoint: Arc<str>,
     pub(crate) revision: Revision,
     pub(crate) capabilities: Raw,
@@ -77,16 +80,50 @@ pub(crate) struct InFlightTable {
 /// All legacy sessions, and what modern stdio clients have in flight. Survives a reload.
 #[derive(Debug)]
 pub struct Sessions {
-    table: RwLock<HashMap<Arc<str>, Arc<Session>>>,
+    table: RwLock<Table>,
     /// Modern clients behind stdio cancel by notification too; there is one such client in a process.
     stdio: Arc<InFlightTable>,
     pub(crate) tasks: Tasks,
     pub(crate) limits: SessionLimits,
 }
 
+/// Sessions by their ids, and how many each principal has.
+#[derive(Debug, Default)]
+struct Table {
+    sessions: HashMap<Arc<str>, Arc<Session>>,
+    /// Who has none is not in it.
+    counts: HashMap<Arc<str>, usize>,
+}
+
+impl Table {
+    fn insert(&mut self, session: Arc<Session>) {
+        // Behind stdio the id is always the same.
+        self.remove(&session.id);
+        *self.counts.entry(Arc::clone(&session.owner)).or_default() += 1;
+        self.sessions.insert(Arc::clone(&session.id), session);
+    }
+
+    fn remove(&mut self, id: &str) {
+        let Some(session) = self.sessions.remove(id) else {
+            return;
+        };
+        if let Some(count) = self.counts.get_mut(&session.owner) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(&session.owner);
+            }
+        }
+    }
+}
+
 /// There are too many sessions.
-#[derive(Debug)]
-pub(crate) struct TooManySessions;
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum TooManySessions {
+    /// In all.
+    InAll,
+    /// Of this caller, who has so many.
+    OfCaller(usize),
+}
 
 impl Sessions {
     /// No sessions.
@@ -113,8 +150,8 @@ impl Sessions {
             false => random_id().into(),
         };
         let session = Arc::new(Session {
-            id: Arc::clone(&id),
-            owner: principal_of(caller),
+            id,
+            owner: principal_of(caller).into(),
             endpoint: Arc::clone(endpoint),
             revision,
             capabilities: client.capabilities.clone().unwrap_or_else(empty_object),
@@ -128,10 +165,14 @@ impl Sessions {
             questions: AtomicU64::new(0),
         });
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        if table.len() >= self.limits.sessions_max {
-            return Err(TooManySessions);
+        let own = table.counts.get(&session.owner).copied().unwrap_or_default();
+        if own >= self.limits.sessions_per_caller_max {
+            return Err(TooManySessions::OfCaller(own));
         }
-        table.insert(id, Arc::clone(&session));
+        if table.sessions.len() >= self.limits.sessions_max {
+            return Err(TooManySessions::InAll);
+        }
+        table.insert(Arc::clone(&session));
         Ok(session)
     }
 
@@ -140,9 +181,9 @@ impl Sessions {
     pub(crate) fn find(&self, id: &str, caller: &Caller, endpoint: &str) -> Option<Arc<Session>> {
         let session = {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-            table.get(id).map(Arc::clone)?
+            table.sessions.get(id).map(Arc::clone)?
         };
-        if session.owner != principal_of(caller) || &*session.endpoint != endpoint {
+        if *session.owner != *principal_of(caller) || &*session.endpoint != endpoint {
             return None;
         }
         *session.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -159,6 +200,7 @@ impl Sessions {
     pub(crate) fn sweep(&self, now: Instant) -> Vec<Arc<str>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let idle: Vec<_> = table
+            .sessions
             .values()
             .filter(|session| {
                 let used = *session.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,7 +217,7 @@ impl Sessions {
     /// All sessions of an endpoint, for news that concern every client.
     pub(crate) fn all(&self) -> Vec<Arc<Session>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.values().map(Arc::clone).collect()
+        table.sessions.values().map(Arc::clone).collect()
     }
 }
 
@@ -324,5 +366,65 @@ fn random_id() -> String {
     match rand::fill(&mut bytes) {
         Ok(()) => URL_SAFE_NO_PAD.encode(bytes),
         Err(_) => std::process::abort(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Identity, Issuers, KeyRing, Presented};
+
+    /// `name`, as the operating system would say it.
+    fn caller(name: &str) -> Caller {
+        let identity = Identity::new(KeyRing::default(), Issuers::new(Vec::new()).unwrap(), None, true).unwrap();
+        let presented = Presented {
+            authorization: None,
+            peer_is_loopback: true,
+            os_user: Some(name),
+            now_unix_s: 0,
+        };
+        identity.authenticate(presented).unwrap()
+    }
+
+    fn open(sessions: &Sessions, name: &str) -> Result<Arc<str>, TooManySessions> {
+        let (outlet, _) = Outlet::channel();
+        let client = Client {
+            revision: Revision::NEWEST_LEGACY,
+            capabilities: None,
+            info: None,
+            log_level: None,
+            outlet,
+            standing: None,
+            is_stdio: false,
+            session: None,
+        };
+        let session = sessions.open(&caller(name), &"".into(), &client, Revision::NEWEST_LEGACY)?;
+        Ok(Arc::clone(&session.id))
+    }
+
+    #[test]
+    fn nobody_has_all_sessions_and_those_that_end_make_room() {
+        let sessions = Sessions::new(SessionLimits {
+            sessions_max: 3,
+            sessions_per_caller_max: 2,
+            ..SessionLimits::default()
+        });
+        let first = open(&sessions, "ana").unwrap();
+        open(&sessions, "ana").unwrap();
+        assert_eq!(open(&sessions, "ana"), Err(TooManySessions::OfCaller(2)));
+        open(&sessions, "ben").unwrap();
+        assert_eq!(open(&sessions, "ben"), Err(TooManySessions::InAll));
+        // Ended once, it makes room once.
+        sessions.close(&first);
+        sessions.close(&first);
+        open(&sessions, "ana").unwrap();
+        assert_eq!(open(&sessions, "ana"), Err(TooManySessions::OfCaller(2)));
+        // So do those that nobody uses any more.
+        let later = Instant::now() + sessions.limits.idle + Duration::from_secs(1);
+        assert_eq!(sessions.sweep(later).len(), 3);
+        assert!(sessions.table.read().unwrap().counts.is_empty(), "nobody is remembered");
+        open(&sessions, "ana").unwrap();
+        open(&sessions, "ana").unwrap();
+        assert_eq!(open(&sessions, "ana"), Err(TooManySessions::OfCaller(2)));
     }
 }

@@ -191,7 +191,7 @@ pub(super) struct Work {
     /// A drain waits for it.
     pub(super) _alive: mpsc::Sender<()>,
     /// The request is in memory all the while.
-    pub(super) _bytes: Option<Arc<super::http::Reserved>>,
+    pub(super) _bytes: Option<Arc<super::intake::Reserved>>,
 }
 
 impl Detached {
@@ -240,7 +240,7 @@ pub(super) struct Body {
 /// What lasts as long as a response: the connection is busy, the request's bytes are accounted for.
 pub(super) struct Held {
     pub(super) _busy: Busy,
-    pub(super) _bytes: Option<Arc<super::http::Reserved>>,
+    pub(super) _bytes: Option<Arc<super::intake::Reserved>>,
 }
 
 enum Content {

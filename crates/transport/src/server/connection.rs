@@ -3,6 +3,7 @@
 
 use super::door::Names;
 use super::http;
+use super::intake::Shares;
 use super::socket::{self, Activity, Protocol, Verdict, Watched};
 use super::streams::Sessions;
 use super::{Metrics, Options, Phase};
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) names: Names,
     pub(super) sessions: Arc<Sessions>,
     pub(super) counters: Counters,
+    pub(super) shares: Shares,
     pub(super) phase: watch::Receiver<Phase>,
     /// The name of the endpoint `/mcp`.
     pub(super) whole_endpoint: Arc<str>,
@@ -112,6 +114,7 @@ impl HttpServer {
             sessions: Arc::new(Sessions::new(options.limits.clone())),
             handler,
             counters: Counters::default(),
+            shares: Shares::default(),
             phase: watched,
             whole_endpoint: Arc::from(""),
             options,

@@ -4,25 +4,23 @@
 use super::body::{Body, Detached, Exchange, Held, Live, LiveSource, Next, Source, Work, array};
 use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
+use super::intake::{self, Reserved};
 use super::streams;
-use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply};
-use bytes::{Bytes, BytesMut};
+use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply, TurnedAway};
+use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
     WWW_AUTHENTICATE,
 };
 use http::{Method as Verb, Request, Response, StatusCode, request};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use portcullis_ledger::Sealed;
 use portcullis_wire::message::{self, Refused};
 use portcullis_wire::{Era, Message, Method, Revision, RpcError, error};
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,9 +33,6 @@ const ALLOW_GET: HeaderValue = HeaderValue::from_static("GET, HEAD");
 /// Tells nginx and its like not to hold events back (2026-07-28, streamable HTTP).
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-
-/// Room that a body gets before more of it has come, in bytes: what a client declares is not believed beyond this.
-const BODY_ROOM_MAX: usize = 256 << 10;
 
 /// Answers a request.
 pub(super) async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -58,14 +53,18 @@ pub(super) async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Resul
 type Answer = Result<Response<Body>, Refusal>;
 
 /// HTTP's own refusal: a status, a line for people, and the header that the status wants.
-struct Refusal {
+pub(super) struct Refusal {
     status: StatusCode,
     message: Cow<'static, str>,
     header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
-    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
     }
@@ -79,7 +78,7 @@ impl Refusal {
     }
 }
 
-fn refuse(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Refusal {
+pub(super) fn refuse(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal {
         status,
         message: message.into(),
@@ -87,7 +86,7 @@ fn refuse(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Refusal 
     }
 }
 
-fn bad_request(message: &'static str) -> Refusal {
+pub(super) fn bad_request(message: &'static str) -> Refusal {
     refuse(StatusCode::BAD_REQUEST, message)
 }
 
@@ -113,7 +112,7 @@ async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &m
     };
     let visit = Visit::enter(link, endpoint, &head)?;
     match head.method {
-        Verb::POST => post(visit, &head.headers, body, bytes).await,
+        Verb::POST => post(visit, &head, body, bytes).await,
         // Each connection has room for the largest future that is not on the heap; this keeps it small.
         Verb::GET => Box::pin(get(visit, &head.headers)).await,
         Verb::DELETE => Box::pin(delete(visit, &head.headers)).await,
@@ -267,7 +266,8 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
 
 // ---- POST ----
 
-async fn post(mut visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
+async fn post(mut visit: Visit, head: &request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
+    let headers = &head.headers;
     if !door::is_json(headers) {
         return Err(refuse(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -286,7 +286,7 @@ async fn post(mut visit: Visit, headers: &HeaderMap, body: Incoming, bytes: &mut
             "hint: send `Accept: application/json, text/event-stream`",
         ));
     }
-    let (body, reserved) = read_body(visit.shared(), body).await?;
+    let (body, reserved) = intake::read(&visit.link, visit.authorization.as_ref(), head, body).await?;
     // Two hold it: the response, and a call that is carried on without its client.
     visit.bytes = Some(Arc::clone(bytes.insert(Arc::new(reserved))));
     let version = match Version::read(headers) {
@@ -552,115 +552,6 @@ async fn delete(visit: Visit, headers: &HeaderMap) -> Answer {
     }
 }
 
-// ---- bodies of requests ----
-
-/// A part of the bytes that all bodies together may hold, given back when dropped.
-pub(super) struct Reserved {
-    shared: Arc<Shared>,
-    bytes: usize,
-}
-
-impl Reserved {
-    /// Reserves `bytes` more; false when there is no room.
-    fn grow(&mut self, bytes: usize) -> bool {
-        let held = &self.shared.counters.bodies_bytes;
-        let before = held.fetch_add(bytes, Ordering::Relaxed);
-        self.bytes += bytes;
-        before.saturating_add(bytes) <= self.shared.options.limits.bodies_bytes_max
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        let held = &self.shared.counters.bodies_bytes;
-        held.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Reads a body whole, in one buffer; where it came in one piece, that is the buffer.
-/// Room is reserved for what has come, not for what is declared: a stranger would reserve all of it with a few bytes.
-async fn read_body(shared: &Arc<Shared>, mut body: Incoming) -> Result<(Bytes, Reserved), Refusal> {
-    let bytes_max = shared.options.message_limits.message_bytes_max;
-    let too_large = || {
-        refuse(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body is larger than {bytes_max} bytes"),
-        )
-    };
-    let too_much = || {
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "too many requests are in work")
-            .with(RETRY_AFTER, HeaderValue::from_static("1"))
-    };
-    let mut reserved = Reserved {
-        shared: shared.clone(),
-        bytes: 0,
-    };
-    let declared = body.size_hint().exact();
-    let declared = match declared.map(usize::try_from) {
-        Some(Ok(length)) if length <= bytes_max => Some(length),
-        Some(_) => return Err(too_large()),
-        None => None,
-    };
-    // Nearly always the whole body has come with the head: no timer and no copy then.
-    let mut first = None;
-    let waiting = poll_fn(|context| {
-        Poll::Ready(match Pin::new(&mut body).poll_frame(context) {
-            Poll::Ready(frame) => {
-                first = frame;
-                false
-            }
-            Poll::Pending => true,
-        })
-    })
-    .await;
-    let mut whole = BytesMut::new();
-    if !waiting {
-        match first {
-            None => return Ok((Bytes::new(), reserved)),
-            Some(Err(_)) => return Err(bad_request("the body broke off")),
-            Some(Ok(frame)) => {
-                let data = frame.into_data().unwrap_or_default();
-                if data.len() > bytes_max {
-                    return Err(too_large());
-                }
-                if !reserved.grow(data.len()) {
-                    return Err(too_much());
-                }
-                if declared == Some(data.len()) {
-                    return Ok((data, reserved));
-                }
-                whole.reserve(declared.unwrap_or(data.len()).min(BODY_ROOM_MAX).max(data.len()));
-                whole.extend_from_slice(&data);
-            }
-        }
-    } else {
-        whole.reserve(declared.unwrap_or_default().min(BODY_ROOM_MAX));
-    }
-    let rest = async {
-        loop {
-            match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-                None => return Ok(()),
-                Some(Err(_)) => return Err(bad_request("the body broke off")),
-                Some(Ok(frame)) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    if whole.len() + data.len() > bytes_max {
-                        return Err(too_large());
-                    }
-                    if !reserved.grow(data.len()) {
-                        return Err(too_much());
-                    }
-                    whole.extend_from_slice(&data);
-                }
-            }
-        }
-    };
-    match tokio::time::timeout(shared.options.limits.body_timeout, rest).await {
-        Ok(Ok(())) => Ok((whole.freeze(), reserved)),
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
-    }
-}
-
 // ---- responses ----
 
 fn respond(status: StatusCode, body: Body) -> Response<Body> {
@@ -721,13 +612,7 @@ fn plain(handled: Handled) -> Answer {
     match handled {
         Handled::Sealed(reply) => Ok(sealed(reply)),
         Handled::Accepted => Ok(empty(StatusCode::ACCEPTED)),
-        Handled::Unauthenticated { challenge, message } => {
-            let refusal = refuse(StatusCode::UNAUTHORIZED, message);
-            Err(match HeaderValue::from_str(&challenge) {
-                Ok(challenge) => refusal.with(WWW_AUTHENTICATE, challenge),
-                Err(_) => refusal,
-            })
-        }
+        Handled::Unauthenticated(who) => Err(turned_away(who)),
         Handled::SessionGone => Err(refuse(
             StatusCode::NOT_FOUND,
             "the session is unknown or has ended, hint: send `initialize` again",
@@ -735,6 +620,15 @@ fn plain(handled: Handled) -> Answer {
         Handled::SessionMissing => Err(bad_request(
             "`Mcp-Session-Id` is missing, hint: send the one that came with the answer to `initialize`",
         )),
+    }
+}
+
+/// The same words whether the head alone was looked at or all of the message.
+pub(super) fn turned_away(who: TurnedAway) -> Refusal {
+    let refusal = refuse(StatusCode::UNAUTHORIZED, who.message);
+    match HeaderValue::from_str(&who.challenge) {
+        Ok(challenge) => refusal.with(WWW_AUTHENTICATE, challenge),
+        Err(_) => refusal,
     }
 }
 

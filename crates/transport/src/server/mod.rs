@@ -6,6 +6,7 @@ mod body;
 mod connection;
 mod door;
 mod http;
+mod intake;
 mod socket;
 mod stdio;
 mod streams;
@@ -13,6 +14,7 @@ mod streams;
 pub use connection::HttpServer;
 pub use stdio::{OwnStdio, SESSION as STDIO_SESSION, StdioEnd, StdioOptions, serve_stdio};
 
+use crate::inbound::Doorkeeper;
 use crate::tls::ServerTls;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub struct Options {
     pub tls: Option<Arc<ServerTls>>,
     /// Answers `/readyz`: `Err` says what is not ready.
     pub ready: Option<Arc<Readiness>>,
+    /// Says who sends a body before much of it is taken. Without one, callers are told apart by their address.
+    pub doorkeeper: Option<Arc<Doorkeeper>>,
 }
 
 /// Whether the process can serve now; `Err` with the reason where not.
@@ -63,6 +67,14 @@ pub struct ServerLimits {
     pub header_bytes_max: usize,
     /// Request bodies held at once over all connections, in bytes; 503 beyond.
     pub bodies_bytes_max: usize,
+    /// A body up to this size is read before it is known who sends it, in bytes: most messages are no longer, and who sends
+    /// them is found out with the message.
+    pub body_unasked_bytes_max: usize,
+    /// With more than this held, in bytes, it must be known of every further body. So much is all that strangers can take.
+    pub bodies_unasked_bytes_max: usize,
+    /// Of that which is held beyond, or of larger bodies, one caller may have so much, in bytes, and at least one message; 429
+    /// beyond.
+    pub bodies_bytes_per_caller_max: usize,
     /// TLS handshake, and request line with headers from their first byte. Looked at once in this time, so that up to twice
     /// as much may pass.
     pub header_timeout: Duration,
@@ -102,6 +114,9 @@ impl Default for ServerLimits {
             requests_per_connection_max: 128,
             header_bytes_max: 32 << 10,
             bodies_bytes_max: 256 << 20,
+            body_unasked_bytes_max: 64 << 10,
+            bodies_unasked_bytes_max: 64 << 20,
+            bodies_bytes_per_caller_max: 64 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),

@@ -10,6 +10,7 @@ mod client_tls;
 mod server_figures;
 mod server_http;
 mod server_http2_tls;
+mod server_intake;
 mod server_legacy;
 mod server_script;
 mod server_stdio;

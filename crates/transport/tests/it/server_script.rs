@@ -10,7 +10,9 @@
 use portcullis_ledger::Sealed;
 use portcullis_transport::server::{HttpServer, Options, ServerLimits};
 use portcullis_transport::sse::{Decoder, SseEvent, SseLimits};
-use portcullis_transport::{Ask, BoxFuture, Handled, Handler, Inbound, Outlet, Reply};
+use portcullis_transport::{
+    Ask, Authorization, BoxFuture, Doorkeeper, Handled, Handler, Inbound, Knock, Outlet, Reply, TurnedAway,
+};
 use portcullis_wire::{Id, Method, Request, Response, Rope};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -46,6 +48,9 @@ pub(crate) struct Script {
     pub(crate) dropped: AtomicUsize,
     /// Those that came to their end.
     pub(crate) ended: AtomicUsize,
+    /// How often the doorkeeper was asked, and how often a message with a bad credential came all the same.
+    pub(crate) knocks: AtomicUsize,
+    pub(crate) strangers: AtomicUsize,
     /// Notifications, by method.
     pub(crate) notified: Mutex<Vec<String>>,
 }
@@ -63,6 +68,13 @@ pub(crate) fn sealed(message: Rope, status: u16, session: Option<&str>, last: bo
         session: session.map(Arc::from),
         last,
     })
+}
+
+fn stranger() -> TurnedAway {
+    TurnedAway {
+        challenge: "Bearer realm=\"test\"".to_owned(),
+        message: "who are you".to_owned(),
+    }
 }
 
 fn result(id: &Id, text: &str) -> Rope {
@@ -85,14 +97,29 @@ impl Script {
         Arc::new(move |inbound| -> BoxFuture<'static, Handled> { Box::pin(script.clone().handle(inbound)) })
     }
 
+    /// Lets in who does not say `Bearer bad`, under what it says.
+    fn doorkeeper(self: &Arc<Self>) -> Arc<Doorkeeper> {
+        let script = self.clone();
+        Arc::new(move |knock: &Knock<'_>| {
+            script.knocks.fetch_add(1, Ordering::SeqCst);
+            assert!(knock.peer.address.is_some());
+            let secret = knock
+                .authorization
+                .map(Authorization::danger_secret)
+                .unwrap_or_default();
+            match secret {
+                b"Bearer bad" => Err(Box::pin(async { stranger() }) as BoxFuture<'static, TurnedAway>),
+                name => Ok(String::from_utf8(name.to_vec()).unwrap().into()),
+            }
+        })
+    }
+
     async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
         if let Some(authorization) = &inbound.authorization
             && authorization.danger_secret() == b"Bearer bad"
         {
-            return Handled::Unauthenticated {
-                challenge: "Bearer realm=\"test\"".to_owned(),
-                message: "who are you".to_owned(),
-            };
+            self.strangers.fetch_add(1, Ordering::SeqCst);
+            return Handled::Unauthenticated(stranger());
         }
         let session = inbound.session.as_deref();
         let opens = matches!(&inbound.ask, Ask::Request(request) if *request.method() == Method::Initialize);
@@ -227,7 +254,11 @@ pub(crate) const QUESTION: &str = r#"{"jsonrpc":"2.0","id":"q1","method":"elicit
 pub(crate) fn serve(options: Options) -> (HttpServer, SocketAddr, Arc<Script>) {
     let script = Arc::new(Script::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let options = Options { threads: 2, ..options };
+    let options = Options {
+        threads: 2,
+        doorkeeper: Some(script.doorkeeper()),
+        ..options
+    };
     let server = HttpServer::start(vec![listener], options, script.handler()).unwrap();
     let address = server.address().unwrap();
     (server, address, script)

@@ -24,6 +24,7 @@ mod tail;
 mod tiles;
 mod tree;
 mod verify;
+mod waiters;
 
 pub use checkpoint::{VerifierKey, VerifierKeyError};
 pub use evidence::{Intended, Sealed};

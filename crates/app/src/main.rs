@@ -15,6 +15,9 @@ use failure::Failure;
 use plan::Plan;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The launcher of a server's command is this same program, started again; before threads exist.
     if let Some(code) = portcullis_transport::launcher::main(std::env::args_os()) {

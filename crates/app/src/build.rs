@@ -102,8 +102,12 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
     let catalog = Catalog::new(names.clone(), endpoints(plan, &names));
     let facts = policy::facts(&catalog.known(), catalog.paths());
     let (policy, report) = policies(plan, &facts, catalog.epoch())?;
+    let identity = identity(plan)?;
+    for warning in shared_names(&identity) {
+        tracing::warn!("{warning}");
+    }
     let gateway = Gateway::start(Parts {
-        identity: identity(plan)?,
+        identity,
         catalog,
         sessions: Arc::clone(&lasting.sessions),
         policy,
@@ -315,7 +319,24 @@ fn record(record: &file::Record) -> RecordSettings {
     }
 }
 
-fn identity(plan: &Plan) -> Result<Identity, Failure> {
+/// Principals that a token and another credential may both stand for. It is as somebody wrote it, and not for them to guess.
+pub(crate) fn shared_names(identity: &Identity) -> Vec<String> {
+    let shared = identity.shared().into_iter();
+    shared
+        .map(|(principal, issuer)| {
+            format!(
+                "`{}` has a credential of its own, and tokens of `{issuer}` may name it, too: policy takes both for one, hint: give that issuer another `subject_prefix`",
+                principal.escape_debug()
+            )
+        })
+        .collect()
+}
+
+/// Who may come in, and how.
+///
+/// # Errors
+/// Key sets, keys or issuers cannot be used.
+pub(crate) fn identity(plan: &Plan) -> Result<Identity, Failure> {
     let issuers = plan
         .file
         .identity
@@ -337,7 +358,8 @@ fn identity(plan: &Plan) -> Result<Identity, Failure> {
                     .map_err(|_| Failure::usage(format!("key set `{}` is not UTF-8", path.display())))?,
                 subject_claim: jwt.subject_claim.clone(),
                 groups_claim: jwt.groups_claim.clone().unwrap_or_default(),
-                subject_prefix: String::new(),
+                subject_prefix: jwt.subject_prefix(),
+                group_prefix: jwt.group_prefix(),
                 subject_kind: SubjectKind::User,
             })
         })

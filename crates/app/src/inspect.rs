@@ -20,6 +20,7 @@ const LIST_WAIT: Duration = Duration::from_secs(30);
 
 /// `check`: the configuration is read already; what is left are the policies and the files that it names.
 pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
+    let shared = build::shared_names(&build::identity(plan)?);
     let gateway = listed(plan).await?;
     let report = policy::check(&build::sources(plan)?, &facts(&gateway));
     let known = gateway.catalog().known();
@@ -48,6 +49,7 @@ pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
                 "policies": report.policies,
                 "problems": report.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "servers": known.iter().map(|(name, known)| json!({"name": &**name, "state": state_of(known)})).collect::<Vec<_>>(),
+                "shared_names": shared,
                 "findings": findings.iter().map(|(server, item, what)| json!({"server": server, "item": item, "finding": what})).collect::<Vec<_>>(),
             })
         );
@@ -55,6 +57,9 @@ pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
         print!("{report}");
         for (name, known) in &down {
             println!("warning: server `{name}` is {}", state_of(known));
+        }
+        for warning in &shared {
+            println!("warning: {warning}");
         }
         for (server, item, what) in &findings {
             println!("warning: `{server}/{}`: {what}", item.escape_debug());

@@ -418,7 +418,7 @@ pub(crate) async fn first_policy(plan: &Plan, gateway: &Gateway) -> Result<bool,
     gateway.settled(Duration::from_secs(15)).await;
     let facts = policy::facts(&gateway.catalog().known(), gateway.catalog().paths());
     let text = match plan.permissive {
-        true => permissive(&plan.owner),
+        true => permissive(plan),
         false => policy::starter(
             &facts,
             &plan.owner,
@@ -450,9 +450,14 @@ fn starter_limits(plan: &Plan) -> Vec<StarterLimit> {
         .collect()
 }
 
-fn permissive(owner: &str) -> String {
+fn permissive(plan: &Plan) -> String {
+    let server = plan
+        .file
+        .upstream
+        .first()
+        .map_or("SERVER", |upstream| upstream.name.as_str());
     let mut name = String::new();
-    for c in owner.chars() {
+    for c in plan.owner.chars() {
         match c {
             '"' | '\\' => {
                 name.push('\\');
@@ -465,9 +470,9 @@ fn permissive(owner: &str) -> String {
         "// Written on the first run of `portcullis wrap`. The host could run this server without us, so its user may do with it\n\
          // what the server can; what passes is screened and on the record. Tighten it as you like, for example:\n\
          //\n\
-         //     forbid (principal, action == Action::\"tools/call\", resource == Tool::\"SERVER/TOOL\");\n\
+         //     forbid (principal, action == Action::\"tools/call\", resource == Tool::\"{server}/TOOL\");\n\
          //\n\
-         // `portcullis policy check` checks it, the next start takes it.\n\
+         // `portcullis policy check -- COMMAND` checks it, COMMAND being what stands behind `wrap --`; the next start takes it.\n\
          @id(\"the-hosts-user\")\n\
          permit (principal == User::\"{name}\", action, resource);\n"
     )

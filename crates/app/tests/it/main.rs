@@ -11,8 +11,10 @@
 mod bad_upstreams;
 mod explain;
 mod harness;
+mod issuers;
 mod keys;
 mod listening;
 mod lossless;
 mod malformed;
 mod record;
+mod wrapped;

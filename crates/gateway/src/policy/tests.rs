@@ -654,6 +654,40 @@ fn only_what_may_be_allowed_is_shown() {
     assert!(!engine.may_show(&user("bob", &["clerks"]), Action::ReadResource, &resource));
 }
 
+/// What the caller can change comes before what no call of theirs to this tool can meet.
+#[test]
+fn hints_begin_with_what_is_in_reach() {
+    let engine = engine(
+        r#"@id("readers") permit (principal, action == Action::"tools/call", resource)
+        when { resource.effect == Effect::"read" };
+        @id("others") permit (principal == User::"eve", action == Action::"tools/call", resource);
+        @id("both") permit (principal, action == Action::"tools/call", resource == Tool::"bank/transfer")
+        when { principal.name == "eve" && context.arguments.amount <= 10 };
+        @id("small") permit (principal, action == Action::"tools/call", resource == Tool::"bank/transfer")
+        when { context.arguments.amount <= 1000 };
+        @id("not-now") forbid (principal, action, resource) when { context.transport == "http" };"#,
+    );
+    let needed = |transport| {
+        let explanation = engine.explain(&Ask {
+            subject: &user("ana", &[]),
+            action: Action::CallTool,
+            target: TRANSFER,
+            circumstances: Circumstances {
+                transport,
+                arguments: Some(br#"{"to":"bob","amount":5000}"#),
+                ..Circumstances::default()
+            },
+        });
+        let first_words = explanation
+            .needed
+            .iter()
+            .map(|line| line.split(' ').next().unwrap_or("").to_owned());
+        first_words.collect::<Vec<_>>()
+    };
+    assert_eq!(needed("stdio"), ["`small`", "`others`", "`readers`", "`both`", "a"]);
+    assert_eq!(needed("http").first().unwrap(), "`not-now`");
+}
+
 #[test]
 fn an_explanation_names_the_policy_the_condition_and_the_way_out() {
     let engine = engine(CLERKS);

@@ -46,9 +46,10 @@ async fn explain_last(plan: &Plan, question: &Question) -> Result<(), Failure> {
     println!("reason   {}", text("/policy/reason_code"));
     println!(
         "policies {}",
-        match ids.is_empty() {
-            true => "none allows it".to_owned(),
-            false => ids.join(", "),
+        match (ids.is_empty(), text("/policy/reason_code")) {
+            (true, "no_permit") => "none allows it".to_owned(),
+            (true, _) => "none decided it".to_owned(),
+            (false, _) => ids.join(", "),
         }
     );
     let command = match (&question.wrap, question.wrapped.is_empty()) {

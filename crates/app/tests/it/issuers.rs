@@ -43,26 +43,33 @@ fn run(state: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), String::from_utf8([stdout, stderr].concat()).unwrap())
 }
 
-/// The program with both issuers, a key of `ana`, and a policy; `[[identity.jwt]]` of A has `more`.
-fn start(state: &Path, signers: [&Ed25519KeyPair; 2], more: &str) -> Demo {
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let mut config = format!(
-        "[listen]\naddress = \"{address}\"\n[policy]\nfile = \"p.cedar\"\n[[upstream]]\nname = \"bank\"\ndemo = true\n"
-    );
-    for ((issuer, signer), more) in [A, B].into_iter().zip(signers).zip([more, ""]) {
-        let file = format!("{}.json", &issuer[8..9]);
+/// Writes a configuration with `issuers` (each with its keys, and more lines of its own) and makes a key of `ana`, which it returns.
+fn configure(state: &Path, listen: &str, issuers: &[(&str, &Ed25519KeyPair, &str)]) -> String {
+    let mut config = format!("{listen}[policy]\nfile = \"p.cedar\"\n[[upstream]]\nname = \"bank\"\ndemo = true\n");
+    for (place, (issuer, signer, more)) in issuers.iter().enumerate() {
         let x = URL_SAFE_NO_PAD.encode(signer.public_key().as_ref());
         let set = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "1", "x": x}]});
-        fs::write(state.join(&file), set.to_string()).unwrap();
+        fs::write(state.join(format!("{place}.json")), set.to_string()).unwrap();
         config += &format!(
-            "[[identity.jwt]]\nissuer = \"{issuer}\"\naudience = \"gateway\"\njwks = \"{file}\"\ngroups_claim = \"groups\"\n{more}\n"
+            "[[identity.jwt]]\nissuer = \"{issuer}\"\naudience = \"gateway\"\njwks = \"{place}.json\"\ngroups_claim = \"groups\"\n{more}\n"
         );
     }
     fs::write(state.join("portcullis.toml"), config).unwrap();
     let (code, key) = run(state, &["key", "create", "ana", "--group", "staff"]);
     assert_eq!(code, Some(0), "{key}");
+    key.lines().find(|line| line.starts_with("pk_")).unwrap().to_owned()
+}
+
+/// The program with both issuers, a key of `ana`, and a policy.
+fn start(state: &Path, [a, b]: [&Ed25519KeyPair; 2]) -> Demo {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let key = configure(
+        state,
+        &format!("[listen]\naddress = \"{address}\"\n"),
+        &[(A, a, ""), (B, b, "")],
+    );
     let process = portcullis()
         .args(["up", "--config"])
         .arg(state.join("portcullis.toml"))
@@ -73,11 +80,7 @@ fn start(state: &Path, signers: [&Ed25519KeyPair; 2], more: &str) -> Demo {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let demo = Demo {
-        process,
-        address,
-        key: key.lines().find(|line| line.starts_with("pk_")).unwrap().to_owned(),
-    };
+    let demo = Demo { process, address, key };
     let begun = Instant::now();
     while TcpStream::connect(address).is_err() || demo.ask("server/discover", None, "").status != 200 {
         assert!(begun.elapsed() < PATIENCE, "it does not listen");
@@ -135,7 +138,7 @@ fn the_same_name_of_two_issuers_and_of_a_key_is_three_principals() {
     ];
     for (text, expected) in ways {
         fs::write(&policy, format!("{connects}{text}")).unwrap();
-        let mut demo = start(state.path(), [&a, &b], "");
+        let mut demo = start(state.path(), [&a, &b]);
         let key = demo.key.clone();
         let found = [key, token(&a, A, "ana"), token(&b, B, "ana")].map(|credential| finds(&mut demo, &credential));
         assert_eq!(found, expected, "{text}");
@@ -174,6 +177,25 @@ fn the_same_name_of_two_issuers_and_of_a_key_is_three_principals() {
     assert!(code == Some(2) && said.contains("hint: leave out one"), "{said}");
     let (code, said) = explain(&["--credential", "kee"]);
     assert!(code == Some(2) && said.contains("hint: one of `key`, `jwt`"), "{said}");
+}
+
+/// An issuer may be given the names of the keys; `check` says which names that joins.
+#[test]
+fn names_that_an_issuer_shares_with_keys_are_warned_about() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    fs::write(state.path().join("p.cedar"), "permit (principal, action, resource);").unwrap();
+    let a = signer();
+    let check = |prefix: &str| {
+        configure(state.path(), "", &[(A, &a, prefix)]);
+        run(state.path(), &["check"])
+    };
+    let (code, said) = check("");
+    assert!(code == Some(0) && said == "1 server, 1 policy\n", "{said}");
+    let (code, said) = check("subject_prefix = \"\"\n");
+    assert!(
+        code == Some(0) && said.contains("warning: `user:ana`") && said.contains(A),
+        "{said}"
+    );
 }
 
 /// Every circumstance and every trait of a principal that policy knows can be asked about.

@@ -173,6 +173,7 @@ fn what_wrap_recorded_is_found() {
     assert_eq!(code, Some(0));
     let (code, said, error) = run(state.path(), &["explain", "last", "--wrap", "notes"]);
     assert!(code == Some(0) && said.contains("refused  tools/call"), "{said}{error}");
+    assert!(said.contains("policies none decided it"), "{said}");
     let (code, said, error) = run(state.path(), &["explain", "last", "--", "sh", &script]);
     assert!(code == Some(0) && said.contains("refused  tools/call"), "{said}{error}");
     // Policies are asked of a server that runs.

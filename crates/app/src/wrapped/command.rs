@@ -1,201 +1,111 @@
-//! Which server a command of `wrap` runs, and what it is called. Policies, state and records hang on the name, so that two
-//! servers never share one, and one server keeps its own when its version or its arguments change. It starts nothing.
+//! What tells the server that a command runs from others, and a word for it: the package, module, image or path that a runner
+//! is given, whatever its version, and never its other arguments, which change while the server stays. By the words alone: no
+//! file is looked at.
 
-use crate::config::name::{NAME_BYTES_MAX, Name};
-use crate::failure::Failure;
-use portcullis_store::files;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Letters of the digest that tell two servers of one name apart.
-const SUFFIX_CHARS: usize = 6;
-/// The file in a server's directory that says which server has the name: SHA-256 of what tells it, in hex.
-const MARK: &str = "server.sha256";
 /// How deep a command may stand in another (`env`, `uv run python`).
 const DEPTH_MAX: usize = 4;
 
 /// Words that tell no server from another: of many, they name the place of the program within its package.
-const GENERIC: [&str; 36] = [
-    "__main__",
-    "app",
-    "bin",
-    "build",
-    "cjs",
-    "cli",
-    "code",
-    "debug",
-    "dist",
-    "esm",
-    "home",
-    "index",
-    "js",
-    "lib",
-    "local",
-    "main",
-    "mcp",
-    "mcp-server",
-    "mjs",
-    "mod",
-    "node_modules",
-    "opt",
-    "out",
-    "package",
-    "packages",
-    "release",
-    "run",
-    "sbin",
-    "scripts",
-    "server",
-    "src",
-    "start",
-    "stdio",
-    "target",
-    "usr",
-    "venv",
-];
+const GENERIC: &str = "\
+    app bin build cjs cli code debug dist esm home index js lib local main mcp mcp-server mjs \
+    mod node_modules opt out package packages release run sbin scripts server src start stdio target usr \
+    venv";
+
+/// Options of `uvx` and `pipx run` that have a value.
+const UVX_VALUED: &str = "\
+    --from --with --with-editable --with-requirements -p --python -i --index-url --index --default-index \
+    --extra-index-url -f --find-links -c --constraints --spec --env-file --directory --project \
+    --cache-dir --config-file";
+
+/// Options of `uv` and `uv run` that have a value.
+const UV_VALUED: &str = "\
+    --directory --project --with --with-editable --with-requirements -p --python --extra --group \
+    --package --env-file --index-url --index --default-index --extra-index-url --cache-dir --config-file \
+    -m --module";
+
+/// Options of `docker run` that have a value.
+const DOCKER_VALUED: &str = "\
+    -e --env --env-file -v --volume --mount --name --network --net -p --publish -w --workdir -u --user \
+    --entrypoint --add-host -l --label --platform --pull -m --memory --cpus --gpus -h --hostname \
+    --device --ipc --log-driver --log-opt --restart --ulimit --shm-size --tmpfs --cap-add --cap-drop \
+    --security-opt --dns --userns --pid --runtime --pids-limit --stop-timeout --volumes-from --group-add \
+    --link --expose --cidfile";
 
 /// A server as its command tells it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Server {
-    /// What it is called as long as no other server is.
-    plain: String,
-    /// What makes it another server than others.
-    identity: String,
+#[derive(Debug)]
+pub(super) struct Told {
+    /// A word for it.
+    pub(super) name: String,
+    /// What makes it another server than others. It may hold what is secret in a command.
+    pub(super) identity: String,
 }
 
-impl Server {
-    /// The server that `command` runs in `directory`.
-    pub(crate) fn of(command: &[String], directory: &Path) -> Self {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        told(&words, directory, 0)
-    }
-
+impl Told {
     fn new(name: &str, identity: impl Into<String>) -> Self {
         Self {
-            plain: slug(name, NAME_BYTES_MAX),
+            name: name.to_owned(),
             identity: identity.into(),
         }
     }
-
-    /// What it is called where another server has the plain name: the same, and the beginning of a digest.
-    fn in_full(&self) -> String {
-        let mark = self.mark();
-        let suffix = mark.get(..SUFFIX_CHARS).unwrap_or_default();
-        format!("{}-{suffix}", slug(&self.plain, NAME_BYTES_MAX - SUFFIX_CHARS - 1))
-    }
-
-    /// A digest and not the words: some of them may be secret.
-    fn mark(&self) -> String {
-        portcullis_ledger::digest(self.identity.as_bytes())
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-
-    /// Its name under `wraps`, where each name has a directory. With `takes`, the name becomes its own.
-    ///
-    /// # Errors
-    /// The directory cannot be used, or both names are others' (one in sixteen million).
-    pub(crate) fn name(&self, wraps: &Path, takes: bool) -> Result<Name, Failure> {
-        let mark = self.mark();
-        let names = [self.plain.clone(), self.in_full()];
-        let owners = names.each_ref().map(|name| owner(&wraps.join(name)));
-        let own = owners.iter().position(|owner| owner.as_deref() == Some(mark.as_str()));
-        let mut order: Vec<usize> = own.into_iter().chain([0, 1]).collect();
-        order.dedup();
-        for name in order.into_iter().filter_map(|place| names.get(place)) {
-            let directory = wraps.join(name);
-            let is_own = match takes {
-                true => take(&directory, &mark)?,
-                false => owner(&directory).is_none_or(|owner| owner == mark),
-            };
-            if is_own {
-                return name.parse().map_err(Failure::usage);
-            }
-        }
-        Err(Failure::usage(format!(
-            "`{}` and `{}` are names of other servers already, hint: choose one with `--name NAME`",
-            self.plain,
-            self.in_full()
-        )))
-    }
-
-    /// Takes `name`, which somebody chose, unless it is another server's: then the two share it, as they are told to.
-    ///
-    /// # Errors
-    /// The directory cannot be used.
-    pub(crate) fn take_chosen(&self, wraps: &Path, name: &Name) -> Result<(), Failure> {
-        take(&wraps.join(name.as_str()), &self.mark()).map(drop)
-    }
 }
 
-fn owner(directory: &Path) -> Option<String> {
-    let mark = files::read_limited(&directory.join(MARK), 128).ok()?;
-    Some(String::from_utf8_lossy(&mark).trim().to_owned())
+/// The server that `words` run in `directory`.
+pub(super) fn tell(words: &[&str], directory: &Path) -> Told {
+    let mut server = told(words, directory, 0);
+    // A bridge is given the server's address, and what a server is in front of is a part of it.
+    for address in words.iter().filter_map(|word| address(word)) {
+        server.identity.push_str(" at ");
+        server.identity.push_str(&address);
+    }
+    server
 }
 
-/// Marks `directory`, whole or not at all; whether it is ours now. Of two that start at once one is first.
-fn take(directory: &Path, mark: &str) -> Result<bool, Failure> {
-    let cannot = |error: io::Error| Failure::cannot(format!("state directory `{}`: {error}", directory.display()));
-    if let Some(owner) = owner(directory) {
-        return Ok(owner == mark);
+/// The address in an argument, without what changes or is secret: user, password, query.
+fn address(word: &str) -> Option<String> {
+    if word.starts_with("git+") {
+        return None;
     }
-    if let Some(parent) = directory.parent() {
-        files::create_private_directory(parent).map_err(cannot)?;
-    }
-    files::create_private_directory(directory).map_err(cannot)?;
-    let scratch = directory.join(format!("{MARK}.{}", std::process::id()));
-    let write = || -> io::Result<()> {
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&scratch)?;
-        file.write_all(format!("{mark}\n").as_bytes())?;
-        file.sync_all()?;
-        std::fs::hard_link(&scratch, directory.join(MARK))
-    };
-    let written = write();
-    // Of no use any more, whatever came of it.
-    let _ = std::fs::remove_file(&scratch);
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(owner(directory).as_deref() == Some(mark)),
-        Err(error) => Err(cannot(error)),
-    }
+    let (_, rest) = word.split_once("://")?;
+    let whole = rest.split(['?', '#', '"', '\'', ' ', ',']).next().unwrap_or(rest);
+    let (authority, path) = whole.split_once('/').unwrap_or((whole, ""));
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    Some(format!("{host}/{}", path.trim_end_matches('/')))
 }
 
-fn told(words: &[&str], directory: &Path, depth: usize) -> Server {
+/// `words` in `directory`, at most so deep within other commands.
+fn told(words: &[&str], directory: &Path, depth: usize) -> Told {
     let Some((program, rest)) = words.split_first().filter(|_| depth < DEPTH_MAX) else {
-        return Server::new("server", line(words));
+        return Told::new("server", line(words));
     };
     let runner = program.rsplit('/').next().unwrap_or(program);
     match (runner, rest.first().copied()) {
         ("env", _) => {
-            let (_, rest) = options(rest, &["-u", "--unset", "-C", "--chdir"]);
+            let (_, rest) = options(rest, "-u --unset -C --chdir");
             let command: Vec<&str> = rest.iter().copied().skip_while(|word| word.contains('=')).collect();
             told(&command, directory, depth + 1)
         }
-        ("npx" | "bunx" | "pnpx", _) => npm(rest),
-        ("npm", Some("exec" | "x")) | ("pnpm" | "yarn", Some("dlx")) | ("bun", Some("x")) => npm(tail(rest)),
-        ("uvx", _) => pypi(rest),
-        ("pipx", Some("run")) => pypi(tail(rest)),
+        ("npx" | "bunx" | "pnpx", _) => npm(rest, directory, depth),
+        ("npm", Some("exec" | "x")) | ("pnpm" | "yarn", Some("dlx")) | ("bun", Some("x")) => {
+            npm(tail(rest), directory, depth)
+        }
+        ("uvx", _) => pypi(rest, directory, depth),
+        ("pipx", Some("run")) => pypi(tail(rest), directory, depth),
         ("uv", _) => uv(rest, directory, depth),
-        ("docker" | "podman" | "nerdctl", Some("run")) => image(program, tail(rest)),
+        ("docker" | "podman" | "nerdctl", Some("run")) => image(runner, tail(rest)),
         ("npm" | "pnpm" | "yarn" | "cargo" | "go" | "make" | "just" | "poetry" | "hatch" | "pdm" | "pixi", _) => {
             project(words, directory)
         }
-        _ if is_interpreter(runner) => script(words, directory),
+        _ if runs_words(words) => script(words, directory, depth),
         // What they run is somewhere in their arguments, or on another machine.
         (
             "docker" | "podman" | "nerdctl" | "ssh" | "kubectl" | "sudo" | "nice" | "nohup" | "timeout" | "nix"
             | "mise" | "conda" | "wsl" | "cmd" | "op" | "doppler" | "flatpak" | "snap",
             _,
-        ) => Server::new(runner, line(words)),
+        ) => Told::new(runner, line(words)),
         _ if program.contains('/') => at_path(&directory.join(program)),
-        _ => Server::new(program, format!("program {program}")),
+        _ => Told::new(program, format!("program {program}")),
     }
 }
 
@@ -211,27 +121,28 @@ fn line(words: &[&str]) -> String {
 
 fn is_interpreter(runner: &str) -> bool {
     let bare = runner.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    matches!(
-        bare,
-        "node"
-            | "nodejs"
-            | "deno"
-            | "bun"
-            | "tsx"
-            | "ts-node"
-            | "python"
-            | "pypy"
-            | "ruby"
-            | "perl"
-            | "php"
-            | "java"
-            | "dotnet"
-    ) || matches!(bare, "sh" | "bash" | "dash" | "zsh" | "fish")
+    is_shell(bare)
+        || "node nodejs deno bun tsx ts-node python pypy ruby perl php java dotnet"
+            .split(' ')
+            .any(|known| known == bare)
+}
+
+fn is_shell(runner: &str) -> bool {
+    matches!(runner, "sh" | "bash" | "dash" | "zsh" | "fish")
+}
+
+/// Whether the server is in the words after the first: a script of an interpreter, or of the protocol's own runner.
+fn runs_words(words: &[&str]) -> bool {
+    let Some((program, rest)) = words.split_first() else {
+        return false;
+    };
+    let runner = program.rsplit('/').next().unwrap_or(program);
+    is_interpreter(runner) || matches!((runner, rest.first()), ("mcp" | "fastmcp", Some(&("run" | "dev"))))
 }
 
 /// The options of `words` that stand before its first other word, each with its value if it is one of `valued`; then that
 /// word and what follows.
-fn options<'a, 'w>(words: &'a [&'w str], valued: &[&str]) -> (Vec<(&'w str, Option<&'w str>)>, &'a [&'w str]) {
+fn options<'a, 'w>(words: &'a [&'w str], valued: &str) -> (Vec<(&'w str, Option<&'w str>)>, &'a [&'w str]) {
     let mut options = Vec::new();
     let mut rest = words;
     while let Some((word, after)) = rest
@@ -242,7 +153,7 @@ fn options<'a, 'w>(words: &'a [&'w str], valued: &[&str]) -> (Vec<(&'w str, Opti
         if *word == "--" {
             break;
         }
-        match (word.split_once('='), valued.contains(word)) {
+        match (word.split_once('='), valued.split(' ').any(|name| name == *word)) {
             (Some((name, value)), _) => options.push((name, Some(value))),
             (None, true) => {
                 options.push((word, rest.first().copied()));
@@ -264,27 +175,39 @@ fn values<'w>(options: &[(&'w str, Option<&'w str>)], names: &[&str]) -> Vec<&'w
 }
 
 /// A package of npm: the name without its version, and without the scope of the protocol's own servers.
-fn npm(words: &[&str]) -> Server {
-    let (options, rest) = options(
-        words,
-        &["-p", "--package", "-c", "--call", "--registry", "-w", "--workspace"],
-    );
+fn npm(words: &[&str], directory: &Path, depth: usize) -> Told {
+    let (options, rest) = options(words, "-p --package -c --call --registry -w --workspace");
     let packages = values(&options, &["-p", "--package"]);
-    let Some(word) = rest.first() else {
-        return match (values(&options, &["-c", "--call"]).is_empty(), packages.first()) {
-            (true, Some(package)) => Server::new(&npm_name(package), format!("npm {}", npm_package(package))),
-            _ => Server::new("npx", line(words)),
-        };
+    let Some(word) = rest.first().or(packages.first()) else {
+        return Told::new("npx", line(words));
     };
-    let from: Vec<&str> = packages.iter().map(|package| npm_package(package)).collect();
-    Server::new(
-        &npm_name(word),
-        ["npm", npm_package(word)]
-            .into_iter()
-            .chain(from)
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
+    let package = npm_package(word);
+    if !values(&options, &["-c", "--call"]).is_empty() {
+        return Told::new(&npm_name(package), line(words));
+    }
+    if is_interpreter(package) {
+        let words: Vec<&str> = [package].into_iter().chain(tail(rest).iter().copied()).collect();
+        return told(&words, directory, depth + 1);
+    }
+    if package.starts_with(['.', '/']) {
+        return at_path(&directory.join(package));
+    }
+    // The servers of a catalog are run by one package, which is told which.
+    let of_catalog = match package {
+        "@smithery/cli" => tail(rest)
+            .iter()
+            .copied()
+            .take_while(|word| !word.starts_with('-'))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let name = match of_catalog.last() {
+        Some(server) => npm_name(server),
+        None => npm_name(package),
+    };
+    let from = packages.iter().map(|package| npm_package(package));
+    let identity: Vec<&str> = ["npm", package].into_iter().chain(from).chain(of_catalog).collect();
+    Told::new(&name, identity.join(" "))
 }
 
 /// `@scope/name@1.2` and `name@1.2` without the version.
@@ -305,44 +228,19 @@ fn npm_name(word: &str) -> String {
 }
 
 /// A package of PyPI, or the program that is taken `--from` one.
-fn pypi(words: &[&str]) -> Server {
-    let valued = [
-        "--from",
-        "--with",
-        "--with-editable",
-        "--with-requirements",
-        "-p",
-        "--python",
-        "-i",
-        "--index-url",
-        "--index",
-        "--default-index",
-        "--extra-index-url",
-        "-f",
-        "--find-links",
-        "-c",
-        "--constraints",
-        "--spec",
-        "--env-file",
-        "--directory",
-        "--project",
-        "--cache-dir",
-        "--config-file",
-    ];
-    let (options, rest) = options(words, &valued);
+fn pypi(words: &[&str], directory: &Path, depth: usize) -> Told {
+    let (options, rest) = options(words, UVX_VALUED);
     let Some(word) = rest.first() else {
-        return Server::new("uvx", line(words));
+        return Told::new("uvx", line(words));
     };
-    let own = |word| pypi_package(word);
-    let from = values(&options, &["--from", "--spec"]).into_iter().map(own);
-    Server::new(
-        source_name(own(word)),
-        ["pypi", own(word)]
-            .into_iter()
-            .chain(from)
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
+    let package = pypi_package(word);
+    let run: Vec<&str> = [package].into_iter().chain(tail(rest).iter().copied()).collect();
+    if runs_words(&run) {
+        return told(&run, directory, depth + 1);
+    }
+    let from = values(&options, &["--from", "--spec"]).into_iter().map(pypi_package);
+    let identity: Vec<&str> = ["pypi", package].into_iter().chain(from).collect();
+    Told::new(source_name(package), identity.join(" "))
 }
 
 /// `name[extra]==1.2` and `name@latest` without all but the name; a source that is a URL as it stands.
@@ -369,112 +267,43 @@ fn source_name(source: &str) -> &str {
 }
 
 /// `uv tool run` is `uvx`; `uv run` runs something within a project.
-fn uv(words: &[&str], directory: &Path, depth: usize) -> Server {
-    let valued = [
-        "--directory",
-        "--project",
-        "--with",
-        "--with-editable",
-        "--with-requirements",
-        "-p",
-        "--python",
-        "--extra",
-        "--group",
-        "--package",
-        "--env-file",
-        "--index-url",
-        "--index",
-        "--default-index",
-        "--extra-index-url",
-        "--cache-dir",
-        "--config-file",
-        "-m",
-        "--module",
-    ];
-    let (before, rest) = options(words, &valued);
+fn uv(words: &[&str], directory: &Path, depth: usize) -> Told {
+    let (before, rest) = options(words, UV_VALUED);
     match rest {
-        ["tool", "run", rest @ ..] => pypi(rest),
+        ["tool", "run", rest @ ..] => pypi(rest, directory, depth),
         ["run", rest @ ..] => {
-            let (after, rest) = options(rest, &valued);
+            let (after, rest) = options(rest, UV_VALUED);
             let all: Vec<_> = before.into_iter().chain(after).collect();
             let project = values(&all, &["--directory", "--project"])
                 .into_iter()
                 .fold(directory.to_owned(), |at, next| at.join(next));
             let module = values(&all, &["-m", "--module"]).into_iter().next();
             match (module, rest.first()) {
-                (Some(module), _) => Server::new(module, format!("module {module} in {}", project.display())),
+                (Some(module), _) => Told::new(
+                    &module_name(module),
+                    format!("module {module} in {}", normal(&project).display()),
+                ),
+                (None, Some(_)) if runs_words(rest) => told(rest, &project, depth + 1),
                 (None, Some(word)) if word.ends_with(".py") || word.contains('/') => at_path(&project.join(word)),
-                (None, Some(word)) if is_interpreter(word) => told(rest, &project, depth + 1),
                 (None, Some(word)) => {
                     let place = project.join(word);
                     match is_generic(word) {
                         true => at_path(&place),
-                        false => Server::new(word, format!("program {word} in {}", normal(&project).display())),
+                        false => Told::new(word, format!("program {word} in {}", normal(&project).display())),
                     }
                 }
-                (None, None) => Server::new("uv", line(words)),
+                (None, None) => Told::new("uv", line(words)),
             }
         }
-        _ => Server::new("uv", line(words)),
+        _ => Told::new("uv", line(words)),
     }
 }
 
 /// An image, without registry, tag and digest in its name, and without tag and digest in what tells it.
-fn image(program: &str, words: &[&str]) -> Server {
-    let valued = [
-        "-e",
-        "--env",
-        "--env-file",
-        "-v",
-        "--volume",
-        "--mount",
-        "--name",
-        "--network",
-        "--net",
-        "-p",
-        "--publish",
-        "-w",
-        "--workdir",
-        "-u",
-        "--user",
-        "--entrypoint",
-        "--add-host",
-        "-l",
-        "--label",
-        "--platform",
-        "--pull",
-        "-m",
-        "--memory",
-        "--cpus",
-        "--gpus",
-        "-h",
-        "--hostname",
-        "--device",
-        "--ipc",
-        "--log-driver",
-        "--log-opt",
-        "--restart",
-        "--ulimit",
-        "--shm-size",
-        "--tmpfs",
-        "--cap-add",
-        "--cap-drop",
-        "--security-opt",
-        "--dns",
-        "--userns",
-        "--pid",
-        "--runtime",
-        "--pids-limit",
-        "--stop-timeout",
-        "--volumes-from",
-        "--group-add",
-        "--link",
-        "--expose",
-        "--cidfile",
-    ];
-    let (options, rest) = options(words, &valued);
+fn image(runner: &str, words: &[&str]) -> Told {
+    let (options, rest) = options(words, DOCKER_VALUED);
     let Some(image) = rest.first() else {
-        return Server::new(program, line(words));
+        return Told::new(runner, line(words));
     };
     let image = image.split('@').next().unwrap_or(image);
     let image = match image.rfind(':') {
@@ -487,22 +316,16 @@ fn image(program: &str, words: &[&str]) -> Server {
     let last = image.rsplit('/').next().unwrap_or(image);
     let is_bare = is_interpreter(last) || matches!(last, "alpine" | "busybox" | "debian" | "ubuntu" | "uv");
     match is_bare || !entry.is_empty() {
-        true => Server::new(last, line(words)),
-        false => Server::new(&placed(&Path::new("/").join(image)), format!("image {image}")),
+        true => Told::new(last, line(words)),
+        false => Told::new(&placed(&Path::new("/").join(image)), format!("image {image}")),
     }
 }
 
 /// What a tool of projects runs is told by where it is called and how.
-fn project(words: &[&str], directory: &Path) -> Server {
-    let names = [
-        "--prefix",
-        "-C",
-        "--dir",
-        "--cwd",
-        "--directory",
-        "--manifest-path",
-        "--project",
-    ];
+fn project(words: &[&str], directory: &Path) -> Told {
+    let names: Vec<&str> = "--prefix -C --dir --cwd --directory --manifest-path --project"
+        .split(' ')
+        .collect();
     let place = words
         .iter()
         .zip(words.iter().skip(1).map(Some).chain([None]))
@@ -516,46 +339,28 @@ fn project(words: &[&str], directory: &Path) -> Server {
         Some("Cargo.toml" | "package.json") => place.parent().map_or_else(PathBuf::new, Path::to_owned),
         _ => place,
     };
-    Server::new(&placed(&place), format!("{} in {}", line(words), place.display()))
+    Told::new(&placed(&place), format!("{} in {}", line(words), place.display()))
 }
 
 /// What an interpreter runs: a module, an archive, a package by its specifier, or a script.
-fn script(words: &[&str], directory: &Path) -> Server {
+fn script(words: &[&str], directory: &Path, depth: usize) -> Told {
     let (program, rest) = words
         .split_first()
         .map_or(("", words), |(program, rest)| (*program, rest));
     let runner = program.rsplit('/').next().unwrap_or(program);
-    let valued: &[&str] = match runner {
-        _ if runner.starts_with("python") || runner.starts_with("pypy") => &["-m", "-X", "-W", "-c"],
-        "node" | "nodejs" | "tsx" | "ts-node" => &[
-            "-r",
-            "--require",
-            "--import",
-            "--loader",
-            "--experimental-loader",
-            "-C",
-            "--conditions",
-            "-e",
-            "--eval",
-            "-p",
-            "--print",
-        ],
-        "java" => &[
-            "-jar",
-            "-cp",
-            "-classpath",
-            "--class-path",
-            "-p",
-            "--module-path",
-            "-m",
-            "--module",
-        ],
-        "deno" => &["--config", "-c", "--import-map", "--lock", "--env-file"],
-        _ => &["-c", "-e", "-r", "-I", "-o", "-O"],
+    let valued = match runner {
+        _ if runner.starts_with("python") || runner.starts_with("pypy") => "-m -X -W -c",
+        "node" | "nodejs" | "tsx" | "ts-node" => {
+            "-r --require --import --loader --experimental-loader -C --conditions -e --eval -p --print"
+        }
+        "java" => "-jar -cp -classpath --class-path -p --module-path -m --module",
+        "deno" => "--config -c --import-map --lock --env-file",
+        "mcp" | "fastmcp" => "--with --with-editable -f -e -v -t --transport --host --port --server-spec",
+        _ => "-c -e -r -I -o -O",
     };
     let (options, rest) = options(rest, valued);
     let rest = match rest {
-        ["run" | "watch" | "exec", after @ ..] => self::options(after, valued).1,
+        ["run" | "dev" | "watch" | "exec", after @ ..] => self::options(after, valued).1,
         rest => rest,
     };
     if let Some(archive) = values(&options, &["-jar"]).first() {
@@ -563,20 +368,25 @@ fn script(words: &[&str], directory: &Path) -> Server {
     }
     let module = values(&options, &["-m", "--module"]);
     if let Some(module) = module.first() {
-        return Server::new(&module_name(module), format!("module {module}"));
+        return Told::new(&module_name(module), format!("module {module}"));
     }
-    let text = ["-c", "-e", "--eval", "-p", "--print"];
+    let is_text = options.iter().any(|(name, _)| match runner {
+        "deno" | "mcp" | "fastmcp" => false,
+        // Also `-lc` and the like.
+        _ if is_shell(runner) => name.ends_with('c') && !name.starts_with("--"),
+        _ => matches!(*name, "-c" | "-e" | "--eval" | "-p" | "--print"),
+    });
     match rest.first() {
-        Some(word) if !options.iter().any(|(name, _)| text.contains(name) && runner != "deno") => {
-            match word.split_once(':') {
-                Some(("npm" | "jsr", package)) => npm(&[package]),
-                Some((_, address)) if address.starts_with("//") => {
-                    Server::new(&placed(Path::new(address)), format!("url {word}"))
-                }
-                _ => at_path(&directory.join(word)),
+        Some(word) if !is_text => match word.split_once(':') {
+            Some(("npm" | "jsr", package)) => npm(&[package], directory, depth),
+            Some((_, address)) if address.starts_with("//") => {
+                Told::new(&placed(Path::new(address)), format!("url {word}"))
             }
-        }
-        _ => Server::new(runner, line(words)),
+            // An object in a script is no other script.
+            Some((script, _)) if script.ends_with(".py") => at_path(&directory.join(script)),
+            _ => at_path(&directory.join(word)),
+        },
+        _ => Told::new(runner, line(words)),
     }
 }
 
@@ -586,9 +396,9 @@ fn module_name(module: &str) -> String {
     parts.rfind(|part| !is_generic(part)).unwrap_or(module).to_owned()
 }
 
-fn at_path(path: &Path) -> Server {
+fn at_path(path: &Path) -> Told {
     let path = normal(path);
-    Server::new(&placed(&path), format!("path {}", path.display()))
+    Told::new(&placed(&path), format!("path {}", path.display()))
 }
 
 /// Without `.` and `..`, by the words alone: what stands there may change, or be a link.
@@ -628,29 +438,15 @@ fn placed(path: &Path) -> String {
 
 fn is_generic(word: &str) -> bool {
     let word = word.to_ascii_lowercase().replace('_', "-");
-    GENERIC.contains(&word.as_str()) || word == "--main--"
-}
-
-/// A name made of a word, of at most `bytes_max` bytes: `Some_Server.py` becomes `some-server-py`.
-fn slug(word: &str, bytes_max: usize) -> String {
-    let text: String = word
-        .trim_start_matches(|c: char| !c.is_ascii_alphanumeric())
-        .chars()
-        .map(|c| match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => c,
-            _ => '-',
-        })
-        .take(bytes_max)
-        .collect();
-    match text.trim_matches('-') {
-        "" => "server".to_owned(),
-        text => text.to_owned(),
-    }
+    let word = word.trim_matches('-');
+    GENERIC.split(' ').any(|generic| generic == word)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Server;
     use super::*;
+    use crate::config::name::Name;
 
     fn server(command: &str) -> Server {
         let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
@@ -706,6 +502,15 @@ mod tests {
             ("deno run -A npm:@acme/notes@1", "notes"),
             ("deno run --allow-net https://a.example/notes/mod.ts", "notes"),
             ("java -jar /opt/tides/tides-mcp.jar", "tides-mcp-jar"),
+            ("npx -y tsx src/index.ts", "weather"),
+            ("npx tsx /srv/notes/src/index.ts", "notes"),
+            ("npx /srv/notes/", "notes"),
+            ("npx -y @smithery/cli@latest run @acme/notes --key K", "notes"),
+            ("uv run --with mcp[cli] mcp run /srv/tides/server.py", "tides"),
+            ("uv run --with fastmcp fastmcp run tides.py:app", "tides-py"),
+            ("uvx fastmcp run /srv/tides/server.py --transport stdio", "tides"),
+            ("fastmcp run /srv/tides/server.py:mcp", "tides"),
+            ("bash -lc x", "bash"),
             ("docker run -i --rm img", "img"),
             (
                 "docker run -i --rm -e TOKEN -v /a:/b ghcr.io/github/github-mcp-server:1.2 stdio",
@@ -750,6 +555,41 @@ mod tests {
                 "/usr/bin/node /a/./lib/../dist/index.js",
                 true,
             ),
+            (
+                "npx mcp-remote https://a.example/mcp",
+                "npx mcp-remote@2 https://me:x@a.example/mcp?key=y",
+                true,
+            ),
+            (
+                "npx mcp-remote https://a.example/mcp",
+                "npx mcp-remote https://b.example/mcp",
+                false,
+            ),
+            (
+                "npx mcp-remote https://a.example/a",
+                "npx mcp-remote https://a.example/b",
+                false,
+            ),
+            (
+                "npx server-pg postgresql://u:p@h/a",
+                "npx server-pg postgresql://u:q@h/a",
+                true,
+            ),
+            (
+                "npx supergateway --sse=https://a/x",
+                "npx supergateway --sse=https://b/x",
+                false,
+            ),
+            (
+                "npx @smithery/cli run a --key k",
+                "npx @smithery/cli@2 run a --key l",
+                true,
+            ),
+            ("npx @smithery/cli run a", "npx @smithery/cli run b", false),
+            ("npx tsx /a/index.ts", "npx tsx /b/index.ts", false),
+            ("uvx fastmcp run /a/server.py", "uvx fastmcp run /b/server.py", false),
+            ("mcp run /a/server.py", "uv run mcp run /a/server.py:mcp", true),
+            ("bash -lc a", "bash -lc b", false),
             ("npx @a/notes", "npx @b/notes", false),
             ("npx notes", "uvx notes", false),
             ("uvx --from a notes", "uvx --from b notes", false),
@@ -805,39 +645,5 @@ mod tests {
             );
         }
         assert_eq!(Server::of(&[], Path::new("/")).plain, "server");
-    }
-
-    #[test]
-    fn the_first_has_the_plain_name_and_each_keeps_its_own() {
-        let directory = tempfile::tempdir().unwrap();
-        let wraps = directory.path().join("wrap");
-        let [one, other, third] = ["/x/a/dist/index.js", "/y/a/dist/index.js", "/z/a/dist/index.js"]
-            .map(|path| server(&format!("node {path}")));
-        let name = |server: &Server, takes| server.name(&wraps, takes).unwrap().as_str().to_owned();
-        // Who only asks takes nothing.
-        assert_eq!(name(&other, false), "a");
-        assert!(!wraps.exists());
-        for _ in 0..2 {
-            assert_eq!(name(&one, true), "a");
-            assert_eq!(name(&other, true), other.in_full());
-        }
-        assert_eq!(name(&one, false), "a");
-        assert_eq!(name(&other, false), other.in_full());
-        assert_eq!(name(&third, false), third.in_full());
-        // The plain name is free again, and who has another keeps it.
-        std::fs::remove_dir_all(wraps.join("a")).unwrap();
-        assert_eq!(name(&other, true), other.in_full());
-        assert_eq!(name(&third, true), "a");
-        assert_eq!(name(&one, true), one.in_full());
-        // A chosen name is the first's, too, and may be shared on purpose.
-        let chosen: Name = "a-b".parse().unwrap();
-        one.take_chosen(&wraps, &chosen).unwrap();
-        other.take_chosen(&wraps, &chosen).unwrap();
-        assert_eq!(owner(&wraps.join("a-b")), Some(one.mark()));
-        // Both names are others': it must be said.
-        let fourth = server("node /w/a/dist/index.js");
-        third.take_chosen(&wraps, &fourth.in_full().parse().unwrap()).unwrap();
-        let failure = fourth.name(&wraps, true).unwrap_err().to_string();
-        assert!(failure.contains("hint: choose one with `--name NAME`"), "{failure}");
     }
 }

@@ -35,5 +35,6 @@ pub use record::{
 };
 pub use recover::OpenError;
 pub use schema::{Kind, Summary};
+pub use secrets::handle_of;
 pub use tail::{Recorded, Tail};
 pub use verify::{Finding, Report, verify};

@@ -11,6 +11,7 @@
 mod bad_upstreams;
 mod explain;
 mod harness;
+mod issuers;
 mod keys;
 mod listening;
 mod lossless;
@@ -19,3 +20,4 @@ mod outages;
 mod record;
 mod sessions;
 mod strangers;
+mod wrapped;

@@ -689,7 +689,7 @@ fn principal_of(subject: &Subject) -> Result<(Lineage, Entity), String> {
         .iter()
         .map(|group| uid("Group", group))
         .collect::<Result<_, _>>()?;
-    let attributes = HashMap::from([
+    let mut attributes = HashMap::from([
         (
             "name".to_owned(),
             RestrictedExpression::new_string(subject.name().to_owned()),
@@ -699,6 +699,10 @@ fn principal_of(subject: &Subject) -> Result<(Lineage, Entity), String> {
             RestrictedExpression::new_entity_uid(uid("Credential", subject.method().as_str())?),
         ),
     ]);
+    if let Some(issuer) = subject.issuer() {
+        let issuer = RestrictedExpression::new_string(issuer.to_owned());
+        attributes.insert("issuer".to_owned(), issuer);
+    }
     let entity =
         Entity::new(own.clone(), attributes, groups.iter().cloned().collect()).map_err(|error| error.to_string())?;
     let lineage = Lineage {

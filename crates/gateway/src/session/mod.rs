@@ -355,8 +355,7 @@ pub(crate) fn empty_object() -> Raw {
 
 /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
 pub(crate) fn principal_of(caller: &Caller) -> String {
-    let subject = caller.subject();
-    format!("{}:{}", subject.kind().as_str(), subject.name())
+    caller.subject().principal()
 }
 
 /// 16 random bytes as Base64url: visible ASCII, not to be guessed (2025-11-25, basic/transports, session management).

@@ -86,6 +86,8 @@ fn condition() -> impl Strategy<Value = &'static str> {
         "when { principal in Group::\"staff\" }",
         "when { principal.name == \"ana\" }",
         "when { principal.credential == Credential::\"jwt\" }",
+        "when { principal has issuer && principal.issuer == \"https://a\" }",
+        "unless { principal has issuer }",
         "when { context.arguments.amount > 10 }",
         "when { context has arguments && context.arguments has amount && context.arguments.amount > 10 }",
         "when { context.arguments has amount } unless { context.arguments.amount + 9223372036854775797 > 0 }",
@@ -122,8 +124,15 @@ fn subject() -> impl Strategy<Value = Subject> {
     let kind = select(vec![SubjectKind::User, SubjectKind::Agent]);
     let groups = prop::sample::subsequence(vec!["clerks".to_owned(), "staff".to_owned()], 0..=2);
     let method = select(Method::ALL.to_vec());
-    (kind, select(vec!["ana", "bob", "eve"]), groups, method)
-        .prop_map(|(kind, name, groups, method)| Subject::new(kind, name, groups, method, None).unwrap())
+    let issuer = select(vec!["https://a", "https://b"]);
+    let name = select(vec!["ana", "bob", "eve"]);
+    (kind, name, groups, method, issuer).prop_map(|(kind, name, groups, method, issuer)| {
+        let subject = Subject::new(kind, name, groups, method, None).unwrap();
+        match method {
+            Method::Jwt => subject.issued_by(issuer).unwrap(),
+            _ => subject,
+        }
+    })
 }
 
 #[derive(Debug, Clone)]

@@ -15,4 +15,5 @@ mod keys;
 mod listening;
 mod lossless;
 mod malformed;
+mod notices;
 mod record;

@@ -3,6 +3,7 @@
 
 mod ingest;
 mod news;
+mod notice;
 
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, Presented};
@@ -101,16 +102,16 @@ impl Gateway {
                 Handled::Accepted
             }
             Ok(Admitted::Heard | Admitted::StreamOpened) => Handled::Accepted,
-            Ok(Admitted::Tell(told)) => {
-                self.route.tell(told.session.as_ref(), &told.notification).await;
+            Ok(Admitted::Tell(notice)) => {
+                self.tell(*notice).await;
                 Handled::Accepted
             }
             Ok(Admitted::Withdrawn(session, question)) => {
                 self.route.abandon(&session, &question);
                 Handled::Accepted
             }
-            Ok(Admitted::SessionClosed(id)) => {
-                self.route.forget_session(&id).await;
+            Ok(Admitted::SessionClosed(session)) => {
+                self.forget(&session).await;
                 Handled::Accepted
             }
             Ok(Admitted::SessionGone) => Handled::SessionGone,

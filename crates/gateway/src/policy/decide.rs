@@ -1,18 +1,18 @@
-//! The stage itself: the engine in force, and the one function that turns an admitted call into a permitted one.
+//! The stage itself: the engine in force, and what turns an admitted call or notification into a permitted one.
 
 use super::{
     Action, Ask, CatalogFacts, Circumstances, Decision, Engine, Listing, Obligation, PromptArgument, PromptFacts,
     Report, ServerFacts, Source, Target as Aim, ToolFacts,
 };
 use crate::catalog::{Known, View};
-use crate::session::{Call, ListKind, Target};
+use crate::session::{Call, ListKind, Target, Told};
 use arc_swap::ArcSwap;
 use portcullis_wire::Raw;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Proof that policy looked at this very value and allowed it. Only [`Policy::decide`] makes one.
+/// Proof that policy looked at this very value and allowed it. Only [`Policy`] makes one.
 #[derive(Debug)]
 pub(crate) struct Permitted<T> {
     value: T,
@@ -184,10 +184,7 @@ impl Policy {
                     method: call.request().method().as_str(),
                     arguments: arguments.as_ref().map(Raw::as_bytes),
                     time_unix_ms,
-                    transport: match call.client().is_stdio {
-                        true => "stdio",
-                        false => "http",
-                    },
+                    transport: transport_of(call.client().is_stdio),
                     client: call.caller().subject().client(),
                     revision: Some(call.client().revision.as_str()),
                 },
@@ -219,6 +216,65 @@ impl Policy {
             decided.visible = Some(self.visible(engine, force.epoch, &call, *kind));
         }
         Ok(Permitted { value: call, decided })
+    }
+
+    /// Asks the policies in force about a notification: whoever sends it must be allowed to `connect` to the server, and for one
+    /// that is more than upkeep of the session, the action that its method asks for too.
+    pub(crate) fn decide_told(&self, told: Told) -> Result<Permitted<Told>, PolicyError> {
+        let force = self.force.load();
+        let Some(engine) = &force.engine else {
+            let decided = Decided {
+                set: Arc::clone(&force.set),
+                reason: "policy_disabled",
+                ..Decided::default()
+            };
+            return Ok(Permitted { value: told, decided });
+        };
+        let notice = told.notice();
+        let method = notice.notification().method().as_str();
+        let subject = notice.caller().subject();
+        let time_unix_ms = now_unix_ms();
+        let decide = |action: Action| {
+            engine.decide(&Ask {
+                subject,
+                action,
+                target: Aim::Server { name: told.upstream() },
+                circumstances: Circumstances {
+                    method,
+                    arguments: None,
+                    time_unix_ms,
+                    transport: transport_of(notice.is_stdio()),
+                    client: subject.client(),
+                    revision: Some(notice.session().revision.as_str()),
+                },
+            })
+        };
+        let connect = decide(Action::Connect);
+        let mut allowed = connect.allowed;
+        let mut decided = decided_of(&connect, &force.set);
+        let action = Action::of_method(method);
+        if allowed && action != Action::Connect {
+            let also = decide(action);
+            allowed = also.allowed;
+            let connect = std::mem::replace(&mut decided, decided_of(&also, &force.set));
+            if allowed {
+                // Both had to say yes, so that what either wants done is to be done.
+                for policy in connect.policies {
+                    if !decided.policies.contains(&policy) {
+                        decided.policies.push(policy);
+                    }
+                }
+                for obligation in connect.obligations {
+                    if !decided.obligations.contains(&obligation) {
+                        decided.obligations.push(obligation);
+                    }
+                }
+            }
+        }
+        match allowed {
+            true => Ok(Permitted { value: told, decided }),
+            false => Err(PolicyError::Denied(decided)),
+        }
     }
 
     /// Which items of a list the caller may see: those that some call could be permitted on.
@@ -277,6 +333,13 @@ impl Policy {
     /// The engine in force, for `policy check` and `explain`.
     pub fn with_engine<T>(&self, look: impl FnOnce(&Engine) -> T) -> Option<T> {
         self.force.load().engine.as_ref().map(look)
+    }
+}
+
+const fn transport_of(is_stdio: bool) -> &'static str {
+    match is_stdio {
+        true => "stdio",
+        false => "http",
     }
 }
 

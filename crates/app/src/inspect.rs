@@ -8,7 +8,7 @@ use crate::run::now_unix_s;
 use portcullis_gateway::Gateway;
 use portcullis_gateway::catalog::Known;
 use portcullis_gateway::identity::{KEY_PREFIX, Method, NewKey, Subject, SubjectKind};
-use portcullis_gateway::policy::{self, Action, Ask, Circumstances, Explanation, Target, TargetKind, Verdict};
+use portcullis_gateway::policy::{self, Action, Ask, Circumstances, Explanation, Report, Target, TargetKind, Verdict};
 use portcullis_ledger::{Tail, VerifierKey, verify};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -61,9 +61,17 @@ pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
         }
         println!("{} servers, {} policies", known.len(), report.policies);
     }
-    match report.has_errors() {
-        true => Err(Failure::found("the policies cannot be put in force")),
-        false => Ok(()),
+    verdict_of(&report)
+}
+
+/// Whether policy files are in order.
+fn verdict_of(report: &Report) -> Result<(), Failure> {
+    match (report.is_barred(), report.has_errors()) {
+        (true, _) => Err(Failure::found("the policies cannot be put in force")),
+        (false, true) => Err(Failure::found(
+            "the policies have errors: in force, what they concern is refused or never met, and all else holds",
+        )),
+        (false, false) => Ok(()),
     }
 }
 
@@ -158,18 +166,14 @@ pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), F
         PolicyCommand::Check => {
             let report = policy::check(&build::sources(plan)?, &facts);
             print!("{report}");
-            match report.has_errors() {
-                true => Err(Failure::found("the policies cannot be put in force")),
-                false => {
-                    match report.policies {
-                        0 => println!(
-                            "no policies: nothing is permitted (hint: the first `portcullis up` writes a policy to start from)"
-                        ),
-                        count => println!("{count} policies, in order"),
-                    }
-                    Ok(())
-                }
+            verdict_of(&report)?;
+            match report.policies {
+                0 => println!(
+                    "no policies: nothing is permitted (hint: the first `portcullis up` writes a policy to start from)"
+                ),
+                count => println!("{count} policies, in order"),
             }
+            Ok(())
         }
     }
 }

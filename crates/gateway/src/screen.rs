@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, Body};
 use crate::catalog::{Compiled, Tool};
-use crate::policy::{Decided, ObligationKind, Permitted};
+use crate::policy::{Decided, Permitted};
 use crate::session::{Call, Target, Told};
 use portcullis_guards::hidden;
 use portcullis_transport::{Outlet, OutletClosed};
@@ -315,12 +315,8 @@ impl Sink {
 /// What policy wants done. Whatever cannot be done here refuses the call: an obligation is a condition of the yes.
 fn carry_out(decided: &Decided) -> Result<(), ScreenError> {
     for obligation in &decided.obligations {
-        match obligation.kind {
-            // These go on the record with the decision, which is all they ask.
-            ObligationKind::Purpose | ObligationKind::Record => {}
-            ObligationKind::Mask | ObligationKind::Redact | ObligationKind::Approve => {
-                return Err(ScreenError::Obligation(obligation.kind.as_str()));
-            }
+        if !obligation.kind.is_carried_out() {
+            return Err(ScreenError::Obligation(obligation.kind.as_str()));
         }
     }
     Ok(())

@@ -9,6 +9,7 @@
 )]
 
 mod bad_upstreams;
+mod drift;
 mod explain;
 mod harness;
 mod keys;

@@ -8,7 +8,7 @@ mod notice;
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, Presented};
 use crate::labels::{self, Labelled};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, Problem};
 use crate::refusal::Refusal;
 use crate::route::{Changed, Greeter, Route, StrayNews, UpstreamPlan, What};
 use crate::screen::Screen;
@@ -50,6 +50,8 @@ pub struct Gateway {
     screen: Screen,
     recorder: Recorder,
     route: Route,
+    /// What was last said of the policies over the catalog.
+    said: Mutex<Vec<Problem>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
     taken_in: watch::Sender<u64>,
 }
@@ -69,6 +71,7 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
+            said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
             catalog: parts.catalog,
             sessions: parts.sessions,

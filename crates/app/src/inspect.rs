@@ -6,7 +6,7 @@ use crate::failure::{Failure, counted};
 use crate::plan::Plan;
 use portcullis_gateway::Gateway;
 use portcullis_gateway::catalog::Known;
-use portcullis_gateway::policy;
+use portcullis_gateway::policy::{self, Report};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,9 +66,17 @@ pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
             counted(report.policies, "policy", "policies")
         );
     }
-    match report.has_errors() {
-        true => Err(Failure::found("the policies cannot be put in force")),
-        false => Ok(()),
+    verdict_of(&report)
+}
+
+/// Whether policy files are in order.
+fn verdict_of(report: &Report) -> Result<(), Failure> {
+    match (report.is_barred(), report.has_errors()) {
+        (true, _) => Err(Failure::found("the policies cannot be put in force")),
+        (false, true) => Err(Failure::found(
+            "the policies have errors: in force, what they concern is refused or never met, and all else holds",
+        )),
+        (false, false) => Ok(()),
     }
 }
 
@@ -167,18 +175,14 @@ pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), F
         PolicyCommand::Check(_) => {
             let report = policy::check(&build::sources(plan)?, &facts);
             print!("{report}");
-            match report.has_errors() {
-                true => Err(Failure::found("the policies cannot be put in force")),
-                false => {
-                    match report.policies {
-                        0 => println!(
-                            "no policies: nothing is permitted (hint: the first `portcullis up` writes a policy to start from)"
-                        ),
-                        count => println!("{}, in order", counted(count, "policy", "policies")),
-                    }
-                    Ok(())
-                }
+            verdict_of(&report)?;
+            match report.policies {
+                0 => println!(
+                    "no policies: nothing is permitted (hint: the first `portcullis up` writes a policy to start from)"
+                ),
+                count => println!("{}, in order", counted(count, "policy", "policies")),
             }
+            Ok(())
         }
     }
 }

@@ -9,6 +9,7 @@
 )]
 
 mod bad_upstreams;
+mod drift;
 mod explain;
 mod harness;
 mod issuers;
@@ -16,6 +17,7 @@ mod keys;
 mod listening;
 mod lossless;
 mod malformed;
+mod notices;
 mod outages;
 mod record;
 mod sessions;

@@ -2,7 +2,7 @@
 //! policy. It may quote arguments, so that it must never reach the record or a client. It must not know how it is printed.
 
 use super::check::{Rule, entity_uid};
-use super::engine::{Ask, Engine, Unasked, context, request};
+use super::engine::{Ask, Engine, UNFIT, Unasked, context, request};
 use super::index::Match;
 use super::model::{Decision, ReasonCode};
 use super::reads::Reads;
@@ -135,6 +135,9 @@ impl Engine {
                     .map_err(Unasked::Cedar)
                 });
                 let considered = match request {
+                    _ if rule.unfit.contains(&spelled_out.resource.uid) => {
+                        unasked(rule, Verdict::Broken(UNFIT.to_owned()))
+                    }
                     Ok(request) => considered(rule, &request, &spelled_out.entities),
                     Err(Unasked::Arguments(message)) => {
                         let broken = Verdict::Broken(message.clone());

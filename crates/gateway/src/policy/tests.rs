@@ -7,6 +7,7 @@ use portcullis_wire::Effect;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod drift;
 mod equality;
 mod measure;
 
@@ -516,7 +517,17 @@ fn problems_are_found_at_load_with_place_and_hint() {
         if !found {
             wrong.push(format!("{text}\nwanted {message:?} {hint:?} {at:?}, got\n{report}"));
         }
-        assert!(Engine::load(&sources(text), &bank()).is_err());
+        // What a server can cause by changing what it has takes no policy down.
+        let of_catalog = [
+            "no tool",
+            "no prompt",
+            "argument",
+            "may not be named",
+            "in a call of",
+            "types Long",
+        ];
+        let stays = of_catalog.iter().any(|part| message.contains(part));
+        assert_eq!(Engine::load(&sources(text), &bank()).is_ok(), stays, "{text}\n{report}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

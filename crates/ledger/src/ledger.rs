@@ -500,6 +500,8 @@ impl Handle {
             // A thread that panicked has said so itself.
             let _ = thread.join();
         }
+        // Before another process may write. Where it fails the next start knows zeros for what they are.
+        let _ = self.shared.lock().writer.trim();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

@@ -18,4 +18,5 @@ mod malformed;
 mod outages;
 mod record;
 mod sessions;
+mod starter;
 mod strangers;

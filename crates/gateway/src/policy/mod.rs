@@ -32,4 +32,4 @@ pub use model::{
 };
 pub use schema::describe as describe_schema;
 pub use source::Source;
-pub use starter::{StarterLimit, StarterOptions, starter};
+pub use starter::{StarterLimit, StarterOptions, starter, starter_servers};

@@ -1,0 +1,46 @@
+//! From the demo to servers of one's own, with the same state directory.
+
+use crate::explain::{demo, portcullis};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+#[test]
+fn a_starter_policy_of_other_servers_stops_the_start_with_a_hint_that_helps() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    drop(demo(state.path()));
+    let file = state.path().join("portcullis.toml");
+    fs::write(&file, "[[upstream]]\nname = \"books\"\ndemo = true\n").unwrap();
+    let up = || {
+        let mut command = portcullis();
+        command.args(["up", "--listen", "127.0.0.1:0", "--state"]);
+        command.arg(state.path()).arg("--config").arg(&file);
+        command
+    };
+    let refused = up().output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let policy = state.path().join("policy.cedar");
+    assert!(said.contains("there is no upstream `bank`"), "{said}");
+    assert!(
+        said.contains(&format!("`{}` was written for: bank. Move it away", policy.display())),
+        "{said}"
+    );
+
+    // A fault of the user's own has nothing to do with that.
+    fs::write(&policy, "permt (principal, action, resource);").unwrap();
+    let refused = up().output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(!said.contains("Move it away"), "{said}");
+
+    fs::remove_file(&policy).unwrap();
+    let mut running = up().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    let said = lines.map(Result::unwrap).find(|line| line.contains("policy "));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(said.is_some_and(|line| line.contains("just written")));
+    let written = fs::read_to_string(&policy).unwrap();
+    assert!(written.contains("Tool::\"books/transfer\""), "{written}");
+}

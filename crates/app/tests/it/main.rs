@@ -10,6 +10,7 @@
 
 mod bad_upstreams;
 mod explain;
+mod first_steps;
 mod harness;
 mod keys;
 mod listening;
@@ -18,5 +19,4 @@ mod malformed;
 mod outages;
 mod record;
 mod sessions;
-mod starter;
 mod strangers;

@@ -1,4 +1,4 @@
-//! From the demo to servers of one's own, with the same state directory.
+//! What a stranger does in the first hour: from the demo to servers of one's own, and output that goes into `head`.
 
 use crate::explain::{demo, portcullis};
 use std::fs;
@@ -43,4 +43,17 @@ fn a_starter_policy_of_other_servers_stops_the_start_with_a_hint_that_helps() {
     assert!(said.is_some_and(|line| line.contains("just written")));
     let written = fs::read_to_string(&policy).unwrap();
     assert!(written.contains("Tool::\"books/transfer\""), "{written}");
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_panic() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = portcullis();
+    command.args(["policy", "show", "--state"]).arg(state.path());
+    let ended = command.stdin(Stdio::null()).stdout(writer).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(141), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
 }

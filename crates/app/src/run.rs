@@ -369,14 +369,20 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
     if credential.is_none() && plan.file.identity.anonymous.is_none() {
         return None;
     }
-    let demo = plan.file.upstream.iter().any(|upstream| upstream.demo);
+    let upstreams = &plan.file.upstream;
+    let demo = upstreams.iter().find(|upstream| upstream.demo);
+    // Among others its tools may go by longer names, alone never.
+    let url = match demo.filter(|_| upstreams.len() > 1) {
+        Some(demo) => format!("{url}/{}", demo.name),
+        None => url.to_owned(),
+    };
     let (method, name, params) = match demo {
-        true => (
+        Some(_) => (
             "tools/call",
             " -H 'Mcp-Name: find_customer'",
             r#""name":"find_customer","arguments":{"name":"Ciara"},"#,
         ),
-        false => ("tools/list", "", ""),
+        None => ("tools/list", "", ""),
     };
     let authorization = credential.map_or_else(String::new, |key| format!(" -H \"Authorization: Bearer {key}\""));
     Some(format!(

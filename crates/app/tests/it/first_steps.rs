@@ -3,14 +3,15 @@
 use crate::explain::{demo, portcullis};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_starter_policy_of_other_servers_stops_the_start_with_a_hint_that_helps() {
     let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     drop(demo(state.path()));
     let file = state.path().join("portcullis.toml");
-    fs::write(&file, "[[upstream]]\nname = \"books\"\ndemo = true\n").unwrap();
+    let demos = ["books", "branch"].map(|name| format!("[[upstream]]\nname = \"{name}\"\ndemo = true\n"));
+    fs::write(&file, demos.concat()).unwrap();
     let up = || {
         let mut command = portcullis();
         command.args(["up", "--listen", "127.0.0.1:0", "--state"]);
@@ -37,10 +38,20 @@ fn a_starter_policy_of_other_servers_stops_the_start_with_a_hint_that_helps() {
     fs::remove_file(&policy).unwrap();
     let mut running = up().stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(running.stdout.take().unwrap()).lines();
-    let said = lines.map(Result::unwrap).find(|line| line.contains("policy "));
+    let mut said: Vec<String> = Vec::new();
+    for line in lines.map(Result::unwrap) {
+        said.push(line);
+        if said.last().unwrap().contains("curl ") {
+            break;
+        }
+    }
+    assert!(said.iter().any(|line| line.contains("just written")), "{said:?}");
+    // Both have a `find_customer`; the line to try still works as printed.
+    let answer = Command::new("sh").args(["-c", said.last().unwrap()]).output().unwrap();
     running.kill().unwrap();
     running.wait().unwrap();
-    assert!(said.is_some_and(|line| line.contains("just written")));
+    let answer = String::from_utf8(answer.stdout).unwrap();
+    assert!(answer.contains("structuredContent"), "{said:?} {answer}");
     let written = fs::read_to_string(&policy).unwrap();
     assert!(written.contains("Tool::\"books/transfer\""), "{written}");
 }

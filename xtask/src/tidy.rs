@@ -42,7 +42,7 @@ const DANGER: &[(&str, &[&str])] = &[
         &[
             "crates/gateway/src/pipeline/mod.rs",
             "crates/gateway/src/identity/keys.rs",
-            "crates/app/src/inspect.rs",
+            "crates/app/src/keys.rs",
             "crates/app/src/run.rs",
         ],
     ),

@@ -103,8 +103,12 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
     let catalog = Catalog::new(names.clone(), endpoints(plan, &names));
     let facts = policy::facts(&catalog.known(), catalog.paths());
     let (policy, report) = policies(plan, &facts, catalog.epoch())?;
+    let identity = identity(plan)?;
+    for warning in shared_names(&identity) {
+        tracing::warn!("{warning}");
+    }
     let gateway = Gateway::start(Parts {
-        identity: identity(plan)?,
+        identity,
         catalog,
         sessions: Arc::clone(&lasting.sessions),
         policy,
@@ -316,7 +320,24 @@ fn record(record: &file::Record) -> RecordSettings {
     }
 }
 
-fn identity(plan: &Plan) -> Result<Identity, Failure> {
+/// Principals that a token and another credential may both stand for. It is as somebody wrote it, and not for them to guess.
+pub(crate) fn shared_names(identity: &Identity) -> Vec<String> {
+    let shared = identity.shared().into_iter();
+    shared
+        .map(|(principal, issuer)| {
+            format!(
+                "`{}` has a credential of its own, and tokens of `{issuer}` may name it, too: policy takes both for one, hint: give that issuer another `subject_prefix`",
+                principal.escape_debug()
+            )
+        })
+        .collect()
+}
+
+/// Who may come in, and how.
+///
+/// # Errors
+/// Key sets, keys or issuers cannot be used.
+pub(crate) fn identity(plan: &Plan) -> Result<Identity, Failure> {
     let issuers = plan
         .file
         .identity
@@ -338,7 +359,8 @@ fn identity(plan: &Plan) -> Result<Identity, Failure> {
                     .map_err(|_| Failure::usage(format!("key set `{}` is not UTF-8", path.display())))?,
                 subject_claim: jwt.subject_claim.clone(),
                 groups_claim: jwt.groups_claim.clone().unwrap_or_default(),
-                subject_prefix: String::new(),
+                subject_prefix: jwt.subject_prefix(),
+                group_prefix: jwt.group_prefix(),
                 subject_kind: SubjectKind::User,
             })
         })
@@ -397,7 +419,7 @@ pub(crate) async fn first_policy(plan: &Plan, gateway: &Gateway) -> Result<bool,
     gateway.settled(Duration::from_secs(15)).await;
     let facts = policy::facts(&gateway.catalog().known(), gateway.catalog().paths());
     let text = match plan.permissive {
-        true => permissive(&plan.owner),
+        true => permissive(plan),
         false => policy::starter(
             &facts,
             &plan.owner,
@@ -429,9 +451,14 @@ fn starter_limits(plan: &Plan) -> Vec<StarterLimit> {
         .collect()
 }
 
-fn permissive(owner: &str) -> String {
+fn permissive(plan: &Plan) -> String {
+    let server = plan
+        .file
+        .upstream
+        .first()
+        .map_or("SERVER", |upstream| upstream.name.as_str());
     let mut name = String::new();
-    for c in owner.chars() {
+    for c in plan.owner.chars() {
         match c {
             '"' | '\\' => {
                 name.push('\\');
@@ -444,9 +471,9 @@ fn permissive(owner: &str) -> String {
         "// Written on the first run of `portcullis wrap`. The host could run this server without us, so its user may do with it\n\
          // what the server can; what passes is screened and on the record. Tighten it as you like, for example:\n\
          //\n\
-         //     forbid (principal, action == Action::\"tools/call\", resource == Tool::\"SERVER/TOOL\");\n\
+         //     forbid (principal, action == Action::\"tools/call\", resource == Tool::\"{server}/TOOL\");\n\
          //\n\
-         // `portcullis policy check` checks it, the next start takes it.\n\
+         // `portcullis policy check -- COMMAND` checks it, COMMAND being what stands behind `wrap --`; the next start takes it.\n\
          @id(\"the-hosts-user\")\n\
          permit (principal == User::\"{name}\", action, resource);\n"
     )

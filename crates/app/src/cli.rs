@@ -1,7 +1,9 @@
 //! The command line: its grammar and its exit codes, and nothing of what the commands do.
 
-use clap::{Parser, Subcommand};
-use std::net::SocketAddr;
+use crate::clock;
+use crate::config::name::{BadWord, ListenAddress};
+use clap::{Args, Parser, Subcommand};
+use portcullis_gateway::identity::Method;
 use std::path::PathBuf;
 
 /// How the program ends.
@@ -41,12 +43,13 @@ pub(crate) enum Command {
     /// Run the gateway. Without a file: the built-in demo bank.
     Up {
         /// Listen here instead of what the file says.
-        #[arg(long, value_name = "ADDRESS")]
-        listen: Option<SocketAddr>,
+        #[arg(long, value_name = "ADDRESS", value_parser = listen_address)]
+        listen: Option<ListenAddress>,
     },
     /// Guard one stdio server: put this in front of its command in any host's configuration.
     Wrap {
-        /// What policy and record call the server. Default: the program's name.
+        /// What policy and record call the server, and its directory in the state directory. Default: a name made of what the
+        /// command runs, with a few letters more if another server has it already.
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// The server's command.
@@ -73,24 +76,7 @@ pub(crate) enum Command {
         command: PolicyCommand,
     },
     /// Why a call is allowed or not: `explain --as ana tools/call bank/transfer --arguments '{"amount_cents": 5}'`.
-    Explain {
-        /// Who asks.
-        #[arg(long = "as", value_name = "NAME")]
-        subject: Option<String>,
-        /// Groups of who asks.
-        #[arg(long = "group", value_name = "GROUP")]
-        groups: Vec<String>,
-        /// A method, or `last` for the last refusal on the record.
-        method: String,
-        /// `server/tool`, `server/prompt`, `server/uri`, a server, or an endpoint's path.
-        target: Option<String>,
-        /// The arguments, a JSON object.
-        #[arg(long, value_name = "JSON")]
-        arguments: Option<String>,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
-    },
+    Explain(Box<Question>),
     /// The record: verify it, or read it.
     Audit {
         #[command(subcommand)]
@@ -106,9 +92,85 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PolicyCommand {
     /// Check the policy files against what the servers have.
-    Check,
+    Check(Guarded),
     /// Print the Cedar schema: everything that a policy may name.
-    Show,
+    Show(Guarded),
+}
+
+/// What `wrap` guards, in place of what the configuration has.
+#[derive(Debug, Args)]
+pub(crate) struct Guarded {
+    /// With a command: the name that `wrap` gives it, if it was given one.
+    #[arg(long, value_name = "NAME", requires = "command")]
+    pub(crate) wrap: Option<String>,
+    /// The policy of `wrap` for this command, in place of the gateway's.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+/// What `explain` is asked. What is not said is as it would be: an API key over HTTP, or behind `wrap` the user of the
+/// operating system over stdio.
+#[derive(Debug, Args)]
+pub(crate) struct Question {
+    /// Who asks, by the name that policy knows. Default: whom the first policy is for.
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) subject: Option<String>,
+    /// A program that acts for itself asks, not a person.
+    #[arg(long)]
+    pub(crate) agent: bool,
+    /// Groups of who asks.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+    /// How who asks was authenticated: `key`, `jwt`, `os_user` or `anonymous`.
+    #[arg(long, value_name = "CREDENTIAL", value_parser = credential)]
+    pub(crate) credential: Option<Method>,
+    /// Who issued the token; means `--credential jwt`.
+    #[arg(long, value_name = "ISSUER")]
+    pub(crate) issuer: Option<String>,
+    /// The client that the credential was issued to.
+    #[arg(long, value_name = "CLIENT")]
+    pub(crate) client: Option<String>,
+    /// The transport that it asks over.
+    #[arg(long, value_name = "TRANSPORT", value_parser = ["http", "stdio"])]
+    pub(crate) transport: Option<String>,
+    /// The revision of the protocol that it speaks.
+    #[arg(long, value_name = "REVISION", default_value = "2026-07-28")]
+    pub(crate) revision: String,
+    /// When it asks, in UTC: `2026-07-28T23:30:00Z`. Default: now.
+    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    pub(crate) time: Option<u64>,
+    /// The arguments, a JSON object.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) arguments: Option<String>,
+    /// With `last`: the last refusal on the records of `wrap` for the server of this name.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) wrap: Option<String>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// A method, or `last` for the last refusal on the record.
+    pub(crate) method: String,
+    /// `server/tool`, `server/prompt`, `server/uri`, a server, or an endpoint's path.
+    pub(crate) target: Option<String>,
+    /// The policy of `wrap` for this command, in place of the gateway's.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) wrapped: Vec<String>,
+}
+
+fn credential(word: &str) -> Result<Method, String> {
+    let methods = Method::ALL;
+    methods
+        .into_iter()
+        .find(|method| method.as_str() == word)
+        .ok_or_else(|| {
+            let words = methods.map(|method| format!("`{method}`"));
+            format!("hint: one of {}", words.join(", "))
+        })
+}
+
+fn listen_address(text: &str) -> Result<ListenAddress, String> {
+    text.parse()
+        .map_err(|bad: BadWord| format!("{}, hint: {}", bad.message, bad.hint))
 }
 
 #[derive(Debug, Subcommand)]
@@ -120,6 +182,9 @@ pub(crate) enum AuditCommand {
         /// File with the verifier key. Default: the key beside the record, which proves that it is whole and not whose it is.
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
+        /// All records that `wrap` kept for the server of this name.
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["directory", "key"])]
+        wrap: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -128,13 +193,33 @@ pub(crate) enum AuditCommand {
     Tail {
         /// How many.
         #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
-        lines: u64,
+        lines: usize,
         /// Go on as new ones come.
         #[arg(long)]
         follow: bool,
+        /// Only what this user did.
+        #[arg(long, value_name = "NAME")]
+        who: Option<String>,
+        /// `--who` is a program that acts for itself, not a person.
+        #[arg(long, requires = "who")]
+        agent: bool,
+        /// The records that `wrap` kept for the server of this name: each of its processes has one.
+        #[arg(long, value_name = "NAME")]
+        wrap: Option<String>,
         /// Print the records as they are, one JSON object a line.
         #[arg(long)]
         json: bool,
+    },
+    /// Print the handle (`subject_h`) by which the record names a user.
+    Who {
+        /// The user, by the name that policy knows.
+        name: String,
+        /// A program that acts for itself, not a person.
+        #[arg(long)]
+        agent: bool,
+        /// On the records that `wrap` kept for the server of this name: each of its processes has one, with handles of its own.
+        #[arg(long, value_name = "NAME")]
+        wrap: Option<String>,
     },
 }
 
@@ -165,4 +250,34 @@ pub(crate) enum KeyCommand {
         /// Its id, as `key list` shows it.
         id: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_whole() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn slips_come_with_a_hint() {
+        for (line, hint) in [
+            ("up --listen 127.0.0.1", "hint: add a port, for example 8650"),
+            ("up --listen 8650", "hint: write `127.0.0.1:8650`"),
+            ("explain --credential token tools/list", "hint: one of `key`"),
+            ("explain --time noon tools/list", "hint: for example"),
+        ] {
+            let words = ["portcullis"].into_iter().chain(line.split(' '));
+            let error = Cli::try_parse_from(words).unwrap_err().to_string();
+            assert!(error.contains(hint), "{error}");
+        }
+        let words = "portcullis explain last --wrap notes".split(' ');
+        assert!(Cli::try_parse_from(words).is_ok());
+        // A name of `wrap` means nothing to `policy` without the command.
+        assert!(Cli::try_parse_from("portcullis policy check --wrap notes".split(' ')).is_err());
+        assert!(Cli::try_parse_from("portcullis policy check --wrap notes -- a -b".split(' ')).is_ok());
+    }
 }

@@ -1,19 +1,27 @@
 //! The program: reads the command line, makes a plan, and hands it to the command that runs it.
 
+mod audit;
 mod build;
 mod cli;
+mod clock;
 mod config;
 mod demo;
+mod explain;
 mod failure;
 mod inspect;
+mod keys;
 mod plan;
 mod run;
+mod wrapped;
 
 use clap::Parser;
-use cli::{Cli, Command, exit};
+use cli::{Cli, Command, PolicyCommand, exit};
 use failure::Failure;
 use plan::Plan;
 use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Exit code when nobody reads what is printed: what a shell makes of a program that SIGPIPE ended.
 const NO_READER: i32 = 128 + 13;
@@ -59,14 +67,19 @@ fn end_quietly_without_a_reader() {
 }
 
 const fn wants_json(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Check { json: true, .. } | Command::Catalog { json: true } | Command::Explain { json: true, .. }
-    )
+    match command {
+        Command::Check { json, .. } | Command::Catalog { json } => *json,
+        Command::Explain(question) => question.json,
+        _ => false,
+    }
 }
 
 async fn run(cli: &Cli) -> Result<(), Failure> {
     let plan = || Plan::up(cli.config.as_deref(), cli.state.as_deref(), None);
+    // As `wrap` would run it, to look at: no name is taken.
+    let wrap = |name: Option<&str>, command: &[String]| {
+        Plan::wrap(name, command, cli.state.as_deref(), &run::os_user(), false)
+    };
     match &cli.command {
         Command::Up { listen } => {
             let again = || Plan::up(cli.config.as_deref(), cli.state.as_deref(), *listen);
@@ -75,7 +88,7 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Wrap { name, command } => {
             let user = run::os_user();
             run::wrap(
-                Plan::wrap(name.as_deref(), command, cli.state.as_deref(), &user)?,
+                Plan::wrap(name.as_deref(), command, cli.state.as_deref(), &user, true)?,
                 &user,
             )
             .await
@@ -85,26 +98,22 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
             inspect::check(&Plan::up(file, cli.state.as_deref(), None)?, *json).await
         }
         Command::Catalog { json } => inspect::catalog(&plan()?, *json).await,
-        Command::Policy { command } => inspect::policy(&plan()?, command).await,
-        Command::Explain {
-            subject,
-            groups,
-            method,
-            target,
-            arguments,
-            json,
-        } => {
-            let plan = plan()?;
-            let question = inspect::Question {
-                subject: subject.as_deref(),
-                groups,
-                method,
-                target: target.as_deref(),
-                arguments: arguments.as_deref(),
+        Command::Policy { command } => {
+            let (PolicyCommand::Check(guarded) | PolicyCommand::Show(guarded)) = command;
+            let plan = match guarded.command.as_slice() {
+                [] => plan()?,
+                wrapped => wrap(guarded.wrap.as_deref(), wrapped)?,
             };
-            inspect::explain(&plan, &question, *json).await
+            inspect::policy(&plan, command).await
         }
-        Command::Audit { command } => inspect::audit(&plan()?, command),
-        Command::Key { command } => inspect::key(&plan()?, command),
+        Command::Explain(question) => {
+            let plan = match question.wrapped.as_slice() {
+                [] => plan()?,
+                wrapped => wrap(question.wrap.as_deref(), wrapped)?,
+            };
+            explain::explain(&plan, question).await
+        }
+        Command::Audit { command } => audit::audit(&plan()?, command),
+        Command::Key { command } => keys::key(&plan()?, command),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::name::{BadWord, ListenAddress, Name};
 use crate::config::{Config, FILE_NAME};
 use crate::demo;
 use crate::failure::Failure;
-use std::net::SocketAddr;
+use crate::wrapped::Server;
 use std::path::{Path, PathBuf};
 
 /// Everything that a gateway is built from.
@@ -36,7 +36,11 @@ pub(crate) const OWNER: &str = "owner";
 
 impl Plan {
     /// What `up` runs: `config`, else `./portcullis.toml`, else the demo.
-    pub(crate) fn up(config: Option<&Path>, state: Option<&Path>, listen: Option<SocketAddr>) -> Result<Self, Failure> {
+    pub(crate) fn up(
+        config: Option<&Path>,
+        state: Option<&Path>,
+        listen: Option<ListenAddress>,
+    ) -> Result<Self, Failure> {
         let environment = Environment::of_process();
         let found = match config {
             Some(path) => Some(path.to_owned()),
@@ -69,32 +73,36 @@ impl Plan {
         })
     }
 
-    /// What `wrap` runs: one command, spoken to over stdio.
+    /// What `wrap` runs: one command, spoken to over stdio. With `takes`, the name that it goes by becomes its own.
     pub(crate) fn wrap(
         name: Option<&str>,
         command: &[String],
         state: Option<&Path>,
         os_user: &str,
+        takes: bool,
     ) -> Result<Self, Failure> {
         let environment = Environment::of_process();
+        let base = here()?;
+        let wraps = wraps(&state_directory(state, &File::default(), &base, &environment)?);
+        let server = Server::of(command, &base);
         let name = match name {
-            Some(name) => name.to_owned(),
-            None => slug(told_by(command)),
+            None => server.name(&wraps, takes)?,
+            Some(name) => {
+                let chosen = wrap_name(name)?;
+                if takes {
+                    server.take_chosen(&wraps, &chosen)?;
+                }
+                chosen
+            }
         };
-        let name: Name = name
-            .parse()
-            .map_err(|error: BadWord| Failure::usage(format!("`--name {name}`: {error}, hint: {}", error.hint)))?;
         let mut upstream = Upstream::named(name.clone());
         upstream.command = Some(command.to_vec());
         let file = File {
             upstream: vec![upstream],
             ..File::default()
         };
-        let base = here()?;
         // A directory for each wrapped server, so that policy and key are the server's own; the record is the process's own.
-        let state = state_directory(state, &file, &base, &environment)?
-            .join("wrap")
-            .join(name.as_str());
+        let state = wraps.join(name.as_str());
         Ok(Self {
             file,
             base,
@@ -105,6 +113,11 @@ impl Plan {
             permissive: true,
             whole_environment: true,
         })
+    }
+
+    /// Whether it is the plan of `wrap`, each process of which keeps a record of its own.
+    pub(crate) const fn is_wrap(&self) -> bool {
+        self.permissive
     }
 
     /// Where a path of the file is.
@@ -133,6 +146,17 @@ impl Plan {
     pub(crate) fn key_file(&self) -> PathBuf {
         self.state.join("keys.json")
     }
+}
+
+/// Where each server that `wrap` guards has a directory of its name, in the state directory.
+pub(crate) fn wraps(state: &Path) -> PathBuf {
+    state.join("wrap")
+}
+
+/// A name that somebody chose for a server.
+pub(crate) fn wrap_name(name: &str) -> Result<Name, Failure> {
+    name.parse()
+        .map_err(|error: BadWord| Failure::usage(format!("`{name}`: {error}, hint: {}", error.hint)))
 }
 
 fn here() -> Result<PathBuf, Failure> {
@@ -179,44 +203,8 @@ pub(crate) fn demo_tools(upstream: &Upstream) -> Vec<(String, Tool)> {
         .collect()
 }
 
-/// The word that tells one server from another: the program, or what a package runner is to run, without its version.
-fn told_by(command: &[String]) -> &str {
-    const RUNNERS: [&str; 9] = ["npx", "uvx", "bunx", "pnpx", "node", "python", "python3", "deno", "uv"];
-    let program = command.first().map(String::as_str).unwrap_or_default();
-    if !RUNNERS.contains(&program.rsplit('/').next().unwrap_or(program)) {
-        return program;
-    }
-    let word = command
-        .iter()
-        .skip(1)
-        .find(|word| !word.starts_with('-') && *word != "run")
-        .map_or(program, String::as_str);
-    match word.rfind('@') {
-        Some(at) if at > 0 => word.get(..at).unwrap_or(word),
-        _ => word,
-    }
-}
-
-/// A name made of a program's: `/usr/bin/Some_Server.py` becomes `some-server-py`.
-fn slug(program: &str) -> String {
-    let last = program.rsplit('/').next().unwrap_or(program);
-    let text: String = last
-        .chars()
-        .map(|c| match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => c,
-            _ => '-',
-        })
-        .take(32)
-        .collect();
-    let text = text.trim_matches('-').to_owned();
-    match text.is_empty() {
-        true => "server".to_owned(),
-        false => text,
-    }
-}
-
 /// Puts `--listen` in the place of the file's address, under the rules that the file's own is under.
-fn listen_at(file: &mut File, address: SocketAddr) -> Result<(), Failure> {
+fn listen_at(file: &mut File, address: ListenAddress) -> Result<(), Failure> {
     let listen = &file.listen;
     let wanting = [
         (
@@ -232,15 +220,13 @@ fn listen_at(file: &mut File, address: SocketAddr) -> Result<(), Failure> {
             "callers need no credential, hint: remove `identity.anonymous`",
         ),
     ];
-    let wanting = wanting
-        .iter()
-        .find(|(wanting, _)| *wanting && !address.ip().is_loopback());
+    let wanting = wanting.iter().find(|(wanting, _)| *wanting && !address.is_loopback());
     if let Some((_, what)) = wanting {
         return Err(Failure::usage(format!(
             "`--listen {address}` can be reached by other machines and {what}"
         )));
     }
-    file.listen.address = ListenAddress(address);
+    file.listen.address = address;
     Ok(())
 }
 
@@ -271,6 +257,6 @@ mod tests {
         }
         let mut file = read("[listen]\ndanger_plaintext = true\nhosts = [\"a.example\"]\n");
         assert!(listen_at(&mut file, open).is_ok());
-        assert_eq!(file.listen.address.0, open);
+        assert_eq!(file.listen.address, open);
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::exit;
 use crate::config::Environment;
 use crate::config::environment::LOG_VARIABLE;
 use crate::config::file::LogFormat;
-use crate::failure::Failure;
+use crate::failure::{Failure, counted};
 use crate::plan::{OWNER, Plan};
 use portcullis_gateway::Gateway;
 use portcullis_gateway::catalog::Known;
@@ -317,10 +317,14 @@ fn banner(plan: &Plan, gateway: &Gateway, server: &HttpServer, key: Option<&str>
     for (name, known) in gateway.catalog().known().iter().take(4) {
         let line = match known {
             Known::Listed(listing) => format!(
-                "{} tools, {} resources, {} prompts ({})",
-                listing.tools.len(),
-                listing.resources.len() + listing.templates.len(),
-                listing.prompts.len(),
+                "{}, {}, {} ({})",
+                counted(listing.tools.len(), "tool", "tools"),
+                counted(
+                    listing.resources.len() + listing.templates.len(),
+                    "resource",
+                    "resources"
+                ),
+                counted(listing.prompts.len(), "prompt", "prompts"),
                 listing.greeting.revision
             ),
             Known::Down { reason, .. } => format!("down: {reason}"),
@@ -337,9 +341,9 @@ fn banner(plan: &Plan, gateway: &Gateway, server: &HttpServer, key: Option<&str>
     let written = if first { ", just written" } else { "" };
     let _ = writeln!(
         out,
-        "  policy  {} ({} policies{written})",
+        "  policy  {} ({}{written})",
         files.join(", "),
-        gateway.policy().count()
+        counted(gateway.policy().count(), "policy", "policies")
     );
     match plan.file.record.danger_disabled {
         true => {
@@ -401,6 +405,13 @@ pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
         .join(format!("{}-{}", now_unix_s(), std::process::id()));
     let lasting = Lasting::open(&plan, &record)?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
+    for upstream in &plan.file.upstream {
+        let (name, state) = (&upstream.name, plan.state.display());
+        tracing::info!(
+            "guarding `{name}`: policy `{state}/policy.cedar`, record `{}`",
+            record.display()
+        );
+    }
     let in_force = InForce::new(gateway);
     let mut ending = Ending::listen()?;
     let serving = async {

@@ -3,7 +3,7 @@
 
 use crate::policy::PolicyError;
 use crate::route::RouteError;
-use crate::screen::ScreenError;
+use crate::screen::{NOTIFICATION_BYTES_MAX, ScreenError};
 use crate::session::{SAID_BYTES_MAX, SessionError, TooManySessions};
 use portcullis_ledger::LedgerError;
 use portcullis_transport::UpstreamError;
@@ -118,6 +118,7 @@ impl Refusal {
                 ScreenError::Hidden { inbound: true, .. } => "hidden_characters_in_arguments",
                 ScreenError::Hidden { inbound: false, .. } => "hidden_characters_in_answer",
                 ScreenError::Json(_) => "ambiguous_json",
+                ScreenError::Lengthy(_) => "notification_too_large",
                 ScreenError::Obligation(_) => "obligation_not_possible",
             },
             Self::Session(error) => match error {
@@ -134,6 +135,7 @@ impl Refusal {
                 SessionError::UnknownResource(..) => "unknown_resource",
                 SessionError::OutOfReach(..) => "upstream_unreachable",
                 SessionError::UnknownTask => "unknown_task",
+                SessionError::NotAsked => "progress_of_no_question",
                 SessionError::UnknownLevel(_) => "unknown_level",
                 SessionError::BadCursor => "bad_cursor",
                 SessionError::Meta(_) => "bad_meta",
@@ -260,6 +262,10 @@ fn screen_face(screen: &ScreenError) -> Face {
             },
         ),
         ScreenError::Json(cause) => error(INVALID_PARAMS, cause.to_string()),
+        ScreenError::Lengthy(bytes) => error(
+            codes::SCREENED,
+            format!("a notification of {bytes} bytes, where at most {NOTIFICATION_BYTES_MAX} are passed on"),
+        ),
         ScreenError::Obligation(what) => error(
             codes::SCREENED,
             format!("policy asks for `{what}`, which this build cannot carry out, so the call is refused"),
@@ -321,6 +327,10 @@ fn session_face(session: &SessionError) -> Face {
             ),
         ),
         SessionError::UnknownTask => error(INVALID_PARAMS, "unknown task".to_owned()),
+        SessionError::NotAsked => error(
+            INVALID_PARAMS,
+            "no server, or not just one, has a question open with this progress token".to_owned(),
+        ),
         SessionError::UnknownLevel(level) => error(
             INVALID_PARAMS,
             format!(

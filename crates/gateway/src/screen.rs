@@ -3,8 +3,8 @@
 
 use crate::answer::{Answer, Body};
 use crate::catalog::{Compiled, Tool};
-use crate::policy::{Decided, ObligationKind, Permitted};
-use crate::session::{Call, Target};
+use crate::policy::{Decided, Permitted};
+use crate::session::{Call, Target, Told};
 use portcullis_guards::hidden;
 use portcullis_transport::{Outlet, OutletClosed};
 use portcullis_wire::{Id, JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
@@ -48,6 +48,9 @@ pub struct Screen {
     settings: ScreenSettings,
 }
 
+/// Longest notification of a client that is passed on, in bytes. Those of the protocol have a few hundred.
+pub(crate) const NOTIFICATION_BYTES_MAX: usize = 64 << 10;
+
 /// Proof that the screen saw this value. Only [`Screen`] makes one.
 #[derive(Debug)]
 pub(crate) struct Screened<T> {
@@ -89,6 +92,8 @@ pub(crate) enum ScreenError {
     },
     /// An object that is read as a whole is ambiguous.
     Json(JsonError),
+    /// A notification of so many bytes, more than [`NOTIFICATION_BYTES_MAX`].
+    Lengthy(usize),
     /// Policy wants something done that this build cannot do.
     Obligation(&'static str),
 }
@@ -123,22 +128,27 @@ impl Screen {
             _ => None,
         };
         let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
-        if self.settings.hidden != HiddenAction::Ignore
-            && let Some(finding) = hidden::first_in_json(inbound)
-        {
-            match self.settings.hidden {
-                HiddenAction::Neutralise | HiddenAction::Refuse => {
-                    return Err(ScreenError::Hidden { inbound: true, finding });
-                }
-                HiddenAction::Report | HiddenAction::Ignore => {
-                    tracing::warn!(%finding, item = call.item(), "hidden characters in a request");
-                }
-            }
+        if let Some(finding) = self.settings.inbound(inbound)? {
+            tracing::warn!(%finding, item = call.item(), "hidden characters in a request");
         }
         if let (Target::Tool(tool), true) = (call.target(), self.settings.schema) {
             arguments(tool, call.request())?;
         }
         Ok(Screened { value: call, decided })
+    }
+
+    /// Looks at a notification that goes to the server.
+    pub(crate) fn told(&self, told: Permitted<Told>) -> Result<Screened<Told>, ScreenError> {
+        carry_out(told.decided())?;
+        let (told, decided) = told.into_parts();
+        let notification = told.notice().notification();
+        if notification.whole().len() > NOTIFICATION_BYTES_MAX {
+            return Err(ScreenError::Lengthy(notification.whole().len()));
+        }
+        if let Some(finding) = self.settings.inbound(notification.whole())? {
+            tracing::warn!(%finding, method = %notification.method(), "hidden characters in a notification");
+        }
+        Ok(Screened { value: told, decided })
     }
 
     /// The sink for the news of a call.
@@ -212,6 +222,19 @@ impl ScreenSettings {
                 Ok(Message::Request(clean)) => Ok(clean),
                 _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
             },
+        }
+    }
+
+    /// What is hidden in a client's text, where that is only to be told.
+    fn inbound(&self, text: &[u8]) -> Result<Option<String>, ScreenError> {
+        if self.hidden == HiddenAction::Ignore {
+            return Ok(None);
+        }
+        match (hidden::first_in_json(text), self.hidden) {
+            (Some(finding), HiddenAction::Neutralise | HiddenAction::Refuse) => {
+                Err(ScreenError::Hidden { inbound: true, finding })
+            }
+            (finding, _) => Ok(finding),
         }
     }
 
@@ -292,12 +315,8 @@ impl Sink {
 /// What policy wants done. Whatever cannot be done here refuses the call: an obligation is a condition of the yes.
 fn carry_out(decided: &Decided) -> Result<(), ScreenError> {
     for obligation in &decided.obligations {
-        match obligation.kind {
-            // These go on the record with the decision, which is all they ask.
-            ObligationKind::Purpose | ObligationKind::Record => {}
-            ObligationKind::Mask | ObligationKind::Redact | ObligationKind::Approve => {
-                return Err(ScreenError::Obligation(obligation.kind.as_str()));
-            }
+        if !obligation.kind.is_carried_out() {
+            return Err(ScreenError::Obligation(obligation.kind.as_str()));
         }
     }
     Ok(())

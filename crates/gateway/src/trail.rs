@@ -6,7 +6,7 @@ use crate::policy::Decided;
 use crate::refusal::{Face, Refusal};
 use crate::route::Effort;
 use crate::screen::Screened;
-use crate::session::{Asked, Call, Session, principal_of};
+use crate::session::{Asked, Call, Notice, Session, principal_of};
 use bytes::Bytes;
 use portcullis_ledger::{
     CallId, Content, Decision, Durability, EffectClass, Event, EventKind, Intended, Ledger, LedgerError, Outcome,
@@ -113,6 +113,21 @@ impl Trail {
         trail
     }
 
+    /// The trail of a notification on its way to `upstream`; `None` where it concerns nobody.
+    pub(crate) fn of_notice(recorder: &Recorder, notice: &Notice, upstream: Option<&Arc<str>>) -> Self {
+        let (session, notification) = (notice.session(), notice.notification());
+        let mut trail = Self::new(recorder, None, notification.method().as_str(), session.revision.era());
+        trail.caller(notice.caller());
+        trail.item = upstream.map_or_else(String::new, ToString::to_string);
+        trail.upstream = upstream.map(Arc::clone);
+        trail.session = Some(Arc::clone(&session.id));
+        trail.revision = session.revision.as_str();
+        trail.impact = notice.impact();
+        let params = notification.params().map(|params| params.bytes()).unwrap_or_default();
+        trail.input = content_of(&trail.ledger, &[params]);
+        trail
+    }
+
     fn new(recorder: &Recorder, id: Option<Id>, method: &str, era: Era) -> Self {
         Self {
             call: recorder.ledger.call_id(),
@@ -196,6 +211,23 @@ impl Trail {
         }
     }
 
+    /// How a call ended that has no answer: whether a server may have acted on it.
+    fn failed(&self) -> Status {
+        match self.stage {
+            Stage::Intended if self.effort.attempts() > 0 => Status::Errored,
+            _ => Status::Refused,
+        }
+    }
+
+    fn log(&self, refusal: &Refusal) {
+        tracing::info!(
+            method = self.method,
+            item = self.item,
+            "refused: {}",
+            refusal.for_operator()
+        );
+    }
+
     /// The names that the decision's record borrows.
     fn names(&self) -> Names<'_> {
         Names {
@@ -274,12 +306,12 @@ impl Recorder {
         self.ledger.is_writable()
     }
 
-    /// Puts the decision on the record before the call may go anywhere.
-    pub(crate) async fn intend(
+    /// Puts the decision on the record before the call or notification may go anywhere.
+    pub(crate) async fn intend<T>(
         &self,
         trail: &mut Trail,
-        call: Screened<Call>,
-    ) -> Result<Intended<Screened<Call>>, LedgerError> {
+        call: Screened<T>,
+    ) -> Result<Intended<Screened<T>>, LedgerError> {
         let durability = match class_of(trail.impact) {
             EffectClass::Read => self.settings.read,
             EffectClass::Idempotent => self.settings.idempotent,
@@ -305,18 +337,10 @@ impl Recorder {
                 (reply_of(labelled), outcome)
             }
             Err(refusal) => {
-                tracing::info!(
-                    method = trail.method,
-                    item = trail.item,
-                    "refused: {}",
-                    refusal.for_operator()
-                );
+                trail.log(&refusal);
                 let reply = refused(&refusal, &trail);
                 let content = content_of(&self.ledger, reply.message.pieces());
-                let status = match trail.stage {
-                    Stage::Intended if trail.effort.attempts() > 0 => Status::Errored,
-                    _ => Status::Refused,
-                };
+                let status = trail.failed();
                 let outcome = trail.outcome(Some(content), true, status, refusal.code());
                 (reply, outcome)
             }
@@ -343,6 +367,31 @@ impl Recorder {
                 let refusal = Refusal::Ledger(error);
                 Sealed::unrecordable(refused_with(&refusal, id.as_ref(), era))
             }
+        }
+    }
+
+    /// What became of a notification, on the record. Nobody waits for it, so that it need not be synced at once.
+    pub(crate) async fn told(&self, mut trail: Trail, outcome: Result<(), Refusal>) {
+        if let Err(refusal) = &outcome {
+            trail.log(refusal);
+        }
+        let status = match &outcome {
+            Ok(()) => Status::Executed,
+            Err(_) => trail.failed(),
+        };
+        let reason = outcome.as_ref().map_or_else(Refusal::code, |()| "");
+        let outcome = trail.outcome(None, outcome.is_err(), status, reason);
+        let kept = match trail.stage {
+            Stage::Intended => self.ledger.seal(&outcome, Durability::Written, ()).await,
+            Stage::Open | Stage::Sealed => {
+                let names = trail.names();
+                let decision = trail.decision(&names, outcome.reason_code);
+                self.ledger.refuse(&decision, &outcome, Durability::Written, ()).await
+            }
+        };
+        match kept {
+            Ok(_) => trail.stage = Stage::Sealed,
+            Err(error) => tracing::error!(%error, "the record cannot be kept: notification not passed on"),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     ledger::LedgerError,
     record::{Body, CallId, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
+    waiters::{Waiters, Waiting},
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -18,7 +19,6 @@ use std::{
     },
     time::{Duration, Instant, SystemTime},
 };
-use tokio::sync::oneshot;
 
 /// Calls open at once. Above it no call may begin: each costs memory, and all stand in every segment's header.
 pub(crate) const OPEN_CALLS_MAX: usize = 65_536;
@@ -68,7 +68,7 @@ pub(crate) struct Core {
     pub(crate) health: Health,
     /// Why tiles cannot be written, where they cannot.
     pub(crate) tiles_trouble: Option<Arc<str>>,
-    pub(crate) waiters: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+    pub(crate) waiters: Waiters,
     /// Segments that were left behind before they were synced.
     pub(crate) unsynced_segments: Vec<Arc<File>>,
     /// When records that nobody waits for are synced all the same.
@@ -173,11 +173,10 @@ impl Shared {
     }
 
     /// Asks for a sync of everything that is written. The answer comes when it is done.
-    pub(crate) fn wait_for_sync(&self, core: &mut Core) -> oneshot::Receiver<Result<(), LedgerError>> {
-        let (tell, told) = oneshot::channel();
-        core.waiters.push(tell);
+    pub(crate) fn wait_for_sync(&self, core: &mut Core) -> Waiting {
+        let waiting = core.waiters.enter();
         self.wake_sync(core);
-        told
+        waiting
     }
 
     /// A notification costs a system call, so only a thread that sleeps gets one.
@@ -228,7 +227,7 @@ impl Core {
             published,
             health: Health::Writable,
             tiles_trouble: None,
-            waiters: Vec::new(),
+            waiters: Waiters::default(),
             unsynced_segments: Vec::new(),
             sync_due: None,
             last_sync: None,
@@ -304,7 +303,10 @@ mod tests {
         let mut core = Core::new(Writer::create(directory.path(), 0, &[]).unwrap(), 0, 0);
         let ended = Instant::now();
         let waits = |core: &mut Core, count: usize| {
-            core.waiters = (0..count).map(|_| oneshot::channel().0).collect();
+            core.waiters = Waiters::default();
+            for _ in 0..count {
+                drop(core.waiters.enter());
+            }
         };
         // Before the first sync there is nothing to keep a distance from.
         waits(&mut core, 50);

@@ -95,10 +95,7 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
 }
 
 fn fail_waiters(core: &mut Core, error: &LedgerError) {
-    for waiter in core.waiters.drain(..) {
-        // Whoever does not wait any more does not need to hear.
-        let _ = waiter.send(Err(error.clone()));
-    }
+    std::mem::take(&mut core.waiters).tell(&Err(error.clone()));
 }
 
 /// One sync for all. The lock is free meanwhile: records go on being written, and wait for the next one.
@@ -147,9 +144,7 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
             Err(LedgerError::Unwritable { reason })
         }
     };
-    for waiter in waiters {
-        let _ = waiter.send(answer.clone());
-    }
+    waiters.tell(&answer);
     core
 }
 

@@ -199,7 +199,7 @@ impl Ledger {
                 shared,
                 call: Some(call),
             };
-            wait(told).await?;
+            told.end().await?;
             guard.call = None;
         }
         Ok(Intended::new(value, sequence))
@@ -248,7 +248,7 @@ impl Ledger {
             )
         };
         if let Some(told) = told {
-            wait(told).await?;
+            told.end().await?;
         }
         Ok(Sealed::new(value, sequence))
     }
@@ -288,7 +288,7 @@ impl Ledger {
             )
         };
         if let Some(told) = told {
-            wait(told).await?;
+            told.end().await?;
         }
         Ok(Sealed::new(value, sequence))
     }
@@ -323,7 +323,7 @@ impl Ledger {
             shared.append(&mut core, &[body])?;
             shared.wait_for_sync(&mut core)
         };
-        wait(told).await
+        told.end().await
     }
 
     /// Whether the log takes records now. False from the first write that fails until one succeeds again, and when closed.
@@ -374,7 +374,7 @@ impl Ledger {
             }
         };
         let stopped = match stopped {
-            Ok(told) => wait(told).await,
+            Ok(told) => told.end().await,
             Err(error) => Err(error),
         };
         let ending = if stopped.is_ok() { Ending::Finish } else { Ending::Now };
@@ -454,10 +454,6 @@ fn admit(core: &Core, call: CallId) -> Result<(), LedgerError> {
     } else {
         Ok(())
     }
-}
-
-async fn wait(told: oneshot::Receiver<Result<(), LedgerError>>) -> Result<(), LedgerError> {
-    told.await.unwrap_or(Err(LedgerError::Closed))
 }
 
 /// Abandons the call when dropped with it: on failure, and when the future that waits is dropped.

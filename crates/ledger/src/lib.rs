@@ -24,6 +24,7 @@ mod tail;
 mod tiles;
 mod tree;
 mod verify;
+mod waiters;
 
 pub use checkpoint::{VerifierKey, VerifierKeyError};
 pub use evidence::{Intended, Sealed};
@@ -34,5 +35,6 @@ pub use record::{
 };
 pub use recover::OpenError;
 pub use schema::{Kind, Summary};
+pub use secrets::handle_of;
 pub use tail::{Recorded, Tail};
 pub use verify::{Finding, Report, verify};

@@ -10,7 +10,7 @@ use crate::{
     ledger::Options,
     record::{ACTION_OPENED, Body, CallId, Detail, Event, EventKind},
     schema::{self, Kind},
-    secrets::Secrets,
+    secrets::{SECRET_NAME, Secrets},
     tiles::{CHECKPOINT_NAME, Mode, Tiles},
     tree::{self, TILE_WIDTH_U64},
 };
@@ -86,7 +86,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     }
     let lock = DirectoryLock::acquire(&options.directory)?;
     let key = SigningKey::load_or_create(&layout.keys.join("signing.seed"))?;
-    let secret = Secret::load_or_create(&layout.keys.join("commitment.secret"))?;
+    let secret = Secret::load_or_create(&layout.keys.join(SECRET_NAME))?;
     let verifier = VerifierKey::new(&options.origin, key.public());
     publish_verifier_key(options, &layout, &verifier)?;
     let checkpoint = read_checkpoint(&layout.log, &verifier)?;

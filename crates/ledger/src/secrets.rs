@@ -6,10 +6,12 @@
 
 use crate::record::CallId;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
-use portcullis_store::keys::Secret;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use portcullis_store::keys::{KeyError, Secret};
 use std::{
     collections::HashMap,
     fmt,
+    path::Path,
     sync::{Arc, PoisonError, RwLock},
 };
 use zeroize::Zeroizing;
@@ -29,6 +31,20 @@ impl Handle {
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// The file of the ledger's secret, in its directory of keys.
+pub(crate) const SECRET_NAME: &str = "commitment.secret";
+
+/// The handle (`subject_h`, Base64url) by which the ledger in `directory` names `subject`: for whoever may read the ledger's
+/// secret and looks for one whose name they know. There is no way back from a handle to a name.
+///
+/// # Errors
+/// The secret is not there, as in a copy of `log/` alone, or cannot be used.
+pub fn handle_of(directory: &Path, subject: &str) -> Result<String, KeyError> {
+    let secret = Secret::load(&directory.join("keys").join(SECRET_NAME))?;
+    let subject = Secrets::new(&secret).subject(subject);
+    Ok(URL_SAFE_NO_PAD.encode(subject.handle().bytes()))
 }
 
 /// Makes handles and commitments.

@@ -9,6 +9,7 @@ pub mod lines;
 pub mod server;
 pub mod sse;
 pub mod tls;
+mod turn;
 pub mod upstream;
 
 pub use inbound::{

@@ -2,11 +2,12 @@
 //! that must be there. It reads the parsed text and not the types, so that one wrong value elsewhere hides nothing, and it
 //! leaves alone what `shape` found damaged.
 
-use super::file::ListenLimits;
+use super::file::{ListenLimits, PREFIX_BYTES_MAX, default_prefix};
 use super::name::{ListenAddress, Name, ServerUrl};
 use super::problem::Problem;
 use super::secret::is_secret_name;
 use super::shape::{element, list, member, nearest};
+use portcullis_gateway::identity::share_names;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::path::Path;
@@ -456,19 +457,58 @@ impl Check<'_> {
                 "remove it and give callers keys (`portcullis key create`), or listen on `127.0.0.1`",
             );
         }
-        let mut issuers = HashSet::new();
+        let mut before: Vec<(&str, String)> = Vec::new();
         for jwt in identity.elements("jwt") {
             self.readable(&jwt, "jwks");
-            if let (Some((issuer, span)), Some((audience, _))) = (jwt.text("issuer"), jwt.text("audience"))
-                && !issuers.insert((issuer.to_owned(), audience.to_owned()))
-            {
-                self.report(
-                    span,
-                    format!("`{issuer}` with this audience is there twice"),
-                    "remove one, or merge their key sets",
-                );
+            for key in ["subject_prefix", "group_prefix"] {
+                if let Some((prefix, span)) = jwt.text(key)
+                    && prefix.contains(char::is_control)
+                {
+                    self.report(
+                        span,
+                        format!("`{key}` `{}` holds a control character", prefix.escape_debug()),
+                        "take it out",
+                    );
+                }
+            }
+            if let Some((issuer, span)) = jwt.text("issuer") {
+                let prefix = self.issuer(&jwt, issuer, span, &before);
+                before.push((issuer, prefix));
             }
         }
+    }
+
+    /// One issuer and those before it; its prefix.
+    fn issuer(&mut self, jwt: &Section<'_>, issuer: &str, span: Range<usize>, before: &[(&str, String)]) -> String {
+        let own = jwt.text("subject_prefix");
+        let prefix = own
+            .as_ref()
+            .map_or_else(|| default_prefix(issuer), |(own, _)| (*own).to_owned());
+        if own.is_none() && prefix.len() > PREFIX_BYTES_MAX {
+            self.report(
+                span.clone(),
+                format!("the issuer is too long to stand before the name of each caller (more than {PREFIX_BYTES_MAX} bytes)"),
+                "give it a shorter `subject_prefix`, for example `subject_prefix = \"corp:\"`",
+            );
+        }
+        if before.iter().any(|(other, _)| *other == issuer) {
+            self.report(
+                span,
+                format!("the issuer `{issuer}` is there twice"),
+                "keep one: a token is good for one `audience`, which is this gateway; keys of both go into one `jwks`",
+            );
+        } else if let Some((other, theirs)) = before.iter().find(|(_, theirs)| share_names(theirs, &prefix)) {
+            self.report(
+                own.map_or(span, |(_, span)| span),
+                format!(
+                    "`{issuer}` (prefix `{}`) and `{other}` (prefix `{}`) could name the same caller",
+                    prefix.escape_debug(),
+                    theirs.escape_debug()
+                ),
+                "give each a `subject_prefix`, neither of which begins with the other, or leave them out",
+            );
+        }
+        prefix
     }
 
     fn policy(&mut self, root: &Section<'_>) {

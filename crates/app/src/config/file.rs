@@ -186,6 +186,36 @@ pub(crate) struct Jwt {
     #[serde(default)]
     #[schemars(length(min = 1, max = 256))]
     pub(crate) groups_claim: Option<String>,
+    /// Put before the name of each caller, so that no other issuer and no API key has the same: `User::"PREFIXana"`. Default: the issuer and `#`. Of two issuers neither may have one that begins with the other's; `""` gives a lone issuer's callers the names of API keys.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    pub(crate) subject_prefix: Option<String>,
+    /// Put before the name of each group. Default: `subject_prefix`. `""` lets the issuer put its callers into any group.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    pub(crate) group_prefix: Option<String>,
+}
+
+/// Longest prefix, in bytes: what follows must still fit a name.
+pub(crate) const PREFIX_BYTES_MAX: usize = 128;
+
+/// The prefix of an issuer that has none configured. It has the whole issuer, so that two issuers have two.
+pub(crate) fn default_prefix(issuer: &str) -> String {
+    format!("{issuer}#")
+}
+
+impl Jwt {
+    /// What stands before every caller's name.
+    pub(crate) fn subject_prefix(&self) -> String {
+        self.subject_prefix
+            .clone()
+            .unwrap_or_else(|| default_prefix(&self.issuer))
+    }
+
+    /// What stands before every group's name.
+    pub(crate) fn group_prefix(&self) -> String {
+        self.group_prefix.clone().unwrap_or_else(|| self.subject_prefix())
+    }
 }
 
 fn algorithms() -> Vec<Algorithm> {

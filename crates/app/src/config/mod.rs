@@ -21,6 +21,7 @@ use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
 use serde::Deserialize;
+pub(crate) use shape::{list, nearest};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;

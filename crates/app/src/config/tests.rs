@@ -363,6 +363,54 @@ fn strip_nulls(value: &mut serde_json::Value) {
     }
 }
 
+#[test]
+fn issuers_name_callers_of_their_own() {
+    let issuer = |lines: &str| format!("[[identity.jwt]]\naudience = \"a\"\njwks = \"/dev/null\"\n{lines}\n");
+    let of = |text: String| {
+        let problems = wrong(&text);
+        let own: Vec<String> = problems
+            .into_iter()
+            .filter(|line| !line.contains("/dev/null"))
+            .collect();
+        own
+    };
+    let two = |a: &str, b: &str| {
+        of(issuer(&format!("issuer = \"https://a\"\n{a}")) + &issuer(&format!("issuer = \"https://b\"\n{b}")))
+    };
+    assert_eq!(two("", ""), [""; 0]);
+    assert_eq!(two("subject_prefix = \"a/\"", "subject_prefix = \"b/\""), [""; 0]);
+    assert_eq!(of(issuer("issuer = \"https://a\"\nsubject_prefix = \"\"")), [""; 0]);
+    let hint = "give each a `subject_prefix`, neither of which begins with the other, or leave them out";
+    assert_eq!(
+        two("subject_prefix = \"\"", ""),
+        [format!(
+            "9:10 `https://b` (prefix `https://b#`) and `https://a` (prefix ``) could name the same caller | {hint}"
+        )]
+    );
+    assert_eq!(
+        two("subject_prefix = \"x/\"", "subject_prefix = \"x/y\""),
+        [format!(
+            "10:18 `https://b` (prefix `x/y`) and `https://a` (prefix `x/`) could name the same caller | {hint}"
+        )]
+    );
+    // Whatever their audiences: the place of the second is told.
+    let twice = of(issuer("issuer = \"https://a\"") + &issuer("issuer = \"https://a\"").replace("\"a\"", "\"b\""));
+    assert_eq!(twice.len(), 1);
+    assert!(
+        twice[0].starts_with("8:10 the issuer `https://a` is there twice | keep one"),
+        "{twice:?}"
+    );
+    let long = of(issuer(&format!("issuer = \"https://{}\"", "a".repeat(120))));
+    assert!(long[0].contains("give it a shorter `subject_prefix`"), "{long:?}");
+    let control = of(issuer("issuer = \"https://a\"\ngroup_prefix = \"a\\n\""));
+    assert_eq!(
+        control,
+        ["5:16 `group_prefix` `a\\n` holds a control character | take it out"]
+    );
+    let typo = of(issuer("issuer = \"https://a\"\nsubjet_prefix = \"a\""));
+    assert!(typo[0].ends_with("did you mean `subject_prefix`?"), "{typo:?}");
+}
+
 /// The guide's examples load, together and each alone, and the guide names every key.
 #[test]
 fn the_guide_is_true() {

@@ -117,8 +117,40 @@ fn the_last_refusal_is_explained() {
     assert_eq!(record["call"]["tool"], "bank/transfer");
     assert_eq!(record["policy"]["decision"], "deny");
 
-    // Asked again as the caller: the policies in force say the same.
+    // Who it was: a handle, which can be made for a name that one knows.
+    let audit = |more: &[&str]| {
+        let output = portcullis()
+            .arg("audit")
+            .args(more)
+            .arg("--state")
+            .arg(state.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(
+        audit(&["who", "owner"]).trim(),
+        record["who"]["subject_h"].as_str().unwrap()
+    );
+    assert_ne!(audit(&["who", "owner", "--agent"]), audit(&["who", "owner"]));
+    let kinds = |text: String| -> Vec<String> {
+        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        records.map(|record| record["t"].as_str().unwrap().to_owned()).collect()
+    };
+    let theirs = kinds(audit(&["tail", "-n", "100", "--who", "owner", "--json"]));
+    let decisions = theirs.iter().filter(|kind| *kind == "decision").count();
+    assert!(decisions >= 2 && theirs.len() == 2 * decisions, "{theirs:?}");
+    assert_eq!(
+        kinds(audit(&["tail", "-n", "1", "--who", "owner", "--json"])),
+        ["outcome"]
+    );
+    assert!(audit(&["tail", "--who", "nobody"]).is_empty());
+
+    // Asked again as the caller: the policies in force say the same, and what would help comes first.
     let (code, said) = explain_last(state.path(), &["--as", "owner", "--arguments", TOO_MUCH]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("denied") && said.contains("bank/transfer"), "{said}");
+    let hint = said.lines().find(|line| line.starts_with("hint:")).unwrap();
+    assert!(hint.contains("amount_cents"), "{said}");
 }

@@ -410,7 +410,7 @@ pub(crate) struct Shelf {
 }
 
 struct Shared {
-    shelf: Shelf,
+    shelf: Mutex<Shelf>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -464,7 +464,7 @@ impl Scripted {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let url = format!("http://{}/mcp", listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
-            shelf,
+            shelf: Mutex::new(shelf),
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -477,6 +477,11 @@ impl Scripted {
             }
         });
         Self { url, shared }
+    }
+
+    /// Lists other things from now on.
+    pub(crate) fn stock(&self, shelf: Shelf) {
+        *self.shared.shelf.lock().unwrap_or_else(PoisonError::into_inner) = shelf;
     }
 
     /// How the next call is answered. Without this it is answered with an empty tool result.
@@ -531,6 +536,7 @@ impl Shared {
             let items = if items.is_null() { json!([]) } else { items.clone() };
             json!({"resultType": "complete", "ttlMs": 0, "cacheScope": "private", key: items})
         };
+        let shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         Some(match method {
             "initialize" => {
                 let hello: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -543,10 +549,10 @@ impl Shared {
                 "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
                 "supportedVersions": [MODERN, "2025-11-25"], "capabilities": capabilities,
             }),
-            "tools/list" => list("tools", &self.shelf.tools),
-            "prompts/list" => list("prompts", &self.shelf.prompts),
-            "resources/list" => list("resources", &self.shelf.resources),
-            "resources/templates/list" => list("resourceTemplates", &self.shelf.templates),
+            "tools/list" => list("tools", &shelf.tools),
+            "prompts/list" => list("prompts", &shelf.prompts),
+            "resources/list" => list("resources", &shelf.resources),
+            "resources/templates/list" => list("resourceTemplates", &shelf.templates),
             _ => return None,
         })
     }

@@ -64,6 +64,30 @@ fn a_revoked_key_ends_though_a_policy_has_a_fault_and_none_takes_its_place() {
     assert_eq!(key(state.path(), &["list"]), "");
 }
 
+#[test]
+fn a_key_says_when_it_ends_and_none_is_made_that_has_ended() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for (days, hint) in [("0", "hint: at least 1"), ("99999999999", "hint: at most 36500")] {
+        let output = portcullis()
+            .args(["key", "create", "ana", "--days", days, "--state"])
+            .arg(state.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && said.contains(hint), "{said}");
+    }
+    assert_eq!(key(state.path(), &["list"]), "");
+    key(state.path(), &["create", "ana", "--days", "1"]);
+    key(state.path(), &["create", "bob"]);
+    let listed = key(state.path(), &["list"]);
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].contains("ana") && lines[0].contains("ends 20"), "{listed}");
+    assert!(
+        lines[1].contains("bob") && lines[1].contains("does not end"),
+        "{listed}"
+    );
+}
+
 /// A server that takes connections and never answers holds the start up for as long as it may.
 #[test]
 fn a_key_that_is_revoked_during_the_start_ends() {

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc;
 
 /// A message of the corpus.
 #[derive(Debug, Clone)]
@@ -477,18 +478,30 @@ fn questions(tally: &mut Tally, client: &Client, server: &Scripted, entries: &[&
 /// session keeps open.
 fn tidings(tally: &mut Tally, client: &Client, server: &Scripted, entries: &[&Entry]) {
     for entry in entries {
-        let Message::Notification(_) = &entry.message else {
+        let Message::Notification(notification) = &entry.message else {
             continue;
         };
         if is_own(entry) {
             continue;
         }
-        assert_eq!(
-            client.post(entry.text.as_bytes()).unwrap().status,
-            202,
-            "{}",
-            entry.place
-        );
+        let tell = || {
+            assert_eq!(
+                client.post(entry.text.as_bytes()).unwrap().status,
+                202,
+                "{}",
+                entry.place
+            )
+        };
+        if *notification.method() == Method::Progress {
+            if let Some(told) = told_to_asker(client, server, entry, tell) {
+                let what = format!("{} to the server that asked in {}:", entry.place, client.revision);
+                if tally.compare(&what, entry.text.as_bytes(), &told) {
+                    tally.up.insert(entry.place.clone());
+                }
+            }
+            continue;
+        }
+        tell();
         let what = format!("{} to the server of {}:", entry.place, client.revision);
         if tally.compare(&what, entry.text.as_bytes(), &server.take()) {
             tally.up.insert(entry.place.clone());
@@ -526,6 +539,37 @@ fn tidings(tally: &mut Tally, client: &Client, server: &Scripted, entries: &[&En
             tally.down.insert(entry.place.clone());
         }
     }
+}
+
+/// What a server hears of a client's progress: it concerns the server whose question carries its token, while that waits. `None`
+/// where no token can be spelt so.
+fn told_to_asker(client: &Client, server: &Scripted, entry: &Entry, tell: impl FnOnce()) -> Option<Vec<u8>> {
+    let params = member(entry.text.as_bytes(), "params")?;
+    let token = member(params.as_bytes(), "progressToken").filter(|token| *token != "1e2")?;
+    let question = format!(
+        r#"{{"jsonrpc":"2.0","id":"ask","method":"roots/list","params":{{"_meta":{{"progressToken":{token}}}}}}}"#
+    );
+    let watch = server.watch();
+    let (told, heard_by_server) = mpsc::channel();
+    server.play(move |id, stage| {
+        watch.take();
+        stage.event(question.as_bytes())?;
+        told.send(watch.take()).map_err(std::io::Error::other)?;
+        watch.take();
+        stage.event(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[]}}}}"#).as_bytes())
+    });
+    let call = client.request("1", "tools/call", r#""name":"now""#);
+    let mut heard = client.post(call.as_bytes()).unwrap().messages();
+    let question = heard.next().unwrap().unwrap();
+    tell();
+    let told = heard_by_server.recv().unwrap();
+    let answer = format!(
+        r#"{{"jsonrpc":"2.0","id":{},"result":{{"roots":[]}}}}"#,
+        member(&question, "id").unwrap()
+    );
+    assert_eq!(client.post(answer.as_bytes()).unwrap().status, 202);
+    heard.next().unwrap().unwrap();
+    Some(told)
 }
 
 /// What a modern server tells in a subscription. Its id is of one hop.

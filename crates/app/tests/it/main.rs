@@ -9,14 +9,18 @@
 )]
 
 mod bad_upstreams;
+mod drift;
 mod explain;
 mod first_steps;
 mod harness;
+mod issuers;
 mod keys;
 mod listening;
 mod lossless;
 mod malformed;
+mod notices;
 mod outages;
 mod record;
 mod sessions;
 mod strangers;
+mod wrapped;

@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use portcullis_wire::header::Annotation;
 use portcullis_wire::{Impact, Raw, Revision, header};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 /// What a server said when the connection was made.
@@ -201,6 +201,26 @@ pub struct Item {
     pub id: Arc<str>,
     /// The definition as it came (after the screen).
     pub definition: Raw,
+}
+
+/// Pins of tools that are not among those that the server lists: `(tool, what to do)`, in order of name. What the operator meant
+/// to pin or to hide has no pin then.
+pub(crate) fn unmet_pins(pins: &ToolPins, listed: &[String]) -> Vec<(String, String)> {
+    let known: HashSet<&str> = listed.iter().map(String::as_str).collect();
+    let mut unmet: Vec<&String> = pins.keys().filter(|name| !known.contains(name.as_str())).collect();
+    unmet.sort_unstable();
+    unmet
+        .into_iter()
+        .map(|name| {
+            let hint = match super::closest(name, listed.iter().map(String::as_str)) {
+                // The server chose it: it is for no terminal as it is.
+                Some(near) => format!("did you mean `{}`?", near.escape_debug()),
+                None => "`portcullis catalog` shows the tools that it has".to_owned(),
+            };
+            let finding = format!("the configuration pins this tool, but the server does not have it, hint: {hint}");
+            (name.clone(), finding)
+        })
+        .collect()
 }
 
 impl Item {

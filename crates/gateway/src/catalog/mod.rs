@@ -7,8 +7,9 @@ mod names;
 mod view;
 
 pub(crate) use extensions::{carried, declared};
-pub(crate) use listing::Compiled;
+pub(crate) use listing::{Compiled, unmet_pins};
 pub use listing::{Greeting, Item, Listing, Tool, ToolPin};
+pub(crate) use names::closest;
 pub use view::{EndpointPlan, Shown, Unavailable, View};
 
 use arc_swap::ArcSwap;

@@ -6,6 +6,16 @@ use std::collections::{HashMap, HashSet};
 /// Longest name that is kept as it is (2026-07-28, server/tools).
 const NAME_CHARS_MAX: usize = 128;
 
+/// The name that was probably meant.
+pub(crate) fn closest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let near = |name: &str| strsim::normalized_damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
+    names
+        .map(|name| (near(name), name))
+        .filter(|(likeness, _)| *likeness >= 0.5)
+        .max_by(|(one, left), (two, right)| one.total_cmp(two).then(right.cmp(left)))
+        .map(|(_, name)| name)
+}
+
 /// The exposed names for `(upstream, own name)` pairs, in their order. A name that two upstreams share is prefixed by the
 /// upstream, `upstream_name`; characters that are not header-safe become `_`; what is then still taken gets a number.
 pub(super) fn expose(items: &[(&str, &str)]) -> Vec<String> {

@@ -42,8 +42,11 @@ pub struct IssuerConfig {
     pub subject_claim: String,
     /// The claim that lists the groups; `groups` by default. Names may be nested: `realm_access.roles`.
     pub groups_claim: String,
-    /// Put before every subject's name, so that two issuers cannot both name the same subject.
+    /// Put before every subject's name. Of two issuers neither may have a prefix that begins with the other's, so that they
+    /// cannot both name the same subject. Empty: its subjects have the names of API keys.
     pub subject_prefix: String,
+    /// The same for groups.
+    pub group_prefix: String,
     /// What its subjects are.
     pub subject_kind: SubjectKind,
 }
@@ -58,6 +61,7 @@ impl Default for IssuerConfig {
             subject_claim: "sub".to_owned(),
             groups_claim: "groups".to_owned(),
             subject_prefix: String::new(),
+            group_prefix: String::new(),
             subject_kind: SubjectKind::User,
         }
     }
@@ -93,6 +97,16 @@ pub enum IssuerError {
         issuer: String,
         /// Why.
         reason: String,
+    },
+    /// Two issuers could name the same subject.
+    #[error(
+        "issuers `{one}` and `{other}` could name the same subject, hint: give each a `subject_prefix`, neither of which begins with the other"
+    )]
+    Shared {
+        /// One.
+        one: String,
+        /// The other.
+        other: String,
     },
     /// Two issuers have the same name.
     #[error("issuer `{0}` is there twice, hint: put the keys and audiences into one")]
@@ -185,18 +199,37 @@ impl Issuers {
     /// # Errors
     /// When one cannot be used.
     pub fn new(configs: Vec<IssuerConfig>) -> Result<Self, IssuerError> {
-        let mut by_name = HashMap::new();
+        let mut by_name: HashMap<String, Issuer> = HashMap::new();
         for config in configs {
-            let name = config.issuer.clone();
-            let issuer = Issuer::new(config)?;
-            if by_name.insert(name.clone(), issuer).is_some() {
-                return Err(IssuerError::Twice(name));
+            if by_name.contains_key(&config.issuer) {
+                return Err(IssuerError::Twice(config.issuer));
             }
+            let shared = by_name
+                .values()
+                .find(|other| share_names(&other.config.subject_prefix, &config.subject_prefix));
+            if let Some(other) = shared {
+                return Err(IssuerError::Shared {
+                    one: other.config.issuer.clone(),
+                    other: config.issuer,
+                });
+            }
+            by_name.insert(config.issuer.clone(), Issuer::new(config)?);
         }
         Ok(Self {
             by_name,
             remembered: std::iter::repeat_with(Mutex::default).take(SHARDS).collect(),
         })
+    }
+
+    /// The issuer whose tokens may name a subject of this kind and name, too.
+    pub(super) fn naming(&self, subject: &Subject) -> Option<&str> {
+        let naming = |issuer: &&Issuer| {
+            issuer.config.subject_kind == subject.kind() && subject.name().starts_with(&issuer.config.subject_prefix)
+        };
+        self.by_name
+            .values()
+            .find(naming)
+            .map(|issuer| issuer.config.issuer.as_str())
     }
 
     /// Whether there is none.
@@ -363,12 +396,13 @@ impl Issuer {
             .and_then(Value::as_str)
             .filter(|name| !name.is_empty())
             .ok_or(TokenError::Claim("sub"))?;
+        let group = |name: &str| format!("{}{name}", self.config.group_prefix);
         let groups = match claim(claims, &self.config.groups_claim) {
             None | Some(Value::Null) => Vec::new(),
-            Some(Value::String(list)) => list.split_whitespace().map(str::to_owned).collect(),
+            Some(Value::String(list)) => list.split_whitespace().map(group).collect(),
             Some(Value::Array(list)) => list
                 .iter()
-                .map(|group| group.as_str().map(str::to_owned).ok_or(TokenError::Claim("groups")))
+                .map(|name| name.as_str().map(group).ok_or(TokenError::Claim("groups")))
                 .collect::<Result<_, _>>()?,
             Some(_) => return Err(TokenError::Claim("groups")),
         };
@@ -382,12 +416,19 @@ impl Issuer {
             Method::Jwt,
             client.map(str::to_owned),
         )
+        .and_then(|subject| subject.issued_by(&self.config.issuer))
         .map_err(|_| TokenError::Subject)?;
         Ok(Verified {
             subject: Arc::new(subject),
             expires_unix_s,
         })
     }
+}
+
+/// Whether some name begins with both prefixes.
+#[must_use]
+pub fn share_names(one: &str, other: &str) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 /// What is written in a token's header, and nothing that it points to, is ever used to find a key.

@@ -420,6 +420,11 @@ impl KeyRing {
         self.keys.is_empty()
     }
 
+    /// Whom they stand for.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        self.keys.values().map(|entry| &*entry.subject)
+    }
+
     pub(super) fn check(&self, presented: &[u8], now_unix_s: u64) -> KeyCheck {
         let Some(id) = id_of(presented) else {
             return KeyCheck::Malformed;

@@ -9,9 +9,9 @@ mod subject;
 mod tests;
 
 pub use failures::Failures;
-pub use jwt::{IssuerConfig, IssuerError, Issuers, TOKEN_BYTES_MAX, TokenError};
+pub use jwt::{IssuerConfig, IssuerError, Issuers, TOKEN_BYTES_MAX, TokenError, share_names};
 pub use keys::{CreatedKey, KEY_PREFIX, KeyFile, KeyFileError, KeyInfo, KeyRing, NewKey};
-pub use subject::{GROUPS_MAX, Method, NAME_BYTES_MAX, Subject, SubjectError, SubjectKind};
+pub use subject::{GROUPS_MAX, ISSUER_BYTES_MAX, Method, NAME_BYTES_MAX, Subject, SubjectError, SubjectKind};
 
 use arc_swap::ArcSwap;
 use keys::KeyCheck;
@@ -183,6 +183,22 @@ impl Identity {
             issuers,
             anonymous,
         })
+    }
+
+    /// Subjects that a credential without an issuer stands for and that an issuer's tokens may name, too, each with that issuer:
+    /// for policy they are one principal. Nothing of an issuer with its default prefix is among them by chance.
+    #[must_use]
+    pub fn shared(&self) -> Vec<(String, String)> {
+        let keys = self.keys.load();
+        let anonymous = self.anonymous.as_deref();
+        let mut shared: Vec<(String, String)> = keys
+            .subjects()
+            .chain(anonymous)
+            .filter_map(|subject| Some((subject.principal(), self.issuers.naming(subject)?.to_owned())))
+            .collect();
+        shared.sort_unstable();
+        shared.dedup();
+        shared
     }
 
     /// Finds out who is asking. A credential that is presented must be good: a bad one is never taken for none.

@@ -8,6 +8,8 @@ use std::fmt;
 pub const NAME_BYTES_MAX: usize = 256;
 /// Most groups of one subject.
 pub const GROUPS_MAX: usize = 256;
+/// Longest name of an issuer of tokens, in bytes.
+pub const ISSUER_BYTES_MAX: usize = 2_048;
 
 /// What sort of party a subject is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,19 +74,20 @@ pub struct Subject {
     groups: Vec<String>,
     method: Method,
     client: Option<String>,
+    issuer: Option<String>,
     digest: [u8; 32],
 }
 
 /// A subject that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
-    /// The name, a group or the client is empty.
+    /// The name, a group, the client or the issuer is empty.
     #[error("the {0} is empty, hint: give it at least one character")]
     Empty(&'static str),
-    /// The name, a group or the client is too long.
-    #[error("the {0} has more than {NAME_BYTES_MAX} bytes, hint: shorten it")]
-    TooLong(&'static str),
-    /// The name, a group or the client holds a control character.
+    /// The name, a group, the client or the issuer is too long.
+    #[error("the {0} has more than {1} bytes, hint: shorten it")]
+    TooLong(&'static str, usize),
+    /// The name, a group, the client or the issuer holds a control character.
     #[error("the {0} holds a control character, hint: take it out")]
     Control(&'static str),
     /// Too many groups.
@@ -118,15 +121,48 @@ impl Subject {
         if let Some(client) = &client {
             checked("client", client)?;
         }
-        let digest = digest_of(kind, &name, &groups, method, client.as_deref());
-        Ok(Self {
+        let subject = Self {
             kind,
             name,
             groups,
             method,
             client,
-            digest,
-        })
+            issuer: None,
+            digest: [0; 32],
+        };
+        Ok(subject.digested())
+    }
+
+    /// The same, known by a token of `issuer`.
+    ///
+    /// # Errors
+    /// When `issuer` is empty, longer than [`ISSUER_BYTES_MAX`], or holds a control character.
+    pub fn issued_by(mut self, issuer: &str) -> Result<Self, SubjectError> {
+        checked_to("issuer", issuer, ISSUER_BYTES_MAX)?;
+        self.issuer = Some(issuer.to_owned());
+        Ok(self.digested())
+    }
+
+    /// Every part goes in with its length before it, so that no two different subjects hash the same bytes.
+    fn digested(mut self) -> Self {
+        let mut context = digest::Context::new(&digest::SHA256);
+        let mut part = |text: &str| {
+            context.update(&(text.len() as u64).to_be_bytes());
+            context.update(text.as_bytes());
+        };
+        part(self.kind.as_str());
+        part(&self.name);
+        part(self.method.as_str());
+        // Neither may be empty, so that an empty part is none.
+        part(self.client.as_deref().unwrap_or(""));
+        part(self.issuer.as_deref().unwrap_or(""));
+        for group in &self.groups {
+            part(group);
+        }
+        for (to, from) in self.digest.iter_mut().zip(context.finish().as_ref()) {
+            *to = *from;
+        }
+        self
     }
 
     /// Person or program.
@@ -159,6 +195,18 @@ impl Subject {
         self.client.as_deref()
     }
 
+    /// The issuer of the token that was shown, its exact `iss`; `None` where there was no token.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        format!("{}:{}", self.kind.as_str(), self.name)
+    }
+
     /// SHA-256 over all of the above: two subjects with the same digest are the same subject, so that it may key a cache of
     /// decisions.
     #[must_use]
@@ -168,38 +216,20 @@ impl Subject {
 }
 
 fn checked(part: &'static str, text: &str) -> Result<(), SubjectError> {
+    checked_to(part, text, NAME_BYTES_MAX)
+}
+
+fn checked_to(part: &'static str, text: &str, bytes_max: usize) -> Result<(), SubjectError> {
     if text.is_empty() {
         return Err(SubjectError::Empty(part));
     }
-    if text.len() > NAME_BYTES_MAX {
-        return Err(SubjectError::TooLong(part));
+    if text.len() > bytes_max {
+        return Err(SubjectError::TooLong(part, bytes_max));
     }
     if text.chars().any(char::is_control) {
         return Err(SubjectError::Control(part));
     }
     Ok(())
-}
-
-/// Every part goes in with its length before it, so that no two different subjects hash the same bytes.
-fn digest_of(kind: SubjectKind, name: &str, groups: &[String], method: Method, client: Option<&str>) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut part = |text: &str| {
-        context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
-    };
-    part(kind.as_str());
-    part(name);
-    part(method.as_str());
-    part(client.map_or("", |_| "client"));
-    part(client.unwrap_or(""));
-    for group in groups {
-        part(group);
-    }
-    let mut bytes = [0; 32];
-    for (to, from) in bytes.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    bytes
 }
 
 #[cfg(test)]
@@ -235,9 +265,16 @@ mod tests {
                 Some("a".to_owned()),
             )
             .unwrap(),
+            user("ana", &["a"]).unwrap().issued_by("a").unwrap(),
         ];
-        for other in others {
+        for (place, other) in others.iter().enumerate() {
             assert_ne!(base.digest(), other.digest(), "{other:?}");
+            assert!(
+                others
+                    .iter()
+                    .skip(place + 1)
+                    .all(|next| next.digest() != other.digest())
+            );
         }
     }
 
@@ -245,8 +282,16 @@ mod tests {
     fn impossible_subjects_are_refused() {
         assert_eq!(user("", &[]), Err(SubjectError::Empty("name")));
         assert_eq!(user("a\nb", &[]), Err(SubjectError::Control("name")));
-        assert_eq!(user(&"x".repeat(257), &[]), Err(SubjectError::TooLong("name")));
+        assert_eq!(
+            user(&"x".repeat(257), &[]),
+            Err(SubjectError::TooLong("name", NAME_BYTES_MAX))
+        );
         assert_eq!(user("ana", &[""]), Err(SubjectError::Empty("group")));
+        let issued = |issuer: &str| user("ana", &[]).unwrap().issued_by(issuer).map(drop);
+        assert_eq!(issued(""), Err(SubjectError::Empty("issuer")));
+        assert_eq!(issued("a\nb"), Err(SubjectError::Control("issuer")));
+        assert_eq!(issued(&"x".repeat(2_049)), Err(SubjectError::TooLong("issuer", 2_048)));
+        assert_eq!(issued(&"x".repeat(2_048)), Ok(()));
         let many: Vec<String> = (0..257).map(|n| n.to_string()).collect();
         assert_eq!(
             Subject::new(SubjectKind::User, "ana", many, Method::Key, None),

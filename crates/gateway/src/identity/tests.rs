@@ -504,6 +504,7 @@ fn claims_are_found_where_configured() {
         subject_claim: "email".to_owned(),
         groups_claim: "realm_access.roles".to_owned(),
         subject_prefix: "corp/".to_owned(),
+        group_prefix: "corp:".to_owned(),
         subject_kind: SubjectKind::Agent,
         ..config(&json!([es.jwk]))
     };
@@ -517,7 +518,7 @@ fn claims_are_found_where_configured() {
     let subject = caller.subject();
     assert_eq!(
         (subject.name(), subject.kind(), subject.groups()),
-        ("corp/a@b.example", SubjectKind::Agent, ["x".to_owned()].as_slice())
+        ("corp/a@b.example", SubjectKind::Agent, ["corp:x".to_owned()].as_slice())
     );
     let scoped = with(claims, "realm_access.roles", json!("one two"));
     assert_eq!(
@@ -525,7 +526,7 @@ fn claims_are_found_where_configured() {
             .unwrap()
             .subject()
             .groups(),
-        ["one", "two"]
+        ["corp:one", "corp:two"]
     );
 }
 
@@ -614,6 +615,101 @@ fn issuers_that_cannot_be_used_are_refused_at_start() {
         Issuers::new(vec![good.clone(), good]),
         Err(IssuerError::Twice(_))
     ));
+}
+
+/// Two issuers with a signer each, and a key ring with one key for `owner`.
+fn two_issuers(prefixes: [&str; 2]) -> Result<(Identity, [Signer; 2], String), IssuerError> {
+    let signers = [
+        Signer::new(Algorithm::ES256, "es-1"),
+        Signer::new(Algorithm::ES256, "es-1"),
+    ];
+    let configs = ["https://a.example", "https://b.example"]
+        .into_iter()
+        .zip(prefixes)
+        .zip(&signers)
+        .map(|((issuer, prefix), signer)| IssuerConfig {
+            issuer: issuer.to_owned(),
+            subject_prefix: prefix.to_owned(),
+            group_prefix: prefix.to_owned(),
+            ..config(&json!([signer.jwk]))
+        });
+    let issuers = Issuers::new(configs.collect())?;
+    let dir = tempfile::tempdir().unwrap();
+    let file = KeyFile::at(dir.path().join("keys.json"));
+    let new = NewKey {
+        kind: SubjectKind::User,
+        name: "owner".to_owned(),
+        groups: vec!["clerks".to_owned()],
+        expires_unix_s: None,
+    };
+    let key = file.create(new, NOW).unwrap().danger_secret().to_owned();
+    let identity = Identity::new(file.load().unwrap(), issuers, Some("me"), true).unwrap();
+    Ok((identity, signers, key))
+}
+
+/// The same `sub` of two issuers, and a key of that name: three principals, in name and in group.
+#[test]
+fn issuers_and_keys_name_subjects_of_their_own() {
+    let (identity, [a, b], key) = two_issuers(["https://a.example#", "https://b.example#"]).unwrap();
+    let owner = with(with(claims(), "sub", json!("owner")), "groups", json!(["clerks"]));
+    let of = |signer: &Signer, issuer: &str| {
+        let token = signer.token(&header(), &with(owner.clone(), "iss", json!(issuer)));
+        bearer(&identity, &token, NOW).unwrap()
+    };
+    let callers = [
+        bearer(&identity, &key, NOW).unwrap(),
+        of(&a, "https://a.example"),
+        of(&b, "https://b.example"),
+    ];
+    let named = callers.each_ref().map(|caller| {
+        let subject = caller.subject();
+        (subject.principal(), subject.groups().join(","), subject.issuer())
+    });
+    let expected = [
+        ("user:owner", "clerks", None),
+        (
+            "user:https://a.example#owner",
+            "https://a.example#clerks",
+            Some("https://a.example"),
+        ),
+        (
+            "user:https://b.example#owner",
+            "https://b.example#clerks",
+            Some("https://b.example"),
+        ),
+    ];
+    assert_eq!(
+        named,
+        expected.map(|(who, group, issuer)| (who.to_owned(), group.to_owned(), issuer))
+    );
+    assert_eq!(identity.shared(), []);
+    // No issuer can speak for the other: its signature is checked with its own keys.
+    let forged = a.token(&header(), &with(owner, "iss", json!("https://b.example")));
+    assert!(matches!(
+        bearer(&identity, &forged, NOW),
+        Err(IdentityError::Token(TokenError::Signature))
+    ));
+}
+
+#[test]
+fn prefixes_that_let_two_issuers_name_one_subject_are_refused() {
+    for prefixes in [["", ""], ["", "b/"], ["a", "a"], ["a/", "a/b/"], ["a/b/", "a/"]] {
+        let error = two_issuers(prefixes).map(drop).unwrap_err();
+        assert!(matches!(error, IssuerError::Shared { .. }), "{prefixes:?}");
+        assert!(error.to_string().contains("hint:"), "{error}");
+    }
+    assert!(two_issuers(["a/", "b/"]).is_ok());
+}
+
+/// One issuer may be given the names of the keys on purpose; that it was can be seen.
+#[test]
+fn names_that_an_issuer_shares_with_keys_are_told() {
+    let (identity, ..) = two_issuers(["own", "b/"]).unwrap();
+    let owner = ("user:owner".to_owned(), "https://a.example".to_owned());
+    assert_eq!(identity.shared(), [owner]);
+    let (identity, ..) = two_issuers(["me", "b/"]).unwrap();
+    let me = ("user:me".to_owned(), "https://a.example".to_owned());
+    assert_eq!(identity.shared(), [me]);
 }
 
 #[test]

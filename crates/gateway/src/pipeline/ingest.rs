@@ -4,7 +4,7 @@
 
 use super::Gateway;
 use super::outage::{Outage, Word};
-use crate::catalog::{Greeting, Item, Known, Listing, Tool};
+use crate::catalog::{Greeting, Item, Known, Listing, Tool, unmet_pins};
 use crate::policy;
 use crate::refusal::{self, Refusal};
 use crate::route::RouteError;
@@ -60,12 +60,12 @@ pub(super) async fn keep(gateway: Weak<Gateway>, upstream: Arc<str>, again: Arc<
 impl Gateway {
     /// Asks one upstream for everything and takes it in. Returns when to ask again: `Some(None)` when only on its own word,
     /// `None` when it is down.
-    async fn take_in(&self, upstream: &Arc<str>, outage: &mut Outage) -> Option<Option<Duration>> {
+    async fn take_in(self: &Arc<Self>, upstream: &Arc<str>, outage: &mut Outage) -> Option<Option<Duration>> {
         let begun = Instant::now();
         match self.list(upstream).await {
             Ok(listing) => {
                 let ttl = (listing.ttl_ms > 0).then(|| Duration::from_millis(listing.ttl_ms).max(REFRESH_MIN));
-                for (item, finding) in &listing.findings {
+                for (item, finding) in self.unsaid(upstream, &listing) {
                     tracing::warn!(%upstream, item, "{finding}");
                 }
                 self.recorder
@@ -122,7 +122,20 @@ impl Gateway {
         }
     }
 
-    async fn learn(&self, upstream: &str, news: Known) {
+    /// The findings that were not there when it was listed before: one that stays is said once, however often it is listed.
+    fn unsaid<'a>(&self, upstream: &str, listing: &'a Listing) -> Vec<&'a (String, String)> {
+        let known = self.catalog.known();
+        let before = known.iter().find(|(name, _)| **name == *upstream);
+        let before = before.and_then(|(_, known)| match known {
+            Known::Listed(listing) => Some(listing),
+            Known::Down { last, .. } => last.as_ref(),
+            Known::Pending => None,
+        });
+        let said = |finding: &&(String, String)| before.is_some_and(|before| before.findings.contains(*finding));
+        listing.findings.iter().filter(|finding| !said(finding)).collect()
+    }
+
+    async fn learn(self: &Arc<Self>, upstream: &str, news: Known) {
         if self.is_known_down(upstream, &news) {
             // Who waits for this attempt hears that it is over. Nothing is taken in, so that clients' cursors stay good.
             self.taken_in.send_modify(|_| {});
@@ -130,21 +143,40 @@ impl Gateway {
         }
         self.catalog.update(upstream, news);
         let epoch = self.catalog.epoch();
-        let facts = policy::facts(&self.catalog.known(), self.catalog.paths());
-        match self.policy.renew(&facts, epoch) {
-            Ok(report) => {
-                for problem in self.unsaid(&report) {
-                    tracing::warn!("policy: {problem}");
-                }
+        let gateway = Arc::clone(self);
+        // Not on this thread: it has calls' connections, signals and other servers to mind.
+        let renewed = tokio::task::spawn_blocking(move || {
+            gateway.policy.renew(|| {
+                let epoch = gateway.catalog.epoch();
+                (policy::facts(&gateway.catalog.known(), gateway.catalog.paths()), epoch)
+            })
+        });
+        match renewed.await {
+            Ok(Ok(report)) => self.say(report),
+            Ok(Err(report)) => {
+                self.say(report);
+                tracing::error!("the policies cannot be put in force over the catalog: the ones before stay in force");
             }
-            Err(report) => {
-                for problem in self.unsaid(&report) {
-                    tracing::error!("policy: {problem}");
-                }
-                tracing::error!("the policies do not fit the catalog: the ones before stay in force");
+            Err(error) => tracing::error!(%error, "the policies were not renewed: the ones before stay in force"),
+        }
+        // Another upstream's later news may have been taken in meanwhile.
+        self.taken_in.send_if_modified(|before| {
+            let is_later = epoch > *before;
+            *before = epoch.max(*before);
+            is_later
+        });
+    }
+
+    /// Logs what is wrong with the policies, and was not when it was last said: the catalog is renewed again and again.
+    fn say(&self, report: policy::Report) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for problem in report.problems.iter().filter(|problem| !said.contains(problem)) {
+            match problem.severity {
+                policy::Severity::Error => tracing::error!("policy: {problem}"),
+                policy::Severity::Warning => tracing::warn!("policy: {problem}"),
             }
         }
-        self.taken_in.send_replace(epoch);
+        *said = report.problems;
     }
 
     /// Whether it is news of a server that is down that it is, for the very same reason.
@@ -157,24 +189,24 @@ impl Gateway {
         })
     }
 
-    /// The problems that the report before did not have: each renewal finds again what nobody has mended.
-    fn unsaid(&self, report: &policy::Report) -> Vec<String> {
-        let problems: Vec<String> = report.problems.iter().map(ToString::to_string).collect();
-        let mut said = self.problems_said.lock().unwrap_or_else(PoisonError::into_inner);
-        let said = std::mem::replace(&mut *said, problems.clone());
-        problems.into_iter().filter(|problem| !said.contains(problem)).collect()
-    }
-
     async fn list(&self, upstream: &Arc<str>) -> Result<Listing, RouteError> {
         let (revision, greeting) = self.route.greeting(upstream).await?;
         let greeting = read_greeting(revision, &greeting);
         let has = |capability: &str| greeting.capabilities.get(capability).is_some();
         let mut taken = Taken::default();
         let mut tools = Vec::new();
+        let empty = std::collections::HashMap::new();
+        let pins = self.route.pins(upstream).unwrap_or(&empty);
+        let mut listed = Vec::new();
         if has("tools") {
-            let empty = std::collections::HashMap::new();
-            let pins = self.route.pins(upstream).unwrap_or(&empty);
             for definition in self.all(upstream, &Method::ToolsList, "tools", &mut taken).await? {
+                listed.extend(
+                    definition
+                        .get("name")
+                        .as_ref()
+                        .and_then(Raw::as_string)
+                        .map(String::from),
+                );
                 let definition = self.look(definition, "name", &mut taken);
                 match Tool::read(upstream, definition.clone(), pins) {
                     Ok(tool) if pins.get(&*tool.name).is_some_and(|pin| pin.hidden) => {}
@@ -185,6 +217,7 @@ impl Gateway {
                 }
             }
         }
+        taken.findings.extend(unmet_pins(pins, &listed));
         let mut prompts = Vec::new();
         if has("prompts") {
             let listed = self.all(upstream, &Method::PromptsList, "prompts", &mut taken).await?;

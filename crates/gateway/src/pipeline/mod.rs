@@ -3,12 +3,13 @@
 
 mod ingest;
 mod news;
+mod notice;
 mod outage;
 
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, IdentityError, Method, Presented};
 use crate::labels::{self, Labelled};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Policy, PolicyError, Problem};
 use crate::refusal::Refusal;
 use crate::route::{Changed, Greeter, Route, StrayNews, UpstreamPlan, What};
 use crate::screen::Screen;
@@ -50,8 +51,8 @@ pub struct Gateway {
     screen: Screen,
     recorder: Recorder,
     route: Route,
-    /// What the last renewal of the policies found.
-    problems_said: Mutex<Vec<String>>,
+    /// What was last said of the policies over the catalog.
+    said: Mutex<Vec<Problem>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
     taken_in: watch::Sender<u64>,
 }
@@ -71,7 +72,7 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
-            problems_said: Mutex::default(),
+            said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
             catalog: parts.catalog,
             sessions: parts.sessions,
@@ -105,16 +106,16 @@ impl Gateway {
                 Handled::Accepted
             }
             Ok(Admitted::Heard | Admitted::StreamOpened) => Handled::Accepted,
-            Ok(Admitted::Tell(told)) => {
-                self.route.tell(told.session.as_ref(), &told.notification).await;
+            Ok(Admitted::Tell(notice)) => {
+                self.tell(*notice).await;
                 Handled::Accepted
             }
             Ok(Admitted::Withdrawn(session, question)) => {
                 self.route.abandon(&session, &question);
                 Handled::Accepted
             }
-            Ok(Admitted::SessionClosed(id)) => {
-                self.route.forget_session(&id).await;
+            Ok(Admitted::SessionClosed(session)) => {
+                self.forget(&session).await;
                 Handled::Accepted
             }
             Ok(Admitted::SessionGone) => Handled::SessionGone,

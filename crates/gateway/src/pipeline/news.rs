@@ -7,7 +7,7 @@ use crate::catalog::Known;
 use crate::labels::Labelled;
 use crate::refusal::Refusal;
 use crate::route::{Changed, LinkKey, StrayNews, What, may_be_asked};
-use crate::session::{Session, StandingAsked};
+use crate::session::{Session, StandingAsked, token_of};
 use crate::trail::Trail;
 use portcullis_transport::{Event, Stray};
 use portcullis_wire::{Method, Notification, Request};
@@ -109,6 +109,7 @@ impl Gateway {
             question: session.question_id(),
             upstream: Arc::clone(upstream),
             request: question.clone(),
+            token: token_of(question.params().as_ref()),
         };
         let own = asked.question.clone();
         if !session.ask_standing(asked, &self.sessions.limits) {
@@ -248,8 +249,11 @@ async fn sweep(gateway: Weak<Gateway>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         let Some(gateway) = gateway.upgrade() else { return };
-        for id in gateway.sessions.sweep(Instant::now()) {
-            gateway.route.forget_session(&id).await;
+        for session in gateway.sessions.sweep(Instant::now()) {
+            gateway.forget(&session).await;
+        }
+        for session in gateway.sessions.all() {
+            gateway.tell_dropped(&session, false).await;
         }
         gateway.tell_failures(super::now_unix_s()).await;
     }

@@ -2,11 +2,13 @@
 //! once, each with its place and a hint. It must not know requests or decisions.
 
 use super::index::{Lineage, Scope};
-use super::model::{Action, CatalogFacts, Obligation, ObligationKind, Target, TargetKind};
+use super::model::{Action, CatalogFacts, Obligation, ObligationKind, TargetKind};
+use super::names::Names;
 use super::reads::Reads;
 use super::schema::{self, Callee, has_arguments};
 use super::shape::{Field, LeftOut, RecordShape, Shape};
 use super::source::{self, Lines, Source, Statement};
+use crate::catalog::closest;
 use cedar_policy::{
     EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationError, ValidationMode, ValidationWarning, Validator,
 };
@@ -47,14 +49,29 @@ pub(crate) struct Rule {
     pub(crate) reads: Reads,
     /// What it wants done.
     pub(crate) obligations: Vec<Obligation>,
+    /// The tools and prompts that it cannot be asked about, for what it says of their arguments is not so: there a `permit` does
+    /// not hold, and a `forbid` refuses.
+    pub(crate) unfit: HashSet<EntityUid>,
 }
 
 /// How bad a problem is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// The policy files are not put in force.
+    /// It does not say what it was meant to say.
     Error,
-    /// They are, but somebody should look.
+    /// Somebody should look.
+    Warning,
+}
+
+/// What a problem means for the files that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Grade {
+    /// An error: they are not put in force.
+    Bars,
+    /// An error, but one that a server can cause by changing what it has, or that shows in refused calls alone: they are put in
+    /// force all the same, and what the rest of them says holds.
+    Stays,
+    /// See [`Severity::Warning`].
     Warning,
 }
 
@@ -69,6 +86,8 @@ pub struct Problem {
     pub column: u32,
     /// How bad.
     pub severity: Severity,
+    /// Whether it keeps the files from being put in force.
+    pub bars: bool,
     /// The policy's id, where it has one already.
     pub policy: Option<String>,
     /// What is wrong.
@@ -118,10 +137,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether anything keeps the files from being put in force.
+    /// Whether anything is wrong with the files.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Whether anything keeps the files from being put in force.
+    #[must_use]
+    pub fn is_barred(&self) -> bool {
+        self.problems.iter().any(|problem| problem.bars)
     }
 }
 
@@ -149,7 +174,7 @@ pub fn check(sources: &[Source], facts: &CatalogFacts) -> Report {
     load(sources, facts).1
 }
 
-/// The rules of the files, and the report. The rules may be put in force only when the report has no errors.
+/// The rules of the files, and the report. The rules may be put in force only when the report does not bar it.
 pub(crate) fn load(sources: &[Source], facts: &CatalogFacts) -> (Vec<Rule>, Report) {
     let mut loader = Loader {
         sources,
@@ -160,6 +185,7 @@ pub(crate) fn load(sources: &[Source], facts: &CatalogFacts) -> (Vec<Rule>, Repo
         lines: sources.iter().map(|source| Lines::of(&source.text)).collect(),
         problems: BTreeSet::new(),
         labels: HashMap::new(),
+        misnaming: HashSet::new(),
     };
     loader.parse();
     loader.check_entities();
@@ -171,6 +197,7 @@ pub(crate) fn load(sources: &[Source], facts: &CatalogFacts) -> (Vec<Rule>, Repo
             line: 1,
             column: 1,
             severity: Severity::Error,
+            bars: true,
             policy: None,
             message: format!("the schema could not be made from the catalog: {message}"),
             hint: None,
@@ -204,6 +231,8 @@ struct Loader<'a> {
     lines: Vec<Lines<'a>>,
     problems: BTreeSet<Problem>,
     labels: HashMap<Arc<str>, usize>,
+    /// Places of the rules that name arguments which are not there or cannot be named.
+    misnaming: HashSet<usize>,
 }
 
 impl<'a> Loader<'a> {
@@ -216,7 +245,7 @@ impl<'a> Loader<'a> {
                 self.problem_at(
                     file,
                     0,
-                    Severity::Error,
+                    Grade::Bars,
                     None,
                     message,
                     Some("split it, or take out what no longer serves"),
@@ -230,7 +259,7 @@ impl<'a> Loader<'a> {
             let (file, start) = (*file, first_too_many.range.start);
             let message = format!("there are more than {POLICIES_MAX} policies");
             let hint = "name groups and servers in place of users and tools";
-            return self.problem_at(file, start, Severity::Error, None, message, Some(hint));
+            return self.problem_at(file, start, Grade::Bars, None, message, Some(hint));
         }
         for (file, statement) in found {
             self.parse_statement(file, statement);
@@ -246,13 +275,13 @@ impl<'a> Loader<'a> {
                 "the policy has more than {} KiB or {POLICY_DEPTH_MAX} operators",
                 POLICY_BYTES_MAX >> 10
             );
-            self.problem_at(file, start, Severity::Error, None, message, Some("split it"));
+            self.problem_at(file, start, Grade::Bars, None, message, Some("split it"));
             return;
         }
         if let Some(slot) = statement.slot() {
             let message = "a template is no policy".to_owned();
             let hint = "write the principal or resource in place of the `?` slot";
-            self.problem_at(file, slot, Severity::Error, None, message, Some(hint));
+            self.problem_at(file, slot, Grade::Bars, None, message, Some(hint));
             return;
         }
         let place = self.rules.len();
@@ -262,14 +291,14 @@ impl<'a> Loader<'a> {
                 for error in errors.iter() {
                     let offset = start.saturating_add(offset_of(error));
                     let hint = error.help().map(|help| help.to_string());
-                    self.problem_at(file, offset, Severity::Error, None, error.to_string(), hint.as_deref());
+                    self.problem_at(file, offset, Grade::Bars, None, error.to_string(), hint.as_deref());
                 }
                 return;
             }
         };
         let reads = match Reads::of(&policy) {
             Ok(reads) => reads,
-            Err(message) => return self.problem_at(file, start, Severity::Error, None, message, None),
+            Err(message) => return self.problem_at(file, start, Grade::Bars, None, message, None),
         };
         let (line, _) = self.position(file, start);
         let label = self.label(file, &statement, &policy, line);
@@ -284,6 +313,7 @@ impl<'a> Loader<'a> {
             policy,
             reads,
             obligations,
+            unfit: HashSet::new(),
         });
         self.places.push(Place { file, statement });
     }
@@ -296,7 +326,7 @@ impl<'a> Loader<'a> {
             None => by_place,
             Some(id) if id.is_empty() || id.len() > ID_BYTES_MAX || id.chars().any(char::is_control) => {
                 let message = format!("the id of a policy has 1 to {ID_BYTES_MAX} bytes and no control characters");
-                self.problem_at(file, at, Severity::Error, Some(&by_place), message, None);
+                self.problem_at(file, at, Grade::Bars, Some(&by_place), message, None);
                 return by_place;
             }
             Some(id) => Arc::from(id),
@@ -305,7 +335,7 @@ impl<'a> Loader<'a> {
             Some(other) => {
                 let message = format!("policy `{label}` is there already, at {}:{}", other.file, other.line);
                 let hint = "give each its own `@id`";
-                self.problem_at(file, at, Severity::Error, Some(&label), message, Some(hint));
+                self.problem_at(file, at, Grade::Bars, Some(&label), message, Some(hint));
             }
             None => {
                 self.labels.insert(Arc::clone(&label), self.rules.len());
@@ -333,7 +363,7 @@ impl<'a> Loader<'a> {
                 let known: Vec<&str> = ObligationKind::ALL.into_iter().map(ObligationKind::as_str).collect();
                 let message = format!("nothing is done with the annotation `@{name}`");
                 let hint = format!("known are id, description, {}", known.join(", "));
-                self.problem_at(file, at, Severity::Warning, Some(label), message, Some(&hint));
+                self.problem_at(file, at, Grade::Warning, Some(label), message, Some(&hint));
                 continue;
             };
             if !permits && kind != ObligationKind::Record {
@@ -341,11 +371,15 @@ impl<'a> Loader<'a> {
                 self.problem_at(
                     file,
                     at,
-                    Severity::Warning,
+                    Grade::Warning,
                     Some(label),
                     message,
                     Some("put it on the `permit`"),
                 );
+            } else if !kind.is_carried_out() {
+                let message = format!("`@{name}` is to come: every call that this policy allows is refused");
+                let hint = "take it off if the call may pass without, else leave the `permit` out for now";
+                self.problem_at(file, at, Grade::Stays, Some(label), message, Some(hint));
             }
             obligations.push(Obligation {
                 kind,
@@ -365,15 +399,15 @@ impl<'a> Loader<'a> {
             let mut seen = HashSet::new();
             for uid in entities {
                 if seen.insert(uid.clone())
-                    && let Some((severity, message, hint)) = names.unknown(&uid)
+                    && let Some((grade, message, hint)) = names.unknown(&uid)
                 {
-                    found.push((place, uid, severity, message, hint));
+                    found.push((place, uid, grade, message, hint));
                 }
             }
         }
-        for (place, uid, severity, message, hint) in found {
+        for (place, uid, grade, message, hint) in found {
             let offset = |place: &Place<'_>| place.statement.find_entity(&place.file.source.text, &uid);
-            self.problem_of(place, offset, severity, message, hint);
+            self.problem_of(place, offset, grade, message, hint);
         }
     }
 
@@ -385,24 +419,35 @@ impl<'a> Loader<'a> {
                 continue;
             }
             let met = self.callees_met(rule);
+            let callees: Vec<&Callee> = met.iter().filter_map(|at| self.callees.get(*at)).collect();
             for path in rule.reads.argument_paths() {
-                if let Some((message, hint)) = unnameable(path, &met) {
-                    found.push((place, path.last().cloned().unwrap_or_default(), message, hint));
+                if let Some((message, hint)) = unnameable(path, &callees) {
+                    let mut unfit = met.clone();
+                    if !Scope::of(&rule.policy).names_one() {
+                        // An argument that no tool in reach declares any more is as one that is not given.
+                        let left_out = |at: &Callee| left_out_of(at, path).is_some();
+                        unfit.retain(|at| self.callees.get(*at).is_some_and(left_out));
+                    }
+                    let name = path.last().cloned().unwrap_or_default();
+                    found.push((place, name, unfit, message, hint));
                 }
             }
         }
-        for (place, name, message, hint) in found {
+        for (place, name, unfit, message, hint) in found {
             let offset = |place: &Place<'_>| place.statement.find_name(&place.file.source.text, &name);
-            self.problem_of(place, offset, Severity::Error, message, Some(hint));
+            self.problem_of(place, offset, Grade::Stays, message, Some(hint));
+            self.unfit(place, &unfit);
+            self.misnaming.insert(place);
         }
     }
 
-    /// The tools and prompts whose calls a policy's scope can match.
-    fn callees_met(&self, rule: &Rule) -> Vec<&Callee> {
+    /// The tools and prompts whose calls a policy's scope can match, by their place among the callees.
+    fn callees_met(&self, rule: &Rule) -> Vec<usize> {
         let scope = Scope::of(&rule.policy);
         self.callees
             .iter()
-            .filter(|callee| {
+            .enumerate()
+            .filter(|(_, callee)| {
                 let action = action_uid(callee.action);
                 let resource = lineage_of(callee);
                 match (action, resource) {
@@ -412,52 +457,79 @@ impl<'a> Loader<'a> {
                     _ => false,
                 }
             })
+            .map(|(at, _)| at)
             .collect()
+    }
+
+    /// The policy at this place cannot be asked about these callees.
+    fn unfit(&mut self, place: usize, callees: &[usize]) {
+        if let Some(rule) = self.rules.get_mut(place) {
+            let callees = callees.iter().filter_map(|at| self.callees.get(*at));
+            rule.unfit
+                .extend(callees.filter_map(|callee| Some(lineage_of(callee)?.uid)));
+        }
     }
 
     /// Cedar's own validator, once for what does not read arguments and once for each shape of arguments otherwise.
     fn check_types(&mut self) -> Result<(), String> {
         let wrong: HashSet<usize> = self.places_with_errors();
-        let mut plain = Vec::new();
-        let mut reading = Vec::new();
-        for (place, rule) in self.rules.iter().enumerate() {
-            match rule.reads.needs_arguments() {
-                true if !wrong.contains(&place) => reading.push(place),
-                true => {}
-                false => plain.push(place),
-            }
-        }
+        let (reading, plain): (Vec<usize>, Vec<usize>) = (0..self.rules.len())
+            .partition(|place| self.rules.get(*place).is_some_and(|it| it.reads.needs_arguments()));
         self.validate(schema::common()?, &plain, None, true);
         if reading.is_empty() {
             return Ok(());
         }
         self.validate(schema::without_calls()?, &reading, None, false);
 
-        let mut met: BTreeMap<(Action, RecordShape), BTreeMap<usize, Vec<String>>> = BTreeMap::new();
+        let mut met: BTreeMap<(Action, RecordShape), BTreeMap<usize, Vec<usize>>> = BTreeMap::new();
         let mut uncallable = Vec::new();
         for place in reading {
             let Some(rule) = self.rules.get(place) else { continue };
             let callees = self.callees_met(rule);
             let calls = Action::ALL.into_iter().filter(|action| has_arguments(*action));
             let scope = Scope::of(&rule.policy);
-            if callees.is_empty() && calls.filter_map(action_uid).any(|action| scope.matches_action(&action)) {
+            let is_wrong = wrong.contains(&place);
+            if callees.is_empty()
+                && !is_wrong
+                && calls.filter_map(action_uid).any(|action| scope.matches_action(&action))
+            {
                 uncallable.push(place);
             }
-            for callee in callees {
+            for at in callees {
+                let Some(callee) = self.callees.get(at) else { continue };
                 let rules = met.entry((callee.action, callee.shape.clone())).or_default();
-                rules.entry(place).or_default().push(callee.id());
+                rules.entry(place).or_default().push(at);
             }
         }
         for place in uncallable {
             let message = "no tool or prompt that is known matches, so that the arguments are not checked".to_owned();
             let start = |place: &Place<'_>| place.statement.range.start;
-            self.problem_of(place, start, Severity::Warning, message, None);
+            self.problem_of(place, start, Grade::Warning, message, None);
         }
         for ((action, shape), rules) in met {
             let places: Vec<usize> = rules.keys().copied().collect();
-            self.validate(schema::for_call(action, &shape)?, &places, Some(&rules), false);
+            match schema::for_call(action, &shape) {
+                Ok(schema) => self.validate(schema, &places, Some(&rules), false),
+                Err(why) => {
+                    for (place, callees) in &rules {
+                        let message = format!("nothing can be checked{}: {why}", self.in_a_call_of(callees));
+                        let start = |place: &Place<'_>| place.statement.range.start;
+                        self.problem_of(*place, start, Grade::Stays, message, None);
+                        self.unfit(*place, callees);
+                    }
+                }
+            }
         }
         Ok(())
+    }
+
+    fn in_a_call_of(&self, callees: &[usize]) -> String {
+        let first = callees.first().and_then(|at| self.callees.get(*at));
+        match (first, callees.len()) {
+            (None, _) => String::new(),
+            (Some(only), 1) => format!(" (in a call of `{}`)", only.id()),
+            (Some(first), count) => format!(" (in a call of `{}` and {} more)", first.id(), count - 1),
+        }
     }
 
     fn places_with_errors(&self) -> HashSet<usize> {
@@ -476,13 +548,7 @@ impl<'a> Loader<'a> {
 
     /// `calls` names, where the schema is one for calls, the tools or prompts that each policy meets in it; `whole` says that
     /// the schema leaves nothing out.
-    fn validate(
-        &mut self,
-        schema: Schema,
-        places: &[usize],
-        calls: Option<&BTreeMap<usize, Vec<String>>>,
-        whole: bool,
-    ) {
+    fn validate(&mut self, schema: Schema, places: &[usize], calls: Option<&BTreeMap<usize, Vec<usize>>>, whole: bool) {
         let wrong = self.places_with_errors();
         let policies = places
             .iter()
@@ -497,12 +563,17 @@ impl<'a> Loader<'a> {
                 // Said already, with a better hint.
                 continue;
             }
-            let called = calls.and_then(|calls| calls.get(&place_of(error.policy_id())?));
-            let about = called.map(|ids| match ids.as_slice() {
-                [only] => format!(" (in a call of `{only}`)"),
-                [first, rest @ ..] => format!(" (in a call of `{first}` and {} more)", rest.len()),
-                [] => String::new(),
-            });
+            let place = place_of(error.policy_id());
+            let called = calls.and_then(|calls| calls.get(&place?));
+            let mut about = String::new();
+            if let (Some(place), Some(callees)) = (place, called) {
+                self.unfit(place, callees);
+                if self.misnaming.contains(&place) {
+                    // Said already, of the argument by name.
+                    continue;
+                }
+                about = self.in_a_call_of(callees);
+            }
             let hint = error.help().map(|help| help.to_string());
             let hint = match calls {
                 Some(_) => Some(hint.unwrap_or_else(|| {
@@ -510,8 +581,12 @@ impl<'a> Loader<'a> {
                 })),
                 None => hint,
             };
-            let message = format!("{}{}", without_prefix(&error.to_string()), about.unwrap_or_default());
-            self.cedar_problem(error.policy_id(), error, Severity::Error, message, hint);
+            let message = format!("{}{about}", without_prefix(&error.to_string()));
+            let grade = match calls {
+                Some(_) => Grade::Stays,
+                None => Grade::Bars,
+            };
+            self.cedar_problem(error.policy_id(), error, grade, message, hint);
         }
         for warning in result.validation_warnings() {
             // In part of the schema much is impossible that is possible in the whole; and what is wrong is often impossible too.
@@ -523,7 +598,7 @@ impl<'a> Loader<'a> {
             if !of_whole || (whole && !follows) {
                 let hint = warning.help().map(|help| help.to_string());
                 let message = without_prefix(&warning.to_string());
-                self.cedar_problem(warning.policy_id(), warning, Severity::Warning, message, hint);
+                self.cedar_problem(warning.policy_id(), warning, Grade::Warning, message, hint);
             }
         }
     }
@@ -532,7 +607,7 @@ impl<'a> Loader<'a> {
         &mut self,
         id: &PolicyId,
         diagnostic: &dyn Diagnostic,
-        severity: Severity,
+        grade: Grade,
         message: String,
         hint: Option<String>,
     ) {
@@ -541,14 +616,14 @@ impl<'a> Loader<'a> {
         };
         let offset = offset_of(diagnostic);
         let at = |place: &Place<'_>| place.statement.range.start.saturating_add(offset);
-        self.problem_of(place, at, severity, message, hint);
+        self.problem_of(place, at, grade, message, hint);
     }
 
     fn problem_of(
         &mut self,
         place: usize,
         offset: impl Fn(&Place<'_>) -> usize,
-        severity: Severity,
+        grade: Grade,
         message: String,
         hint: Option<String>,
     ) {
@@ -557,7 +632,7 @@ impl<'a> Loader<'a> {
         };
         let (file, at) = (place.file, offset(place));
         let label = Arc::clone(&rule.label);
-        self.problem_at(file, at, severity, Some(&label), message, hint.as_deref());
+        self.problem_at(file, at, grade, Some(&label), message, hint.as_deref());
     }
 
     fn position(&self, file: File<'_>, offset: usize) -> (u32, u32) {
@@ -570,7 +645,7 @@ impl<'a> Loader<'a> {
         &mut self,
         file: File<'_>,
         offset: usize,
-        severity: Severity,
+        grade: Grade,
         policy: Option<&str>,
         message: String,
         hint: Option<&str>,
@@ -580,7 +655,11 @@ impl<'a> Loader<'a> {
             file: file.source.name.clone(),
             line,
             column,
-            severity,
+            severity: match grade {
+                Grade::Bars | Grade::Stays => Severity::Error,
+                Grade::Warning => Severity::Warning,
+            },
+            bars: grade == Grade::Bars,
             policy: policy.map(str::to_owned),
             message,
             hint: hint.map(str::to_owned),
@@ -597,8 +676,8 @@ impl<'a> Loader<'a> {
         });
         let mut problems: Vec<Problem> = self.problems.into_iter().collect();
         if problems.len() > PROBLEMS_MAX {
-            // Errors first, so that none of the kept is a warning while an error is dropped.
-            problems.sort_by_key(|problem| problem.severity);
+            // The worst first, so that none of the kept is a warning while an error is dropped.
+            problems.sort_by_key(|problem| (problem.severity, !problem.bars));
             problems.truncate(PROBLEMS_MAX);
             problems.sort();
         }
@@ -615,7 +694,7 @@ impl<'a> Loader<'a> {
 fn unnameable(path: &[String], met: &[&Callee]) -> Option<(String, String)> {
     let written = path.join(".");
     for callee in met {
-        if let Some(left_out) = callee.left_out.iter().find(|left_out| path.starts_with(&left_out.path)) {
+        if let Some(left_out) = left_out_of(callee, path) {
             let message = format!(
                 "argument `{}` of `{}` may not be named: it is {}",
                 left_out.path.join("."),
@@ -652,6 +731,11 @@ fn unnameable(path: &[String], met: &[&Callee]) -> Option<(String, String)> {
     Some((message, hint))
 }
 
+/// What keeps a path below `context.arguments` out of what may be named of this callee.
+fn left_out_of<'c>(callee: &'c Callee, path: &[String]) -> Option<&'c LeftOut> {
+    callee.left_out.iter().find(|left_out| path.starts_with(&left_out.path))
+}
+
 fn has_path(shape: &RecordShape, path: &[String]) -> bool {
     match path {
         [] => true,
@@ -664,112 +748,6 @@ fn has_path(shape: &RecordShape, path: &[String]) -> bool {
             None => false,
         },
     }
-}
-
-/// The known names of the catalog, to look names of policies up in.
-struct Names<'a> {
-    /// Upstream to "is down now".
-    servers: HashMap<&'a str, bool>,
-    tools: HashSet<(&'a str, &'a str)>,
-    prompts: HashSet<(&'a str, &'a str)>,
-    endpoints: &'a [String],
-}
-
-impl<'a> Names<'a> {
-    fn new(facts: &'a CatalogFacts) -> Self {
-        let server = |server: &'a super::model::ServerFacts| (server.name.as_str(), server.unavailable);
-        Self {
-            servers: facts.servers.iter().map(server).collect(),
-            tools: facts
-                .tools
-                .iter()
-                .map(|tool| (tool.server.as_str(), tool.name.as_str()))
-                .collect(),
-            prompts: facts
-                .prompts
-                .iter()
-                .map(|prompt| (prompt.server.as_str(), prompt.name.as_str()))
-                .collect(),
-            endpoints: &facts.endpoints,
-        }
-    }
-
-    /// What is wrong with an entity that a policy names; `None` when it is known, or of a type that nobody can list.
-    fn unknown(&self, uid: &EntityUid) -> Option<(Severity, String, Option<String>)> {
-        let kind = uid.type_name().to_string();
-        if kind == "Action" {
-            return unknown_action(uid.id().as_ref());
-        }
-        let kind = TargetKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-        let id: &str = uid.id().as_ref();
-        let Some(target) = Target::parse(kind, id) else {
-            let message = format!("`{uid}` names no upstream");
-            let hint = format!("the id of a {} is `upstream/name`", kind.as_str());
-            return Some((Severity::Error, message, Some(hint)));
-        };
-        let error = |message: String, near: Option<String>| {
-            let hint = near.map(|near| format!("did you mean `{}::{}`?", kind.as_str(), schema::quoted(&near)));
-            Some((Severity::Error, message, hint))
-        };
-        if let Target::Endpoint { path } = target {
-            let known = self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| endpoint == path);
-            let near = || closest(path, self.endpoints.iter().map(String::as_str));
-            return if known {
-                None
-            } else {
-                error(format!("there is no endpoint `{path}`"), near().map(str::to_owned))
-            };
-        }
-        let server = target.server()?;
-        let Some(unavailable) = self.servers.get(server) else {
-            let near = closest(server, self.servers.keys().copied());
-            let near = near.map(|near| id.replacen(server, near, 1));
-            return error(format!("there is no upstream `{server}`"), near);
-        };
-        let (known, names) = match target {
-            Target::Tool { name, .. } => (self.tools.contains(&(server, name)), &self.tools),
-            Target::Prompt { name, .. } => (self.prompts.contains(&(server, name)), &self.prompts),
-            _ => return None,
-        };
-        match (known, unavailable) {
-            (true, _) => None,
-            (false, true) => {
-                let message = format!("`{uid}` is not known, and `{server}` is down now");
-                Some((Severity::Warning, message, Some("check again when it is up".to_owned())))
-            }
-            (false, false) => {
-                let names = names.iter().filter(|(of, _)| *of == server).map(|(_, name)| *name);
-                let wanted = id.split_once('/').map_or("", |(_, name)| name);
-                let near = closest(wanted, names).map(|near| format!("{server}/{near}"));
-                error(
-                    format!("`{server}` has no {} `{wanted}`", kind.as_str().to_lowercase()),
-                    near,
-                )
-            }
-        }
-    }
-}
-
-fn unknown_action(id: &str) -> Option<(Severity, String, Option<String>)> {
-    let ids = Action::ALL.map(Action::id);
-    if ids.contains(&id) {
-        return None;
-    }
-    let hint = match closest(id, ids.into_iter()) {
-        Some(near) => format!("did you mean `Action::{}`?", schema::quoted(near)),
-        None => format!("there are {}", ids.join(", ")),
-    };
-    Some((Severity::Error, format!("there is no action `{id}`"), Some(hint)))
-}
-
-/// The name that was probably meant.
-fn closest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
-    let near = |name: &str| strsim::normalized_damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase());
-    names
-        .map(|name| (near(name), name))
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|(one, left), (two, right)| one.total_cmp(two).then(right.cmp(left)))
-        .map(|(_, name)| name)
 }
 
 /// The entity of an action.

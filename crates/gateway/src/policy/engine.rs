@@ -32,6 +32,10 @@ const SETS_MAX: usize = 4_096;
 /// Most subjects whose view of the catalog is remembered.
 const VISIBLE_MAX: usize = 4_096;
 
+/// Why a policy is not asked about a tool or prompt, see [`Rule::unfit`].
+pub(super) const UNFIT: &str =
+    "it does not fit the arguments that are declared now, `portcullis policy check` says where";
+
 /// A policy set in force over a catalog.
 #[derive(Debug)]
 pub struct Engine {
@@ -196,10 +200,10 @@ impl Engine {
     /// Puts policy files in force over a catalog. Takes milliseconds: not for a thread that serves calls.
     ///
     /// # Errors
-    /// The report, when it has errors: nothing is in force then.
+    /// The report, when it bars them: nothing is in force then.
     pub fn load(sources: &[Source], facts: &CatalogFacts) -> Result<(Self, Report), Report> {
         let (rules, report) = check::load(sources, facts);
-        if report.has_errors() {
+        if report.is_barred() {
             return Err(report);
         }
         match Self::assemble(rules, facts) {
@@ -211,6 +215,7 @@ impl Engine {
                     line: 1,
                     column: 1,
                     severity: check::Severity::Error,
+                    bars: true,
                     policy: None,
                     message,
                     hint: None,
@@ -355,7 +360,9 @@ impl Engine {
             if !rules().any(|rule| rule.permits) {
                 return false;
             }
-            let tells_apart = |rule: &Rule| rule.reads.resource_itself || rule.reads.resource.contains("name");
+            let tells_apart = |rule: &Rule| {
+                rule.reads.resource_itself || rule.reads.resource.contains("name") || !rule.unfit.is_empty()
+            };
             let prepare = |candidates: Vec<u32>| {
                 let prepared = self.prepare(&principal, &principal_entity, action, thing, candidates);
                 prepared.is_ok_and(|prepared| prepared.shown)
@@ -434,6 +441,10 @@ impl Engine {
         let mut needs = Needs::default();
         for place in candidates {
             let Some(rule) = self.rule(place) else { continue };
+            if rule.unfit.contains(&thing.lineage.uid) {
+                fixed.errors.push((place, UNFIT.to_owned()));
+                continue;
+            }
             match (rule.conditional, rule.reads.needs_context()) {
                 // Its scope is met and there is nothing else to it.
                 (false, _) => fixed.held(place, rule.permits),
@@ -689,7 +700,7 @@ fn principal_of(subject: &Subject) -> Result<(Lineage, Entity), String> {
         .iter()
         .map(|group| uid("Group", group))
         .collect::<Result<_, _>>()?;
-    let attributes = HashMap::from([
+    let mut attributes = HashMap::from([
         (
             "name".to_owned(),
             RestrictedExpression::new_string(subject.name().to_owned()),
@@ -699,6 +710,10 @@ fn principal_of(subject: &Subject) -> Result<(Lineage, Entity), String> {
             RestrictedExpression::new_entity_uid(uid("Credential", subject.method().as_str())?),
         ),
     ]);
+    if let Some(issuer) = subject.issuer() {
+        let issuer = RestrictedExpression::new_string(issuer.to_owned());
+        attributes.insert("issuer".to_owned(), issuer);
+    }
     let entity =
         Entity::new(own.clone(), attributes, groups.iter().cloned().collect()).map_err(|error| error.to_string())?;
     let lineage = Lineage {

@@ -2,9 +2,10 @@
 //! policy. It may quote arguments, so that it must never reach the record or a client. It must not know how it is printed.
 
 use super::check::{Rule, entity_uid};
-use super::engine::{Ask, Engine, Unasked, context, request};
+use super::engine::{Ask, Engine, UNFIT, Unasked, context, request};
 use super::index::Match;
 use super::model::{Decision, ReasonCode};
+use super::reads::Reads;
 use super::schema::quoted;
 use cedar_policy::{AuthorizationError, Authorizer, Decision as CedarDecision, Entities, Policy, PolicySet, Request};
 use serde_json::{Value, json};
@@ -68,6 +69,8 @@ pub struct Clause {
     pub text: String,
     /// What it came to.
     pub verdict: Verdict,
+    /// Whether it reads the context, so that the same caller may have it otherwise in another call of the same thing.
+    pub of_the_call: bool,
 }
 
 impl Clause {
@@ -132,6 +135,9 @@ impl Engine {
                     .map_err(Unasked::Cedar)
                 });
                 let considered = match request {
+                    _ if rule.unfit.contains(&spelled_out.resource.uid) => {
+                        unasked(rule, Verdict::Broken(UNFIT.to_owned()))
+                    }
                     Ok(request) => considered(rule, &request, &spelled_out.entities),
                     Err(Unasked::Arguments(message)) => {
                         let broken = Verdict::Broken(message.clone());
@@ -221,6 +227,7 @@ fn clauses(rule: &Rule, request: &Request, entities: &Entities) -> Vec<Clause> {
                 unless,
                 text: condition_text(&alone),
                 verdict: verdict(&alone, true, request, entities),
+                of_the_call: Reads::of(&alone).is_ok_and(|reads| reads.needs_context()),
             });
         }
     }
@@ -267,12 +274,15 @@ const fn only_miss(met: Match) -> Option<&'static str> {
     }
 }
 
-/// What would allow it.
+/// What would allow it, what the caller can do something about first: after what forbids, conditions on the call; then
+/// policies for others, and conditions that no call of this caller on this thing can meet.
 fn needed(explanation: &Explanation) -> Vec<String> {
     if explanation.decision.allowed {
         return Vec::new();
     }
     let mut needed = Vec::new();
+    let mut in_reach = Vec::new();
+    let mut out_of_reach = Vec::new();
     for policy in &explanation.considered {
         let place = format!("`{}` ({}:{})", policy.id, policy.file, policy.line);
         match (&policy.verdict, policy.permits) {
@@ -297,11 +307,14 @@ fn needed(explanation: &Explanation) -> Vec<String> {
                         )
                     })
                     .collect();
-                if !unmet.is_empty() {
-                    needed.push(format!(
-                        "{place} would permit it, were its condition met: {}",
-                        unmet.join(" and ")
-                    ));
+                let text = format!(
+                    "{place} would permit it, were its condition met: {}",
+                    unmet.join(" and ")
+                );
+                match policy.unmet().all(|clause| clause.of_the_call) {
+                    _ if unmet.is_empty() => {}
+                    true => in_reach.push(text),
+                    false => out_of_reach.push(text),
                 }
             }
             _ => {}
@@ -310,12 +323,14 @@ fn needed(explanation: &Explanation) -> Vec<String> {
     if let Some(message) = &explanation.arguments {
         needed.push(format!("the arguments do not fit what the tool declares: {message}"));
     }
+    needed.append(&mut in_reach);
     for near in &explanation.near {
         needed.push(format!(
             "`{}` would permit it, but is for another {}",
             near.id, near.misses
         ));
     }
+    needed.append(&mut out_of_reach);
     if explanation.decision.reason == ReasonCode::NoPermit {
         let [principal, action, resource] = &explanation.asked;
         needed.push(format!(

@@ -127,6 +127,11 @@ impl Scope {
         }
     }
 
+    /// Whether it is for one resource by name.
+    pub(crate) const fn names_one(&self) -> bool {
+        matches!(self.resource, ResourceConstraint::Eq(_))
+    }
+
     /// The entities named in the scope.
     pub(crate) fn entities(&self) -> Vec<EntityUid> {
         let mut entities = Vec::new();

@@ -1,5 +1,5 @@
 //! May they: the policy stage. Cedar decides, default is deny; the schema comes from the catalog, so that a policy which names
-//! a tool or an argument that does not exist fails when it is loaded.
+//! a tool or an argument that does not exist is found when it is loaded.
 //!
 //! [`model`] has every word that a policy may use. [`check`](mod@check) turns files into rules and says what is wrong with them, [`engine`] answers
 //! questions, [`explain`] says why, [`starter`](mod@starter) writes the first policy. None of them knows the wire or a transport.
@@ -13,6 +13,7 @@ mod engine;
 mod explain;
 mod index;
 mod model;
+mod names;
 mod reads;
 mod schema;
 mod shape;

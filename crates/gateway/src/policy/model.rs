@@ -341,6 +341,16 @@ impl ObligationKind {
         }
     }
 
+    /// Whether this build can do it. A call that is allowed under one that it cannot is refused.
+    #[must_use]
+    pub const fn is_carried_out(self) -> bool {
+        match self {
+            // These go on the record with the decision, which is all they ask.
+            Self::Purpose | Self::Record => true,
+            Self::Mask | Self::Redact | Self::Approve => false,
+        }
+    }
+
     /// The obligation that an annotation's name stands for.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {

@@ -161,7 +161,11 @@ fn entity_types() -> Value {
     let credentials: Vec<&str> = Method::ALL.into_iter().map(Method::as_str).collect();
     let principal = json!({
         "memberOfTypes": ["Group"],
-        "shape": record([("name", string(true)), ("credential", entity("Credential"))]),
+        "shape": record([
+            ("name", string(true)),
+            ("credential", entity("Credential")),
+            ("issuer", string(false)),
+        ]),
     });
     json!({
         "User": principal,

@@ -7,6 +7,7 @@ use portcullis_wire::Effect;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+mod drift;
 mod equality;
 mod measure;
 
@@ -298,6 +299,48 @@ fn attributes_and_circumstances_can_be_asked_for() {
     );
 }
 
+/// What is permitted to the subjects of one issuer is not permitted to a namesake of another, or of a key.
+#[test]
+fn issuers_can_be_told_apart() {
+    let engine = engine(
+        r#"@id("a-searches") permit (principal, action == Action::"tools/call", resource == Tool::"shop/search")
+        when { principal has issuer && principal.issuer == "https://a.example" };
+        @id("bank-is-for-keys") forbid (principal, action, resource in Server::"bank") when { principal has issuer };
+        @id("ana-transfers") permit (principal == User::"https://a.example#ana", action == Action::"tools/call", resource in Server::"shop");"#,
+    );
+    let of = |name: &str, issuer: &str| {
+        let subject = Subject::new(SubjectKind::User, name, [], Method::Jwt, None).unwrap();
+        subject.issued_by(issuer).unwrap()
+    };
+    let (search, wipe) = ("search", "wipe");
+    let may = |subject: &Subject, name: &'static str| {
+        let decision = call(&engine, subject, Target::Tool { server: "shop", name }, "{}");
+        (decision.allowed, labels(&decision).len())
+    };
+    // Names that are alike, to see that nothing but the issuer tells them apart.
+    assert_eq!(may(&of("ana", "https://a.example"), search), (true, 1));
+    assert_eq!(may(&of("ana", "https://b.example"), search), (false, 0));
+    assert_eq!(may(&user("ana", &[]), search), (false, 0));
+    assert_eq!(may(&of("https://a.example#ana", "https://a.example"), wipe), (true, 1));
+    for other in ["ana", "https://b.example#ana"] {
+        assert_eq!(may(&of(other, "https://b.example"), wipe), (false, 0));
+    }
+    let barred = call(
+        &engine,
+        &of("ana", "https://a.example"),
+        TRANSFER,
+        r#"{"to":"bob","amount":1}"#,
+    );
+    assert_eq!(labels(&barred), ["bank-is-for-keys"]);
+    assert_eq!(
+        call(&engine, &user("ana", &[]), TRANSFER, r#"{"to":"bob","amount":1}"#).reason,
+        ReasonCode::NoPermit
+    );
+    // Whether there is an issuer must be asked first.
+    let unasked = r#"permit (principal, action, resource) when { principal.issuer == "https://a.example" };"#;
+    assert!(check(&sources(unasked), &bank()).has_errors());
+}
+
 /// Each bad policy file, part of the message, part of the hint, and where it stands.
 #[test]
 fn problems_are_found_at_load_with_place_and_hint() {
@@ -474,7 +517,17 @@ fn problems_are_found_at_load_with_place_and_hint() {
         if !found {
             wrong.push(format!("{text}\nwanted {message:?} {hint:?} {at:?}, got\n{report}"));
         }
-        assert!(Engine::load(&sources(text), &bank()).is_err());
+        // What a server can cause by changing what it has takes no policy down.
+        let of_catalog = [
+            "no tool",
+            "no prompt",
+            "argument",
+            "may not be named",
+            "in a call of",
+            "types Long",
+        ];
+        let stays = of_catalog.iter().any(|part| message.contains(part));
+        assert_eq!(Engine::load(&sources(text), &bank()).is_ok(), stays, "{text}\n{report}");
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -610,6 +663,40 @@ fn only_what_may_be_allowed_is_shown() {
         uri: "x",
     };
     assert!(!engine.may_show(&user("bob", &["clerks"]), Action::ReadResource, &resource));
+}
+
+/// What the caller can change comes before what no call of theirs to this tool can meet.
+#[test]
+fn hints_begin_with_what_is_in_reach() {
+    let engine = engine(
+        r#"@id("readers") permit (principal, action == Action::"tools/call", resource)
+        when { resource.effect == Effect::"read" };
+        @id("others") permit (principal == User::"eve", action == Action::"tools/call", resource);
+        @id("both") permit (principal, action == Action::"tools/call", resource == Tool::"bank/transfer")
+        when { principal.name == "eve" && context.arguments.amount <= 10 };
+        @id("small") permit (principal, action == Action::"tools/call", resource == Tool::"bank/transfer")
+        when { context.arguments.amount <= 1000 };
+        @id("not-now") forbid (principal, action, resource) when { context.transport == "http" };"#,
+    );
+    let needed = |transport| {
+        let explanation = engine.explain(&Ask {
+            subject: &user("ana", &[]),
+            action: Action::CallTool,
+            target: TRANSFER,
+            circumstances: Circumstances {
+                transport,
+                arguments: Some(br#"{"to":"bob","amount":5000}"#),
+                ..Circumstances::default()
+            },
+        });
+        let first_words = explanation
+            .needed
+            .iter()
+            .map(|line| line.split(' ').next().unwrap_or("").to_owned());
+        first_words.collect::<Vec<_>>()
+    };
+    assert_eq!(needed("stdio"), ["`small`", "`others`", "`readers`", "`both`", "a"]);
+    assert_eq!(needed("http").first().unwrap(), "`not-now`");
 }
 
 #[test]

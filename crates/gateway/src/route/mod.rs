@@ -14,7 +14,7 @@ use crate::answer::{Answer, Body};
 use crate::catalog::declared;
 use crate::screen::{Screened, Sink, is_hop_local};
 use crate::session::{
-    Asked, Call, Session, Sessions, StandingAsked, Target, TooManySessions, empty_object, principal_of,
+    Asked, Call, Session, Sessions, StandingAsked, Target, Told, TooManySessions, empty_object, principal_of, token_of,
 };
 use lane::{Lane, Link};
 use portcullis_ledger::Intended;
@@ -26,6 +26,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, sleep_until};
+
+/// Longest time that a server may take to take a notification: behind stdio, what its host says next waits for it.
+const TELL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The stage.
 pub(crate) struct Route {
@@ -330,6 +333,7 @@ impl Route {
             request: call.request().clone(),
             target: call.aim().clone(),
             outlet: call.client().outlet.clone(),
+            token: token_of(question.params().as_ref()),
         };
         // Parked before it is announced: an answer may come as soon as the question is out.
         let parked = Parked {
@@ -434,19 +438,40 @@ impl Route {
         }
     }
 
-    /// Passes a client's notification to the servers that its session has reached.
-    pub(crate) async fn tell(&self, session: Option<&Arc<Session>>, notification: &Notification) {
-        let Some(session) = session else {
-            return;
+    /// The servers that a session has a connection to.
+    pub(crate) fn reached(&self, session: &Session) -> Vec<Arc<str>> {
+        let key = LinkKey::Session(Arc::clone(&session.id));
+        let reached = self.lanes.values().filter(|lane| lane.open_link(&key).is_some());
+        reached.map(|lane| Arc::clone(&lane.plan.name)).collect()
+    }
+
+    /// Passes a client's notification on to its server.
+    ///
+    /// # Errors
+    /// [`RouteError`], when the server is gone or does not take it in time.
+    pub(crate) async fn tell(&self, told: Intended<Screened<Told>>, effort: &Effort) -> Result<(), RouteError> {
+        let told = told.into_inner().into_inner();
+        let lane = self.lane(told.upstream())?;
+        let failed = |error| RouteError::Upstream {
+            name: Arc::clone(&lane.plan.name),
+            error,
         };
-        for lane in self.lanes.values() {
-            if let Some(link) = lane.open_link(&LinkKey::Session(Arc::clone(&session.id))) {
-                let message = Rope::one(notification.whole().clone());
-                if let Err(error) = link.upstream.tell(message).await {
-                    tracing::debug!(upstream = %lane.plan.name, %error, "notification not delivered");
-                }
-            }
-        }
+        let key = LinkKey::Session(Arc::clone(&told.notice().session().id));
+        let link = lane.open_link(&key).ok_or_else(|| {
+            failed(UpstreamError::Closed {
+                detail: "the session's connection is gone".to_owned(),
+            })
+        })?;
+        effort.attempts.fetch_add(1, Ordering::Relaxed);
+        let after = lane.plan.deadline.min(TELL_TIME_MAX);
+        let message = Rope::one(told.notice().notification().whole().clone());
+        let delivered = tokio::time::timeout(after, link.upstream.tell(message)).await;
+        delivered
+            .map_err(|_| RouteError::Deadline {
+                name: Arc::clone(&lane.plan.name),
+                after,
+            })?
+            .map_err(failed)
     }
 
     fn outgoing(&self, call: &Call, link: &Link) -> Result<Outgoing, RouteError> {

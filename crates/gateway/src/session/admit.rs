@@ -1,7 +1,7 @@
 //! The admission of each message: whose session, which endpoint, what it is aimed at. Everything ambiguous ends here.
 
 use super::call::{Call, Client, ListKind, StandingAsked, Target};
-use super::{STDIO_SESSION, Session, Sessions, principal_of};
+use super::{Notice, STDIO_SESSION, Session, Sessions, principal_of};
 use crate::catalog::{Catalog, View};
 use crate::identity::Caller;
 use bytes::Bytes;
@@ -21,25 +21,18 @@ pub(crate) enum Admitted {
     Resumed(Box<Call>),
     /// A notification that concerns the gateway alone was acted on.
     Heard,
-    /// A notification for the servers behind a session or endpoint.
-    Tell(Box<Told>),
+    /// A notification for the servers that its session has reached.
+    Tell(Box<Notice>),
     /// The client cancelled a call that waits for this question of this session to be answered.
     Withdrawn(Arc<str>, Id),
     /// The client wants the standing stream of its session, which is there.
     StreamOpened,
     /// The session was ended.
-    SessionClosed(Arc<str>),
+    SessionClosed(Arc<Session>),
     /// The session is unknown, over, or another principal's.
     SessionGone,
     /// A legacy message that needs a session came without.
     SessionMissing,
-}
-
-/// A client's notification on its way to servers.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) session: Option<Arc<Session>>,
-    pub(crate) notification: Notification,
 }
 
 /// Why a request is not admitted.
@@ -73,6 +66,8 @@ pub(crate) enum SessionError {
     OutOfReach(String, Vec<(Arc<str>, String)>),
     /// No task of that id, for this principal.
     UnknownTask,
+    /// Progress of something that no server, or not just one, has asked this client for.
+    NotAsked,
     /// Not one of the eight levels.
     UnknownLevel(String),
     /// A cursor that we did not give, or whose list has changed.
@@ -149,7 +144,7 @@ impl Sessions {
             Ask::CloseSession => Ok(match arrival.client.session {
                 Some(session) => {
                     self.close(&session.id);
-                    Admitted::SessionClosed(Arc::clone(&session.id))
+                    Admitted::SessionClosed(session)
                 }
                 None => Admitted::SessionMissing,
             }),
@@ -429,15 +424,18 @@ impl Arrival<'_> {
                     None => Admitted::Heard,
                 }
             }
-            Method::Initialized => match self.client.session {
-                Some(_) => Admitted::Heard,
-                None => Admitted::SessionMissing,
+            method => match self.client.session {
+                Some(_) if *method == Method::Initialized => Admitted::Heard,
+                Some(session) => Admitted::Tell(Box::new(Notice {
+                    caller: self.caller,
+                    session,
+                    is_stdio: self.client.is_stdio,
+                    notification,
+                })),
+                None if self.client.revision.era() == Era::Legacy => Admitted::SessionMissing,
+                // A modern client has nothing to tell a server outside of its requests (2026-07-28, changelog).
+                None => Admitted::Heard,
             },
-            _ if self.client.revision.era() == Era::Legacy && self.client.session.is_none() => Admitted::SessionMissing,
-            _ => Admitted::Tell(Box::new(Told {
-                session: self.client.session,
-                notification,
-            })),
         }
     }
 

@@ -150,6 +150,8 @@ pub(crate) struct Asked {
     pub(crate) target: Target,
     /// Where that call's answer goes.
     pub(crate) outlet: Outlet,
+    /// The question's progress token.
+    pub(crate) token: Option<Id>,
 }
 
 /// A question of a legacy server that belongs to no call: it went out on the session's standing stream.
@@ -161,6 +163,8 @@ pub(crate) struct StandingAsked {
     pub(crate) upstream: Arc<str>,
     /// The question as it came, under the server's own id.
     pub(crate) request: Request,
+    /// Its progress token.
+    pub(crate) token: Option<Id>,
 }
 
 /// Registered for as long as the call lives, so that the client can cancel it.

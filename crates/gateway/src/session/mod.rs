@@ -5,17 +5,20 @@
 mod admit;
 mod call;
 mod cancel;
+mod notice;
 mod tasks;
 
 pub(crate) use admit::{Admitted, LEVELS, SAID_BYTES_MAX, SessionError, settle};
 pub(crate) use call::{Asked, Call, Client, ListKind, StandingAsked, Target};
 pub(crate) use cancel::Cancel;
+pub(crate) use notice::{Notice, Told, token_of};
 pub(crate) use tasks::Tasks;
 
 use crate::identity::Caller;
 use aws_lc_rs::rand;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use notice::Allowance;
 use portcullis_transport::Outlet;
 use portcullis_wire::{Id, Raw, Revision};
 use std::collections::HashMap;
@@ -69,6 +72,7 @@ pub(crate) struct Session {
     in_flight: Arc<InFlightTable>,
     used: Mutex<Instant>,
     questions: AtomicU64,
+    notices: Mutex<Allowance>,
 }
 
 /// Calls by the client's own id, for `notifications/cancelled`.
@@ -163,6 +167,7 @@ impl Sessions {
             in_flight: Arc::default(),
             used: Mutex::new(Instant::now()),
             questions: AtomicU64::new(0),
+            notices: Mutex::default(),
         });
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let own = table.counts.get(&session.owner).copied().unwrap_or_default();
@@ -196,8 +201,8 @@ impl Sessions {
         table.remove(id);
     }
 
-    /// Ends the sessions that nobody used for too long; returns their ids.
-    pub(crate) fn sweep(&self, now: Instant) -> Vec<Arc<str>> {
+    /// Ends the sessions that nobody used for too long, and returns them.
+    pub(crate) fn sweep(&self, now: Instant) -> Vec<Arc<Session>> {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let idle: Vec<_> = table
             .sessions
@@ -206,10 +211,10 @@ impl Sessions {
                 let used = *session.used.lock().unwrap_or_else(PoisonError::into_inner);
                 now.duration_since(used) > self.limits.idle && session.is_quiet()
             })
-            .map(|session| Arc::clone(&session.id))
+            .map(Arc::clone)
             .collect();
-        for id in &idle {
-            table.remove(id);
+        for session in &idle {
+            table.remove(&session.id);
         }
         idle
     }
@@ -231,6 +236,11 @@ impl Session {
 
     pub(crate) fn log_level(&self) -> Option<String> {
         self.log_level.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> &str {
+        &self.owner
     }
 
     /// Where messages outside any request go.
@@ -275,6 +285,37 @@ impl Session {
     /// Takes the question that `id` answers; each is answered once.
     pub(crate) fn answered(&self, id: &Id) -> Option<Arc<Asked>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).remove(id)
+    }
+
+    /// The server whose question with this progress token waits for an answer; `None` when there is none, or two have chosen
+    /// the same token: then nobody can tell which of them is meant.
+    pub(crate) fn asker(&self, token: &Id) -> Option<Arc<str>> {
+        let mut askers: Vec<Arc<str>> = {
+            let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = asked.values().filter(|asked| asked.token.as_ref() == Some(token));
+            asked
+                .filter_map(|asked| asked.target.upstream().map(Arc::clone))
+                .collect()
+        };
+        {
+            let asked = self.standing_asked.lock().unwrap_or_else(PoisonError::into_inner);
+            let asked = asked.values().filter(|asked| asked.token.as_ref() == Some(token));
+            askers.extend(asked.map(|asked| Arc::clone(&asked.upstream)));
+        }
+        let asker = askers.pop()?;
+        askers.iter().all(|other| *other == asker).then_some(asker)
+    }
+
+    /// Whether the session may send a notification to so many servers now; see [`Allowance::take`].
+    pub(crate) fn may_tell(&self, servers: usize, now: Instant) -> Result<(), Option<u64>> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.take(servers, now)
+    }
+
+    /// See [`Allowance::untold`].
+    pub(crate) fn untold(&self, now: Instant, is_over: bool) -> Option<u64> {
+        let mut notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner);
+        notices.untold(now, is_over)
     }
 
     /// Takes back the question that was asked in the course of the call `id`, which the client has cancelled.
@@ -355,8 +396,7 @@ pub(crate) fn empty_object() -> Raw {
 
 /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
 pub(crate) fn principal_of(caller: &Caller) -> String {
-    let subject = caller.subject();
-    format!("{}:{}", subject.kind().as_str(), subject.name())
+    caller.subject().principal()
 }
 
 /// 16 random bytes as Base64url: visible ASCII, not to be guessed (2025-11-25, basic/transports, session management).

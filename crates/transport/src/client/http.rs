@@ -8,6 +8,7 @@ use super::pool::{Endpoint, Lease};
 use super::strays::Strays;
 use super::stream::{self, PostStream};
 use super::target::HttpLimits;
+use crate::turn;
 use crate::upstream::{
     BoxFuture, CancelOnDrop, Connected, Event, Exchange, Hello, Outgoing, Stray, Upstream, UpstreamError, event_of,
 };
@@ -359,6 +360,7 @@ impl Wire {
         *request.method_mut() = verb;
         *request.uri_mut() = self.place.origin_form.clone();
         *request.headers_mut() = headers;
+        turn::writing().await;
         self.place.endpoint.send(request, &self.place.absolute).await
     }
 

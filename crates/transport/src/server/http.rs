@@ -7,6 +7,7 @@ use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::intake::{self, Reserved};
 use super::streams;
 use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply, TurnedAway};
+use crate::turn;
 use bytes::Bytes;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
@@ -43,6 +44,7 @@ pub(super) async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Resul
     let mut response = route(&link, head, body, &mut bytes)
         .await
         .unwrap_or_else(Refusal::into_response);
+    turn::writing().await;
     response.body_mut().hold(Held {
         _busy: busy,
         _bytes: bytes,

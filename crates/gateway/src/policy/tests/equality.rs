@@ -86,6 +86,8 @@ fn condition() -> impl Strategy<Value = &'static str> {
         "when { principal in Group::\"staff\" }",
         "when { principal.name == \"ana\" }",
         "when { principal.credential == Credential::\"jwt\" }",
+        "when { principal has issuer && principal.issuer == \"https://a\" }",
+        "unless { principal has issuer }",
         "when { context.arguments.amount > 10 }",
         "when { context has arguments && context.arguments has amount && context.arguments.amount > 10 }",
         "when { context.arguments has amount } unless { context.arguments.amount + 9223372036854775797 > 0 }",
@@ -122,8 +124,15 @@ fn subject() -> impl Strategy<Value = Subject> {
     let kind = select(vec![SubjectKind::User, SubjectKind::Agent]);
     let groups = prop::sample::subsequence(vec!["clerks".to_owned(), "staff".to_owned()], 0..=2);
     let method = select(Method::ALL.to_vec());
-    (kind, select(vec!["ana", "bob", "eve"]), groups, method)
-        .prop_map(|(kind, name, groups, method)| Subject::new(kind, name, groups, method, None).unwrap())
+    let issuer = select(vec!["https://a", "https://b"]);
+    let name = select(vec!["ana", "bob", "eve"]);
+    (kind, name, groups, method, issuer).prop_map(|(kind, name, groups, method, issuer)| {
+        let subject = Subject::new(kind, name, groups, method, None).unwrap();
+        match method {
+            Method::Jwt => subject.issued_by(issuer).unwrap(),
+            _ => subject,
+        }
+    })
 }
 
 #[derive(Debug, Clone)]
@@ -298,8 +307,11 @@ fn index_and_caches_equal_the_whole_set() {
     runner
         .run(&strategy, |(policies, questions)| {
             // Unchecked on purpose: policies that fail at run time are part of the property.
-            let (rules, report) = check::load(&sources(&policies.concat()), &bank());
+            let (mut rules, report) = check::load(&sources(&policies.concat()), &bank());
             prop_assert_eq!(rules.len(), policies.len(), "{}", report);
+            for rule in &mut rules {
+                rule.unfit.clear();
+            }
             let engine = Engine::assemble(rules, &bank()).unwrap();
             for question in &questions {
                 if same(&engine, question)? {

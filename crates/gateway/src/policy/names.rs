@@ -1,0 +1,102 @@
+//! The names that policies may use, looked up in the catalog. It must not know policies, but for the entities that they name.
+
+use super::check::Grade;
+use super::model::{Action, CatalogFacts, ServerFacts, Target, TargetKind};
+use super::schema;
+use crate::catalog::closest;
+use cedar_policy::EntityUid;
+use std::collections::{HashMap, HashSet};
+
+/// The known names of the catalog, to look names of policies up in.
+pub(super) struct Names<'a> {
+    /// Upstream to "is down now".
+    servers: HashMap<&'a str, bool>,
+    tools: HashSet<(&'a str, &'a str)>,
+    prompts: HashSet<(&'a str, &'a str)>,
+    endpoints: &'a [String],
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(facts: &'a CatalogFacts) -> Self {
+        let server = |server: &'a ServerFacts| (server.name.as_str(), server.unavailable);
+        Self {
+            servers: facts.servers.iter().map(server).collect(),
+            tools: facts
+                .tools
+                .iter()
+                .map(|tool| (tool.server.as_str(), tool.name.as_str()))
+                .collect(),
+            prompts: facts
+                .prompts
+                .iter()
+                .map(|prompt| (prompt.server.as_str(), prompt.name.as_str()))
+                .collect(),
+            endpoints: &facts.endpoints,
+        }
+    }
+
+    /// What is wrong with an entity that a policy names; `None` when it is known, or of a type that nobody can list.
+    pub(super) fn unknown(&self, uid: &EntityUid) -> Option<(Grade, String, Option<String>)> {
+        let kind = uid.type_name().to_string();
+        if kind == "Action" {
+            return unknown_action(uid.id().as_ref());
+        }
+        let kind = TargetKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+        let id: &str = uid.id().as_ref();
+        let Some(target) = Target::parse(kind, id) else {
+            let message = format!("`{uid}` names no upstream");
+            let hint = format!("the id of a {} is `upstream/name`", kind.as_str());
+            return Some((Grade::Bars, message, Some(hint)));
+        };
+        let meant = |near: String| format!("did you mean `{}::{}`?", kind.as_str(), schema::quoted(&near));
+        let error = |message: String, near: Option<String>| Some((Grade::Bars, message, near.map(meant)));
+        if let Target::Endpoint { path } = target {
+            let known = self.endpoints.is_empty() || self.endpoints.iter().any(|endpoint| endpoint == path);
+            let near = || closest(path, self.endpoints.iter().map(String::as_str));
+            return if known {
+                None
+            } else {
+                error(format!("there is no endpoint `{path}`"), near().map(str::to_owned))
+            };
+        }
+        let server = target.server()?;
+        let Some(unavailable) = self.servers.get(server) else {
+            let near = closest(server, self.servers.keys().copied());
+            let near = near.map(|near| id.replacen(server, near, 1));
+            return error(format!("there is no upstream `{server}`"), near);
+        };
+        let (known, names) = match target {
+            Target::Tool { name, .. } => (self.tools.contains(&(server, name)), &self.tools),
+            Target::Prompt { name, .. } => (self.prompts.contains(&(server, name)), &self.prompts),
+            _ => return None,
+        };
+        match (known, unavailable) {
+            (true, _) => None,
+            (false, true) => {
+                let message = format!("`{uid}` is not known, and `{server}` is down now");
+                Some((Grade::Warning, message, Some("check again when it is up".to_owned())))
+            }
+            (false, false) => {
+                let names = names.iter().filter(|(of, _)| *of == server).map(|(_, name)| *name);
+                let wanted = id.split_once('/').map_or("", |(_, name)| name);
+                let near = closest(wanted, names).map(|near| format!("{server}/{near}"));
+                // A server may lose a tool at any time, and what the other policies say must hold all the same. This one never
+                // matches, which is what Cedar makes of an entity that is not there.
+                let message = format!("`{server}` has no {} `{wanted}`", kind.as_str().to_lowercase());
+                Some((Grade::Stays, message, near.map(meant)))
+            }
+        }
+    }
+}
+
+fn unknown_action(id: &str) -> Option<(Grade, String, Option<String>)> {
+    let ids = Action::ALL.map(Action::id);
+    if ids.contains(&id) {
+        return None;
+    }
+    let hint = match closest(id, ids.into_iter()) {
+        Some(near) => format!("did you mean `Action::{}`?", schema::quoted(near)),
+        None => format!("there are {}", ids.join(", ")),
+    };
+    Some((Grade::Bars, format!("there is no action `{id}`"), Some(hint)))
+}

@@ -203,6 +203,12 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
             Some(VerifierKey::parse(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?)
         }
     };
+    if !directory.is_dir() {
+        return Err(Failure::cannot(format!(
+            "there is no record in `{}`, hint: name its directory, or the state directory with `--state DIR`",
+            directory.display()
+        )));
+    }
     match verify(directory, key.as_ref()) {
         Ok(report) => {
             match json {
@@ -215,12 +221,12 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
                     })
                 ),
                 false => println!(
-                    "verified: {} records of {}, root {}, {} decisions, {} outcomes ({} unknown), {} open, {} not yet under the checkpoint",
-                    report.size,
+                    "verified: {} of {}, root {}, {}, {} ({} unknown), {} open, {} not yet under the checkpoint",
+                    counted(report.size, "record", "records"),
                     report.origin,
                     report.root,
-                    report.decisions,
-                    report.outcomes,
+                    counted(report.decisions, "decision", "decisions"),
+                    counted(report.outcomes, "outcome", "outcomes"),
                     report.outcomes_unknown,
                     report.open_calls.len(),
                     report.records_not_covered
@@ -237,9 +243,9 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
                 false => findings.iter().for_each(|finding| println!("{finding}")),
             }
             Err(Failure::found(format!(
-                "the record in `{}` does not verify: {} findings",
+                "the record in `{}` does not verify: {}",
                 directory.display(),
-                findings.len()
+                counted(findings.len(), "finding", "findings")
             )))
         }
     }

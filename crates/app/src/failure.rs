@@ -44,10 +44,10 @@ impl Failure {
 }
 
 /// A number of things, for people: `1 tool`, `2 tools`.
-pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    match count == N::from(1) {
+        true => format!("1 {one}"),
+        false => format!("{count} {many}"),
     }
 }
 

@@ -185,10 +185,8 @@ fn reload(
     if fixed(&plan) != fixed(old) {
         tracing::warn!("`listen`, `state` and the record's directory change at the next start only");
     }
-    let (gateway, report) = build::gateway(&plan, lasting)?;
-    for problem in &report.problems {
-        tracing::warn!("{problem}");
-    }
+    // What is wrong with the policies is said when the servers have told what they have.
+    let (gateway, _) = build::gateway(&plan, lasting)?;
     let before = in_force.swap(gateway);
     tokio::spawn(async move {
         before.drain();

@@ -68,3 +68,20 @@ fn output_that_nobody_reads_is_no_panic() {
     assert_eq!(ended.status.code(), Some(141), "{said}");
     assert!(!said.contains("panicked"), "{said}");
 }
+
+#[test]
+fn a_record_that_is_not_there_does_not_verify() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let verify = || {
+        let mut command = portcullis();
+        command.args(["audit", "verify", "--state"]).arg(state.path());
+        let ended = command.output().unwrap();
+        (ended.status.code(), format!("{ended:?}"))
+    };
+    let (code, said) = verify();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("there is no record in"), "{said}");
+    drop(demo(state.path()));
+    let (code, said) = verify();
+    assert_eq!(code, Some(0), "{said}");
+}

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 /// The known names of the catalog, to look names of policies up in.
 pub(super) struct Names<'a> {
-    /// Upstream to "is down now".
+    /// Upstream to "is down, or has not been listed yet".
     servers: HashMap<&'a str, bool>,
     tools: HashSet<(&'a str, &'a str)>,
     prompts: HashSet<(&'a str, &'a str)>,
@@ -73,7 +73,7 @@ impl<'a> Names<'a> {
         match (known, unavailable) {
             (true, _) => None,
             (false, true) => {
-                let message = format!("`{uid}` is not known, and `{server}` is down now");
+                let message = format!("`{uid}` is not known, for `{server}` is down or not listed yet");
                 Some((Grade::Warning, message, Some("check again when it is up".to_owned())))
             }
             (false, false) => {

@@ -559,7 +559,7 @@ fn warnings_do_not_keep_policies_from_being_in_force() {
     for (text, message) in [
         (
             "permit (principal, action, resource == Tool::\"far/away\");",
-            "`far` is down now",
+            "`far` is down or not listed yet",
         ),
         ("@colour(\"red\") permit (principal, action, resource);", "`@colour`"),
         (

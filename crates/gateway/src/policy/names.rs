@@ -1,11 +1,22 @@
 //! The names that policies may use, looked up in the catalog. It must not know policies, but for the entities that they name.
 
-use super::check::Grade;
 use super::model::{Action, CatalogFacts, ServerFacts, Target, TargetKind};
 use super::schema;
 use crate::catalog::closest;
 use cedar_policy::EntityUid;
 use std::collections::{HashMap, HashSet};
+
+/// What a problem means for the files that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grade {
+    /// An error: they are not put in force.
+    Bars,
+    /// An error, but one that a server can cause by changing what it has, or that shows in refused calls alone: they are put in
+    /// force all the same, and what the rest of them says holds.
+    Stays,
+    /// See [`Severity::Warning`](super::Severity::Warning).
+    Warning,
+}
 
 /// The known names of the catalog, to look names of policies up in.
 pub(super) struct Names<'a> {

@@ -7,6 +7,7 @@ use std::fmt;
 /// An error that a person reads, with what to do after `hint:`.
 #[derive(Debug)]
 pub(crate) struct Failure {
+    /// Empty when it has been told already.
     message: String,
     /// The exit code.
     pub(crate) code: u8,
@@ -40,6 +41,20 @@ impl Failure {
             code: exit::FOUND,
             json: None,
         }
+    }
+
+    /// It ran, and what it printed says what it found.
+    pub(crate) const fn told() -> Self {
+        Self {
+            message: String::new(),
+            code: exit::FOUND,
+            json: None,
+        }
+    }
+
+    /// Whether there is nothing left to say of it.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.message.is_empty()
     }
 }
 

@@ -194,7 +194,8 @@ pub(crate) async fn listed(plan: &Plan) -> Result<Arc<Gateway>, Failure> {
     Ok(gateway)
 }
 
-fn facts(gateway: &Gateway) -> policy::CatalogFacts {
+/// What policies may name.
+pub(crate) fn facts(gateway: &Gateway) -> policy::CatalogFacts {
     policy::facts(&gateway.catalog().known(), gateway.catalog().paths())
 }
 

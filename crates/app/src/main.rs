@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             match (&failure.json, wants_json(&cli.command)) {
                 (Some(json), true) => println!("{}", serde_json::json!({ "problems": json })),
+                _ if failure.is_told() => {}
                 _ => eprintln!("error: {failure}"),
             }
             ExitCode::from(failure.code)

@@ -163,8 +163,11 @@ fn unreadable(directory: &Path) -> impl Fn(std::io::Error) -> Failure {
 pub(crate) fn last_refusal(plan: &Plan, wrap: Option<&str>) -> Result<Value, Failure> {
     let mut last: Option<Value> = None;
     let mut left = LAST_RECORDS_MAX;
-    for directory in records(plan, wrap)?.iter().rev().take(PROCESSES_MAX) {
+    let mut on_record = 0_u64;
+    let directories = records(plan, wrap)?;
+    for directory in directories.iter().rev().take(PROCESSES_MAX) {
         let length = Tail::length(directory).map_err(unreadable(directory))?;
+        on_record = on_record.saturating_add(length);
         let from = length.saturating_sub(left);
         left -= length - from;
         let mut reader = Tail::new(directory, from);
@@ -184,9 +187,18 @@ pub(crate) fn last_refusal(plan: &Plan, wrap: Option<&str>) -> Result<Value, Fai
     }
     last.ok_or_else(|| {
         let elsewhere = elsewhere(plan, wrap).map_or_else(String::new, |elsewhere| format!("; {elsewhere}"));
-        Failure::found(format!(
-            "no refusal among the last {LAST_RECORDS_MAX} records{elsewhere}"
-        ))
+        let is_whole = on_record <= LAST_RECORDS_MAX && directories.len() <= PROCESSES_MAX;
+        Failure::found(match (on_record, is_whole) {
+            (0, true) => format!("nothing is on the record yet{elsewhere}"),
+            (_, true) => {
+                let all = counted(on_record, "entry", "entries");
+                format!("no refusal on the record, which has {all}{elsewhere}")
+            }
+            (_, false) => {
+                let last = on_record.min(LAST_RECORDS_MAX);
+                format!("no refusal among the last {last} records{elsewhere}")
+            }
+        })
     })
 }
 

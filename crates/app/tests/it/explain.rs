@@ -96,12 +96,17 @@ fn explain_last(state: &Path, more: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn the_last_refusal_is_explained() {
     let state = tempfile::tempdir().unwrap();
+    let (code, said) = explain_last(state.path(), &[]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(1), "error: nothing is on the record yet\n")
+    );
     let demo = demo(state.path());
     let found = call(&demo, "find_customer", r#"{"name":"an"}"#);
     assert!(found.contains(r#""structuredContent""#), "{found}");
     let (code, said) = explain_last(state.path(), &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no refusal"), "{said}");
+    assert!(said.contains("no refusal on the record, which has "), "{said}");
 
     // Beyond what the starter policy of the demo lets its owner move.
     const TOO_MUCH: &str = r#"{"from":"x","to":"y","amount_cents":9900000}"#;

@@ -70,6 +70,33 @@ fn output_that_nobody_reads_is_no_panic() {
 }
 
 #[test]
+fn the_columns_of_the_catalog_have_a_heading() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let catalog = |more: &[&str]| {
+        let mut command = portcullis();
+        command.args(["catalog", "--state"]).arg(state.path()).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = catalog(&[]);
+    let heading = said.lines().next().unwrap();
+    let tool = said.lines().find(|line| line.contains("find_customer")).unwrap();
+    for (head, value) in [("KIND", "tool"), ("NAME", "find_customer"), ("EFFECT", "read ")] {
+        assert!(
+            heading.find(head).is_some() && heading.find(head) == tool.find(value),
+            "{said}"
+        );
+    }
+    let place = heading.find("CLIENTS SEE").unwrap();
+    assert!(tool.get(place..).unwrap().starts_with("find_customer"), "{said}");
+    assert_eq!(said.matches("KIND").count(), 1, "{said}");
+    // Programs get what they got.
+    let rows: serde_json::Value = serde_json::from_str(&catalog(&["--json"])).unwrap();
+    assert_eq!(rows[0]["tool"], "find_customer");
+}
+
+#[test]
 fn a_record_that_is_not_there_does_not_verify() {
     let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let verify = || {

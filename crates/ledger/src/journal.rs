@@ -13,7 +13,7 @@
 //! anybody (cut off) from a promised entry that was damaged (refused). The open calls are those whose outcome is still to
 //! come, so that older segments may go without them. This file must not know what a record says.
 
-use crate::record::CallId;
+use crate::terms::CallId;
 use portcullis_store::files::{AppendFile, read_limited};
 use std::{
     fs::{self, File},

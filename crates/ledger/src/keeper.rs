@@ -3,9 +3,9 @@
 
 use crate::{
     core::{Core, Ending, Health, LastSync, Shared},
-    ledger::LedgerError,
-    record::{Body, CallId, Detail},
+    record::{Body, Detail},
     recover,
+    terms::{CallId, LedgerError},
 };
 use std::{
     fs::File,

@@ -1,7 +1,7 @@
 //! Who waits for a sync, and how they hear of it: of all that wait on one thread the first is told, and tells the others. A
 //! word to another thread costs a system call, one within a thread does not. Must not know what is synced.
 
-use crate::ledger::LedgerError;
+use crate::terms::LedgerError;
 use std::thread::{self, ThreadId};
 use tokio::sync::oneshot;
 

@@ -1,10 +1,11 @@
 //! Running other programs with a time limit, and leaving none behind.
 
+use crate::root;
 use std::{
     error::Error,
     fs, io,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
@@ -50,6 +51,23 @@ pub(crate) fn succeed(command: &mut Command, limit: Duration) -> Result<()> {
     } else {
         Err(format!("{name}: {status}").into())
     }
+}
+
+/// The program under test: the debug build, where what it does is what counts, or the one that the README makes.
+///
+/// # Errors
+/// It does not build.
+pub(crate) fn program(is_release: bool) -> Result<PathBuf> {
+    let (profile, directory) = match is_release {
+        false => ("dev", "debug"),
+        true => ("release", "release"),
+    };
+    let mut build = Command::new("cargo");
+    build
+        .args(["build", "--quiet", "--package", "portcullis", "--profile", profile])
+        .current_dir(root());
+    succeed(&mut build, Duration::from_secs(1_800))?;
+    Ok(root().join("target").join(directory).join("portcullis"))
 }
 
 /// The last `count` lines of a file, for an error message.

@@ -1,8 +1,9 @@
 //! The first minute: `up` in an empty directory with nothing configured, and the line that it prints to try.
 
-use crate::child::Result;
-use crate::{prove, root};
+use crate::child::{self, Result};
+use crate::root;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,33 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Starts `up`, reads what it prints, runs the `curl` line as printed, and looks at the answer. In full with a release build made
 /// by the README's own command.
 pub(crate) fn prove(full: bool) -> Result<String> {
-    let program = match full {
-        false => prove::program()?,
-        true => {
-            let mut build = Command::new("cargo");
-            build
-                .args(["build", "--release", "--package", "portcullis"])
-                .current_dir(root());
-            crate::child::succeed(&mut build, Duration::from_secs(1_200))?;
-            root().join("target/release/portcullis")
-        }
-    };
-    let place = root().join("target/first-run");
-    if place.exists() {
-        std::fs::remove_dir_all(&place)?;
-    }
-    std::fs::create_dir_all(&place)?;
+    let program = child::program(full)?;
     let begun = Instant::now();
-    let child = Command::new(program)
-        .args(["up", "--listen", "127.0.0.1:0"])
-        .env("PORTCULLIS_STATE", place.join("state"))
-        .current_dir(&place)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let mut running = Running(child);
-    let lines = running.banner()?;
+    let (_running, lines) = Running::start(&program, &root().join("target/first-run"))?;
     let ready_ms = begun.elapsed().as_millis();
     if lines.len() > LINES_MAX {
         return Err(format!("{} lines, at most {LINES_MAX}", lines.len()).into());
@@ -66,9 +43,32 @@ pub(crate) fn prove(full: bool) -> Result<String> {
     }
 }
 
-struct Running(Child);
+/// The demo, until it is dropped.
+pub(crate) struct Running(Child);
 
 impl Running {
+    /// Starts `up` in `place`, which is emptied first, with its state in `place/state`; with it what it printed, the line to try last.
+    ///
+    /// # Errors
+    /// It does not start, or does not say that it did.
+    pub(crate) fn start(program: &Path, place: &Path) -> Result<(Self, Vec<String>)> {
+        if place.exists() {
+            std::fs::remove_dir_all(place)?;
+        }
+        std::fs::create_dir_all(place)?;
+        let child = Command::new(program)
+            .args(["up", "--listen", "127.0.0.1:0"])
+            .env("PORTCULLIS_STATE", place.join("state"))
+            .current_dir(place)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut running = Self(child);
+        let lines = running.banner()?;
+        Ok((running, lines))
+    }
+
     /// What it prints until the line to try.
     fn banner(&mut self) -> Result<Vec<String>> {
         let output = self.0.stdout.take().ok_or("no output")?;

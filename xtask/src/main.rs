@@ -6,6 +6,7 @@ mod conformance;
 mod first_run;
 mod fuzz;
 mod peers;
+mod picture;
 mod prove;
 mod speed;
 mod test;
@@ -19,6 +20,12 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((task, rest)) if task == "conformance" => conformance::command(rest),
         Some((task, rest)) if task == "peers" => peers::command(rest),
+        Some((task, rest)) if task == "picture" => {
+            picture::draw(rest.iter().any(|word| word == "--release")).map(|bytes| {
+                println!("picture: {bytes} bytes in {}", picture::FILE);
+                true
+            })
+        }
         Some((task, rest)) if task == "prove" => prove::command(rest),
         Some((task, rest)) if task == "test" => test::command(rest),
         Some((task, _)) if task == "tidy" => tidy::check(&root()).map(|files| {
@@ -29,7 +36,7 @@ fn main() -> ExitCode {
             println!("breakages: {count} of {count} refused by the compiler at their place");
             true
         }),
-        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages)".into()),
+        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages | picture)".into()),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

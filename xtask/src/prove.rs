@@ -1,7 +1,7 @@
 //! `cargo xtask prove`: one command for each numbered claim. It prints one line with its figure and fails when it falls short;
 //! the short form is for CI, `--full` runs it at the size that the issue names and keeps its output in `docs/evidence/`.
 
-use crate::child::{self, Result};
+use crate::child::{self, Result, program};
 use crate::{breakages, conformance, first_run, fuzz, peers, root, speed, tidy};
 use std::fmt::Write as _;
 use std::fs;
@@ -261,19 +261,9 @@ fn log_of(name: &str) -> Result<std::path::PathBuf> {
     Ok(directory.join(format!("{name}.log")))
 }
 
-/// The program under test: the debug build, for what it does is what counts here.
-pub(crate) fn program() -> Result<std::path::PathBuf> {
-    let mut build = Command::new("cargo");
-    build
-        .args(["build", "--quiet", "--package", "portcullis"])
-        .current_dir(root());
-    child::succeed(&mut build, Duration::from_secs(1_800))?;
-    Ok(root().join("target/debug/portcullis"))
-}
-
 /// Every scored scenario must hold; an unscored one that passes directly and is lost through the gateway falls short, too.
 fn conformance_through() -> Result<String> {
-    let program = program()?;
+    let program = program(false)?;
     let peers = peers::install()?;
     let kit = peers::build_kit(peers.root())?;
     let out = peers.root().join("target/conformance");
@@ -295,7 +285,7 @@ fn conformance_through() -> Result<String> {
 }
 
 fn peers_through() -> Result<String> {
-    let program = program()?;
+    let program = program(false)?;
     let installed = peers::install()?;
     let kit = peers::build_kit(installed.root())?;
     let routes = [peers::Route::Up(program.clone()), peers::Route::Wrap(program)];

@@ -37,6 +37,14 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
             "warnings",
         ],
     )?;
+    match Command::new("cargo").args(["deny", "--version"]).output() {
+        Ok(output) if output.status.success() => step(
+            "dependencies",
+            "cargo",
+            &["deny", "check", "bans", "licenses", "sources"],
+        )?,
+        _ => println!("== dependencies: not looked at, cargo-deny is not installed"),
+    }
     step(
         "tests",
         "cargo",

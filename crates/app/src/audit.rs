@@ -163,8 +163,11 @@ fn unreadable(directory: &Path) -> impl Fn(std::io::Error) -> Failure {
 pub(crate) fn last_refusal(plan: &Plan, wrap: Option<&str>) -> Result<Value, Failure> {
     let mut last: Option<Value> = None;
     let mut left = LAST_RECORDS_MAX;
-    for directory in records(plan, wrap)?.iter().rev().take(PROCESSES_MAX) {
+    let mut on_record = 0_u64;
+    let directories = records(plan, wrap)?;
+    for directory in directories.iter().rev().take(PROCESSES_MAX) {
         let length = Tail::length(directory).map_err(unreadable(directory))?;
+        on_record = on_record.saturating_add(length);
         let from = length.saturating_sub(left);
         left -= length - from;
         let mut reader = Tail::new(directory, from);
@@ -184,9 +187,18 @@ pub(crate) fn last_refusal(plan: &Plan, wrap: Option<&str>) -> Result<Value, Fai
     }
     last.ok_or_else(|| {
         let elsewhere = elsewhere(plan, wrap).map_or_else(String::new, |elsewhere| format!("; {elsewhere}"));
-        Failure::found(format!(
-            "no refusal among the last {LAST_RECORDS_MAX} records{elsewhere}"
-        ))
+        let is_whole = on_record <= LAST_RECORDS_MAX && directories.len() <= PROCESSES_MAX;
+        Failure::found(match (on_record, is_whole) {
+            (0, true) => format!("nothing is on the record yet{elsewhere}"),
+            (_, true) => {
+                let all = counted(on_record, "entry", "entries");
+                format!("no refusal on the record, which has {all}{elsewhere}")
+            }
+            (_, false) => {
+                let last = on_record.min(LAST_RECORDS_MAX);
+                format!("no refusal among the last {last} records{elsewhere}")
+            }
+        })
     })
 }
 
@@ -203,6 +215,12 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
             Some(VerifierKey::parse(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))?)
         }
     };
+    if !directory.is_dir() {
+        return Err(Failure::cannot(format!(
+            "there is no record in `{}`, hint: name its directory, or the state directory with `--state DIR`",
+            directory.display()
+        )));
+    }
     match verify(directory, key.as_ref()) {
         Ok(report) => {
             match json {
@@ -215,12 +233,12 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
                     })
                 ),
                 false => println!(
-                    "verified: {} records of {}, root {}, {} decisions, {} outcomes ({} unknown), {} open, {} not yet under the checkpoint",
-                    report.size,
+                    "verified: {} of {}, root {}, {}, {} ({} unknown), {} open, {} not yet under the checkpoint",
+                    counted(report.size, "record", "records"),
                     report.origin,
                     report.root,
-                    report.decisions,
-                    report.outcomes,
+                    counted(report.decisions, "decision", "decisions"),
+                    counted(report.outcomes, "outcome", "outcomes"),
                     report.outcomes_unknown,
                     report.open_calls.len(),
                     report.records_not_covered
@@ -237,9 +255,9 @@ fn verify_record(directory: &Path, key: Option<&Path>, json: bool) -> Result<(),
                 false => findings.iter().for_each(|finding| println!("{finding}")),
             }
             Err(Failure::found(format!(
-                "the record in `{}` does not verify: {} findings",
+                "the record in `{}` does not verify: {}",
                 directory.display(),
-                findings.len()
+                counted(findings.len(), "finding", "findings")
             )))
         }
     }

@@ -57,7 +57,7 @@ impl Lasting {
             ledger,
             sessions: Arc::new(Sessions::new(SessionLimits {
                 sessions_max: plan.file.listen.limits.sessions_max,
-                sessions_per_caller_max: plan.file.listen.limits.sessions_per_caller_max,
+                sessions_per_caller_max: plan.file.listen.limits.sessions_per_caller_max(),
                 ..SessionLimits::default()
             })),
         })

@@ -5,12 +5,18 @@ use crate::cli::Question;
 use crate::config::file::Jwt;
 use crate::config::{list, nearest};
 use crate::failure::Failure;
-use crate::inspect::listed;
+use crate::inspect::{facts, listed};
 use crate::plan::Plan;
 use crate::run::now_unix_s;
 use portcullis_gateway::identity::{Method, Subject, SubjectKind};
-use portcullis_gateway::policy::{Action, Ask, Circumstances, Explanation, Target, TargetKind, Verdict};
+use portcullis_gateway::policy::{
+    self, Action, Ask, Circumstances, Explanation, ReasonCode, Target, TargetKind, Verdict,
+};
+use portcullis_wire::Method as ProtocolMethod;
 use serde_json::{Value, json};
+
+/// Most letters in which a method may differ from the one that was meant.
+const METHOD_EDITS_MAX: usize = 2;
 
 /// `explain`.
 pub(crate) async fn explain(plan: &Plan, question: &Question) -> Result<(), Failure> {
@@ -81,9 +87,11 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
             fits.then(|| Target::parse(*kind, id)).flatten()
         })
         .ok_or_else(|| {
-            Failure::usage(format!(
-                "`{method}` is not asked of `{id}`, hint: `server/tool`, `server/uri`, a server's name or `/mcp`"
-            ))
+            let hint = meant_method(method).map_or_else(
+                || "`server/tool`, `server/uri`, a server's name or `/mcp`".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            Failure::usage(format!("`{method}` is not asked of `{id}`, hint: {hint}"))
         })?;
     if let Some(arguments) = &question.arguments
         && !serde_json::from_str::<Value>(arguments).is_ok_and(|value| value.is_object())
@@ -116,16 +124,41 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
         .policy()
         .with_engine(|engine| engine.explain(&ask))
         .ok_or_else(|| Failure::cannot("policy is disabled in the configuration"));
+    let near = policy::nearest(&facts(&gateway), &ask.target);
     gateway.close().await;
-    let explanation = explanation?;
+    let mut explanation = explanation?;
+    if let Some(near) = near.filter(|_| explanation.decision.reason == ReasonCode::UnknownTarget) {
+        // The server chose the name: it is for no terminal as it is.
+        let meant = format!("did you mean `{}`?", near.escape_debug());
+        explanation.needed.insert(0, meant);
+    }
+    if let Some(near) = meant_method(method) {
+        let meant = format!("`{method}` is no method of the protocol, did you mean `{near}`?");
+        explanation.needed.insert(0, meant);
+    }
     match question.json {
         true => println!("{}", explanation_json(&explanation)),
         false => print_explanation(&explanation),
     }
     match explanation.decision.allowed {
         true => Ok(()),
-        false => Err(Failure::found("not permitted")),
+        false => Err(Failure::told()),
     }
+}
+
+/// The method that was probably meant by one that the protocol does not have. Vendors have methods of their own, so that only a slip
+/// of the pen counts: most such names are like some name of the protocol.
+fn meant_method(method: &str) -> Option<&'static str> {
+    if !matches!(ProtocolMethod::new(method), ProtocolMethod::Other(_)) {
+        return None;
+    }
+    let known = ProtocolMethod::KNOWN.iter().map(ProtocolMethod::as_str);
+    known
+        .filter(|name| Action::of_method(name) != Action::Other)
+        .map(|name| (strsim::osa_distance(&method.to_lowercase(), &name.to_lowercase()), name))
+        .filter(|(edits, _)| *edits <= METHOD_EDITS_MAX)
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// Who asks. What nobody could be in this configuration is refused: its answer would mislead.

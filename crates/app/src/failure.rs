@@ -7,6 +7,7 @@ use std::fmt;
 /// An error that a person reads, with what to do after `hint:`.
 #[derive(Debug)]
 pub(crate) struct Failure {
+    /// Empty when it has been told already.
     message: String,
     /// The exit code.
     pub(crate) code: u8,
@@ -41,13 +42,27 @@ impl Failure {
             json: None,
         }
     }
+
+    /// It ran, and what it printed says what it found.
+    pub(crate) const fn told() -> Self {
+        Self {
+            message: String::new(),
+            code: exit::FOUND,
+            json: None,
+        }
+    }
+
+    /// Whether there is nothing left to say of it.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.message.is_empty()
+    }
 }
 
 /// A number of things, for people: `1 tool`, `2 tools`.
-pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
-    match count {
-        1 => format!("1 {one}"),
-        count => format!("{count} {many}"),
+pub(crate) fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, one: &str, many: &str) -> String {
+    match count == N::from(1) {
+        true => format!("1 {one}"),
+        false => format!("{count} {many}"),
     }
 }
 

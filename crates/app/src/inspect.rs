@@ -94,6 +94,10 @@ pub(crate) async fn catalog(plan: &Plan, json: bool) -> Result<(), Failure> {
     let known = gateway.catalog().known();
     let view = gateway.catalog().view("");
     gateway.close().await;
+    let has_tools = |known: &Known| matches!(known, Known::Listed(listing) if !listing.tools.is_empty());
+    if known.iter().any(|(_, known)| has_tools(known)) {
+        println_unless(json, &row("KIND", "NAME", "EFFECT", "CLIENTS SEE"));
+    }
     let mut rows = Vec::new();
     for (name, known) in &known {
         let Known::Listed(listing) = known else {
@@ -121,10 +125,11 @@ pub(crate) async fn catalog(plan: &Plan, json: bool) -> Result<(), Failure> {
             };
             println_unless(
                 json,
-                &format!(
-                    "  tool      {:<32} {:<10} {exposed}{hint}",
-                    tool.name.escape_debug().to_string(),
-                    tool.impact.effect
+                &row(
+                    "tool",
+                    &tool.name.escape_debug().to_string(),
+                    tool.impact.effect.as_str(),
+                    &format!("{exposed}{hint}"),
                 ),
             );
             rows.push(json!({
@@ -154,6 +159,11 @@ pub(crate) async fn catalog(plan: &Plan, json: bool) -> Result<(), Failure> {
         true => Err(Failure::found("some servers are down")),
         false => Ok(()),
     }
+}
+
+/// A line of what `catalog` prints of a tool, and the heading of such lines.
+fn row(kind: &str, name: &str, effect: &str, exposed: &str) -> String {
+    format!("  {kind:<9} {name:<32} {effect:<10} {exposed}")
 }
 
 fn println_unless(json: bool, line: &str) {
@@ -194,7 +204,8 @@ pub(crate) async fn listed(plan: &Plan) -> Result<Arc<Gateway>, Failure> {
     Ok(gateway)
 }
 
-fn facts(gateway: &Gateway) -> policy::CatalogFacts {
+/// What policies may name.
+pub(crate) fn facts(gateway: &Gateway) -> policy::CatalogFacts {
     policy::facts(&gateway.catalog().known(), gateway.catalog().paths())
 }
 

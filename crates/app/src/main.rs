@@ -23,11 +23,15 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Exit code when nobody reads what is printed: what a shell makes of a program that SIGPIPE ended.
+const NO_READER: i32 = 128 + 13;
+
 fn main() -> ExitCode {
     // The launcher of a server's command is this same program, started again; before threads exist.
     if let Some(code) = portcullis_transport::launcher::main(std::env::args_os()) {
         return code;
     }
+    end_quietly_without_a_reader();
     let cli = Cli::parse();
     // The control runtime: start, reload, lists, signals. Connections have threads of their own.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -42,11 +46,25 @@ fn main() -> ExitCode {
         Err(failure) => {
             match (&failure.json, wants_json(&cli.command)) {
                 (Some(json), true) => println!("{}", serde_json::json!({ "problems": json })),
+                _ if failure.is_told() => {}
                 _ => eprintln!("error: {failure}"),
             }
             ExitCode::from(failure.code)
         }
     }
+}
+
+/// `portcullis explain .. | head` is no fault of ours: the program ends as others do by SIGPIPE, which is ignored here because a
+/// server that dies must not take the gateway along.
+fn end_quietly_without_a_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if text.starts_with("failed printing to std") && text.contains("Broken pipe") {
+            std::process::exit(NO_READER);
+        }
+        usual(info);
+    }));
 }
 
 const fn wants_json(command: &Command) -> bool {

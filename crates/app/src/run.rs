@@ -1,6 +1,7 @@
 //! `up` and `wrap`: the gateway running, until it is told to stop.
 
 use crate::build::{self, Lasting};
+use crate::cli::exit;
 use crate::config::Environment;
 use crate::config::environment::LOG_VARIABLE;
 use crate::config::file::LogFormat;
@@ -9,6 +10,7 @@ use crate::plan::{OWNER, Plan};
 use portcullis_gateway::Gateway;
 use portcullis_gateway::catalog::Known;
 use portcullis_gateway::identity::{NewKey, SubjectKind};
+use portcullis_gateway::policy;
 use portcullis_store::files;
 use portcullis_transport::child::{become_subreaper, reap_orphans};
 use portcullis_transport::server::{HttpServer, Options, OwnStdio, ServerLimits, StdioEnd, StdioOptions, serve_stdio};
@@ -54,7 +56,7 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     // Before anything is read of them: what changes from here on is a change.
     let mut seen = fingerprint(&plan);
     let lasting = Lasting::open(&plan, &plan.record_directory())?;
-    let (gateway, _) = build::gateway(&plan, &lasting)?;
+    let (gateway, _) = build::gateway(&plan, &lasting).map_err(|failure| for_other_servers(&plan, failure))?;
     let in_force = InForce::new(gateway);
     let mut ending = Ending::listen()?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(Failure::cannot)?;
@@ -123,6 +125,31 @@ pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) ->
     lasting.ledger.close().await.map_err(Failure::cannot)
 }
 
+/// A start that fails beside a starter policy of other servers (the demo's, say) tells how to get one for these.
+fn for_other_servers(plan: &Plan, failure: Failure) -> Failure {
+    let (paths, is_starter) = plan.policy_files();
+    let Some(path) = paths.first().filter(|_| is_starter && failure.code == exit::USAGE) else {
+        return failure;
+    };
+    let text = files::read_limited(path, policy::FILE_BYTES_MAX as u64)
+        .ok()
+        .and_then(|text| String::from_utf8(text).ok())
+        .unwrap_or_default();
+    let configured = &plan.file.upstream;
+    let is_of_others = |servers: &&str| {
+        servers
+            .split(", ")
+            .any(|server| !configured.iter().any(|upstream| upstream.name.as_str() == server))
+    };
+    match policy::starter_servers(&text).filter(is_of_others) {
+        Some(servers) => Failure::usage(format!(
+            "{failure}\nhint: `{}` was written for: {servers}. Move it away, and the next start writes one for your servers",
+            path.display()
+        )),
+        None => failure,
+    }
+}
+
 /// The signals by which the program is asked to end.
 struct Ending {
     terminate: Signal,
@@ -158,10 +185,8 @@ fn reload(
     if fixed(&plan) != fixed(old) {
         tracing::warn!("`listen`, `state` and the record's directory change at the next start only");
     }
-    let (gateway, report) = build::gateway(&plan, lasting)?;
-    for problem in &report.problems {
-        tracing::warn!("{problem}");
-    }
+    // What is wrong with the policies is said when the servers have told what they have.
+    let (gateway, _) = build::gateway(&plan, lasting)?;
     let before = in_force.swap(gateway);
     tokio::spawn(async move {
         before.drain();
@@ -346,14 +371,20 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
     if credential.is_none() && plan.file.identity.anonymous.is_none() {
         return None;
     }
-    let demo = plan.file.upstream.iter().any(|upstream| upstream.demo);
+    let upstreams = &plan.file.upstream;
+    let demo = upstreams.iter().find(|upstream| upstream.demo);
+    // Among others its tools may go by longer names, alone never.
+    let url = match demo.filter(|_| upstreams.len() > 1) {
+        Some(demo) => format!("{url}/{}", demo.name),
+        None => url.to_owned(),
+    };
     let (method, name, params) = match demo {
-        true => (
+        Some(_) => (
             "tools/call",
             " -H 'Mcp-Name: find_customer'",
-            r#""name":"find_customer","arguments":{"name":"an"},"#,
+            r#""name":"find_customer","arguments":{"name":"Ciara"},"#,
         ),
-        false => ("tools/list", "", ""),
+        None => ("tools/list", "", ""),
     };
     let authorization = credential.map_or_else(String::new, |key| format!(" -H \"Authorization: Bearer {key}\""));
     Some(format!(

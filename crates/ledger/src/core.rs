@@ -3,9 +3,9 @@
 
 use crate::{
     journal::Writer,
-    ledger::LedgerError,
-    record::{Body, CallId, RECORD_BYTES_MAX},
+    record::{Body, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
+    terms::{CallId, LedgerError, Options},
     waiters::{Waiters, Waiting},
 };
 use std::{
@@ -20,9 +20,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// Calls open at once. Above it no call may begin: each costs memory, and all stand in every segment's header.
-pub(crate) const OPEN_CALLS_MAX: usize = 65_536;
-
 /// Where things are, and how large and how often.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -35,6 +32,21 @@ pub(crate) struct Layout {
     pub(crate) half_interval: Duration,
     pub(crate) publish_records: u64,
     pub(crate) retry_interval: Duration,
+}
+
+impl Layout {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self {
+            log: options.directory.join("log"),
+            journal: options.directory.join("journal"),
+            keys: options.directory.join("keys"),
+            scratch: options.directory.join("scratch"),
+            segment_bytes: options.segment_bytes,
+            half_interval: options.publish_interval / 2,
+            publish_records: options.publish_records.max(1),
+            retry_interval: options.retry_interval,
+        }
+    }
 }
 
 /// The ledger but for its threads.

@@ -13,7 +13,7 @@
 //! anybody (cut off) from a promised entry that was damaged (refused). The open calls are those whose outcome is still to
 //! come, so that older segments may go without them. This file must not know what a record says.
 
-use crate::record::CallId;
+use crate::terms::CallId;
 use portcullis_store::files::{AppendFile, read_limited};
 use std::{
     fs::{self, File},
@@ -94,9 +94,17 @@ pub(crate) struct Writer {
     file: AppendFile,
     handle: Arc<File>,
     next: u64,
+    /// From this length on, room is reserved.
+    reserve_from: u64,
     buffer: Vec<u8>,
     record: Vec<u8>,
 }
+
+/// A log of a few calls reserves no room.
+const RESERVE_FROM_BYTES: u64 = 16 * 1024;
+
+/// Room that is filled with zeros at once, for some hundred records.
+const RESERVED_BYTES: u64 = 256 * 1024;
 
 impl Writer {
     /// A new segment that begins with record `first`.
@@ -110,6 +118,7 @@ impl Writer {
                 file,
                 handle: Arc::new(handle),
                 next: first,
+                reserve_from: RESERVE_FROM_BYTES,
                 buffer: Vec::new(),
                 record: Vec::new(),
             }),
@@ -130,6 +139,7 @@ impl Writer {
             file,
             handle,
             next,
+            reserve_from: RESERVE_FROM_BYTES,
             buffer: Vec::new(),
             record: Vec::new(),
         })
@@ -164,8 +174,27 @@ impl Writer {
         Ok(first)
     }
 
+    /// Fills the room for the next records with zeros where it runs out, in a segment that is longer than a little and up to
+    /// `segment_bytes`. To be followed by a sync. It only saves time, so that a failure is no matter: records have their own.
+    pub(crate) fn reserve(&mut self, segment_bytes: u64) {
+        let length = self.file.len();
+        if length < self.reserve_from || self.file.ahead() >= RESERVED_BYTES / 2 {
+            return;
+        }
+        let room = segment_bytes.saturating_sub(length).min(RESERVED_BYTES);
+        if self.file.reserve(room).is_err() {
+            self.reserve_from = length + RESERVED_BYTES;
+        }
+    }
+
+    /// Gives back what is reserved.
+    pub(crate) fn trim(&mut self) -> io::Result<()> {
+        self.file.trim()
+    }
+
     /// Begins the next segment. The old one may still have to be synced.
     pub(crate) fn rotate(&mut self, open: &[CallId]) -> io::Result<()> {
+        self.trim()?;
         *self = Self::create(&self.directory, self.next, open)?;
         Ok(())
     }
@@ -251,6 +280,8 @@ impl Segment {
         if crc != crc32fast::hash(covered).to_be_bytes() {
             return Err(SegmentError::Damaged);
         }
+        // Room that was reserved for records and got none. No record ends with a zero.
+        let content = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let calls = covered
             .get(HEADER_BYTES_FIXED..)
             .unwrap_or_default()
@@ -258,6 +289,8 @@ impl Segment {
         let open = calls
             .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
             .collect();
+        let mut bytes = bytes;
+        bytes.truncate(content.max(entries_start));
         Ok(Self {
             first,
             open,

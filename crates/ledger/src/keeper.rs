@@ -3,9 +3,9 @@
 
 use crate::{
     core::{Core, Ending, Health, LastSync, Shared},
-    ledger::LedgerError,
-    record::{Body, CallId, Detail},
+    record::{Body, Detail},
     recover,
+    terms::{CallId, LedgerError},
 };
 use std::{
     fs::File,
@@ -110,6 +110,7 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
     let waiters = std::mem::take(&mut core.waiters);
     let covered = core.writer.next();
     let files = unsynced_files(&mut core);
+    core.writer.reserve(shared.layout.segment_bytes);
     core.sync_due = None;
     #[cfg(test)]
     let injected = core

@@ -1,97 +1,22 @@
 //! The ledger as its callers see it: open, intend, seal, refuse, note, close. It must not know how bytes get to disk.
 
 use crate::{
-    core::{Core, Ending, Health, Layout, OPEN_CALLS_MAX, Shared},
+    core::{Core, Ending, Health, Shared},
     evidence::{Intended, Sealed},
     keeper, publisher,
-    record::{ACTION_CLOSED, Body, CallId, Decision, Event, EventKind, Handles, Outcome},
+    record::{ACTION_CLOSED, Body, Decision, Event, EventKind, Handles, Outcome},
     recover::{self, OpenError},
     secrets::{CallKey, Side},
+    terms::{CallId, Durability, LedgerError, OPEN_CALLS_MAX, Options},
 };
 use portcullis_store::files::DirectoryLock;
 use std::{
     fmt, io,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 use tokio::sync::oneshot;
-
-/// Where the log lives, and how large and how often.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The ledger's own directory; made if absent. Holds `log/` (public: checkpoint, key, tiles), `journal/` and `keys/`.
-    pub directory: PathBuf,
-    /// The checkpoint's origin line and the signing key's name, for example `portcullis.local/HOSTNAME`.
-    pub origin: String,
-    /// A journal segment that is longer is followed by a new one.
-    pub segment_bytes: u64,
-    /// At the latest so long after a record was written, it is synced and under a published checkpoint.
-    pub publish_interval: Duration,
-    /// So many durable records are published at once, before the interval is over.
-    pub publish_records: u64,
-    /// How long after a failure the disk is tried again.
-    pub retry_interval: Duration,
-}
-
-impl Options {
-    /// The defaults for a log at `directory` under the name `origin`.
-    pub fn new(directory: impl Into<PathBuf>, origin: impl Into<String>) -> Self {
-        Self {
-            directory: directory.into(),
-            origin: origin.into(),
-            segment_bytes: 8 * 1024 * 1024,
-            publish_interval: Duration::from_secs(1),
-            publish_records: 8192,
-            retry_interval: Duration::from_secs(1),
-        }
-    }
-
-    pub(crate) fn layout(&self) -> Layout {
-        Layout {
-            log: self.directory.join("log"),
-            journal: self.directory.join("journal"),
-            keys: self.directory.join("keys"),
-            scratch: self.directory.join("scratch"),
-            segment_bytes: self.segment_bytes,
-            half_interval: self.publish_interval / 2,
-            publish_records: self.publish_records.max(1),
-            retry_interval: self.retry_interval,
-        }
-    }
-}
-
-/// How safe a record is before its evidence is handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// In the page cache: survives the death of the process.
-    Written,
-    /// Synced: survives the loss of power.
-    Durable,
-}
-
-/// Why a record could not be kept. Nothing may happen that needed it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LedgerError {
-    /// The disk refused. The ledger tries again by itself, see [`Ledger::is_writable`].
-    #[error("the record cannot be written: {reason}; hint: free space or repair the disk, then it goes on by itself")]
-    Unwritable {
-        /// What the operating system said.
-        reason: Arc<str>,
-    },
-    /// An outcome whose call has no open decision, or a decision whose call has one already.
-    #[error("call {0} is not at this point of its record")]
-    OutOfTurn(CallId),
-    /// Too many calls have a decision and no outcome.
-    #[error(
-        "{OPEN_CALLS_MAX} calls are open on the record; hint: calls that never end are abandoned or sealed by whoever began them"
-    )]
-    TooManyOpen,
-    /// The ledger is closed.
-    #[error("the record is closed")]
-    Closed,
-}
 
 /// Why a ledger did not close cleanly. What was acknowledged is safe, and the next open recovers.
 #[derive(Debug, thiserror::Error)]
@@ -500,6 +425,8 @@ impl Handle {
             // A thread that panicked has said so itself.
             let _ = thread.join();
         }
+        // Before another process may write. Where it fails the next start knows zeros for what they are.
+        let _ = self.shared.lock().writer.trim();
         drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }

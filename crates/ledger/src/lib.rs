@@ -21,6 +21,7 @@ mod schema;
 mod secrets;
 mod shelves;
 mod tail;
+mod terms;
 mod tiles;
 mod tree;
 mod verify;
@@ -28,13 +29,14 @@ mod waiters;
 
 pub use checkpoint::{VerifierKey, VerifierKeyError};
 pub use evidence::{Intended, Sealed};
-pub use ledger::{CloseError, Durability, Ledger, LedgerError, Options, Progress};
+pub use ledger::{CloseError, Ledger, Progress};
 pub use record::{
-    CallId, Content, Decision, Detail, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind,
-    Who, digest,
+    Content, Decision, Detail, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind, Who,
+    digest,
 };
 pub use recover::OpenError;
 pub use schema::{Kind, Summary};
 pub use secrets::handle_of;
 pub use tail::{Recorded, Tail};
+pub use terms::{CallId, Durability, LedgerError, Options};
 pub use verify::{Finding, Report, verify};

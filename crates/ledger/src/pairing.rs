@@ -2,8 +2,9 @@
 //! where records come from.
 
 use crate::{
-    record::{CallId, EventKind, Status},
+    record::{EventKind, Status},
     schema::{self, Kind},
+    terms::CallId,
 };
 use std::collections::{BTreeMap, HashMap};
 

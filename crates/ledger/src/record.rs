@@ -1,12 +1,9 @@
 //! The record: what a decision, an outcome and an event say, and their RFC 8785 form. This file owns the schema
 //! (REGULATED 1.3, first form). It must not know how a record gets to disk.
 
-use crate::{canonical, secrets::Handle};
+use crate::{canonical, secrets::Handle, terms::CallId};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use std::{
-    fmt,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The schema's version, `v` of every record.
 pub(crate) const VERSION: u64 = 1;
@@ -28,24 +25,6 @@ const LISTED_BYTES_MAX: usize = 128;
 
 /// Names in a list, and details of an event; one more says how many were left out.
 const LIST_LENGTH_MAX: usize = 16;
-
-/// One call: 16 bytes, made by [`Ledger::call_id`](crate::Ledger::call_id); ties a decision to its outcome (`pair`).
-///
-/// The first half is drawn at random when the ledger opens, the second half counts, so that it is unique and cheap.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct CallId(pub(crate) u128);
-
-impl fmt::Display for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl fmt::Debug for CallId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CallId({self})")
-    }
-}
 
 /// SHA-256 of `bytes`: what [`Content::digest`] wants. Cache it where the same bytes are recorded often.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {

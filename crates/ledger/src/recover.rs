@@ -7,10 +7,10 @@ use crate::{
     checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint, VerifierKey, is_valid_name},
     core::{Core, Layout, Shared},
     journal::{self, Ending, Follower, Segment, SegmentError, Writer},
-    ledger::Options,
-    record::{ACTION_OPENED, Body, CallId, Detail, Event, EventKind},
+    record::{ACTION_OPENED, Body, Detail, Event, EventKind},
     schema::{self, Kind},
     secrets::{SECRET_NAME, Secrets},
+    terms::{CallId, Options},
     tiles::{CHECKPOINT_NAME, Mode, Tiles},
     tree::{self, TILE_WIDTH_U64},
 };
@@ -80,7 +80,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, OpenError> {
     if !is_valid_name(&options.origin) {
         return Err(OpenError::Origin(options.origin.clone()));
     }
-    let layout = options.layout();
+    let layout = Layout::of(options);
     for directory in [&options.directory, &layout.log, &layout.journal, &layout.keys] {
         files::create_private_directory(directory)?;
     }

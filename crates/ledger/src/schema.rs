@@ -3,7 +3,8 @@
 
 use crate::{
     canonical::{self, Node},
-    record::{CallId, EffectClass, EventKind, HASH_TEXT_BYTES, RECORD_BYTES_MAX, Status, VERSION, VerdictKind},
+    record::{EffectClass, EventKind, HASH_TEXT_BYTES, RECORD_BYTES_MAX, Status, VERSION, VerdictKind},
+    terms::CallId,
 };
 
 /// The kinds of record.

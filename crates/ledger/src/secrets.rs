@@ -4,7 +4,7 @@
 //! Every subject has a key of its own, derived from the ledger's secret; every call has one derived from its subject's.
 //! Without the secret nobody can try out candidate ids or account numbers against the record.
 
-use crate::record::CallId;
+use crate::terms::CallId;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_store::keys::{KeyError, Secret};

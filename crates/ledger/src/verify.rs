@@ -8,9 +8,9 @@ use crate::{
     checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint, VerifierKey},
     journal::{self, Segment, SegmentError},
     pairing::Pairing,
-    record::CallId,
     recover::VERIFIER_KEY_NAME,
     shelves::{Shelves, split_bundle},
+    terms::CallId,
     tiles::CHECKPOINT_NAME,
     tree::{Edge, HASH_BYTES, Hash, LeafHasher, Shelf, TILE_WIDTH, TILE_WIDTH_U64, tile_path},
 };

@@ -3,7 +3,7 @@
 //! need not be polled when they are woken: a call's future may stand in the body of a response whose client does not read.
 //! Must not know what is synced.
 
-use crate::ledger::LedgerError;
+use crate::terms::LedgerError;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 

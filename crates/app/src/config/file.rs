@@ -93,6 +93,9 @@ pub(crate) struct ServerTls {
     pub(crate) client_ca: Option<PathBuf>,
 }
 
+/// Most legacy sessions of one caller where the file does not say.
+const SESSIONS_PER_CALLER_MAX: usize = 256;
+
 /// Limits on connections.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -112,9 +115,9 @@ pub(crate) struct ListenLimits {
     /// Legacy sessions at once.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(crate) sessions_max: usize,
-    /// Legacy sessions at once of one caller; no more than `sessions_max`.
+    /// Legacy sessions at once of one caller; no more than `sessions_max`. Default: 256, or a quarter of `sessions_max` where that is less (at least 1).
     #[schemars(range(min = 1, max = 1_000_000))]
-    pub(crate) sessions_per_caller_max: usize,
+    pub(crate) sessions_per_caller_max: Option<usize>,
     /// Time to send a request's headers, and to finish the TLS handshake.
     #[schemars(range(min = 100, max = 600_000))]
     pub(crate) header_timeout_ms: u64,
@@ -140,13 +143,21 @@ impl Default for ListenLimits {
             connections_max: 10_000,
             connection_streams_max: 128,
             sessions_max: 10_000,
-            sessions_per_caller_max: 256,
+            sessions_per_caller_max: None,
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
             idle_timeout_ms: 120_000,
             keep_alive_interval_ms: 15_000,
             drain_timeout_ms: 20_000,
         }
+    }
+}
+
+impl ListenLimits {
+    /// Legacy sessions at once of one caller.
+    pub(crate) fn sessions_per_caller_max(&self) -> usize {
+        let default = || (self.sessions_max / 4).clamp(1, SESSIONS_PER_CALLER_MAX);
+        self.sessions_per_caller_max.unwrap_or_else(default)
     }
 }
 

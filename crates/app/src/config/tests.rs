@@ -159,8 +159,12 @@ fn types_and_ranges_are_held() {
 #[test]
 fn no_caller_may_have_all_sessions_by_mistake() {
     let file = read("[listen.limits]\nsessions_max = 20\nsessions_per_caller_max = 10\n").unwrap();
-    assert_eq!(file.listen.limits.sessions_per_caller_max, 10);
-    assert_eq!(File::default().listen.limits.sessions_per_caller_max, 256);
+    assert_eq!(file.listen.limits.sessions_per_caller_max(), 10);
+    assert_eq!(File::default().listen.limits.sessions_per_caller_max(), 256);
+    for (all, of_caller) in [(1, 1), (3, 1), (20, 5), (1023, 255), (1024, 256), (1_000_000, 256)] {
+        let file = read(&format!("[listen.limits]\nsessions_max = {all}\n")).unwrap();
+        assert_eq!(file.listen.limits.sessions_per_caller_max(), of_caller, "{all}");
+    }
     refused(
         "[listen.limits]\nsessions_max = 20\nsessions_per_caller_max = 21\n",
         &[

@@ -96,12 +96,17 @@ fn explain_last(state: &Path, more: &[&str]) -> (Option<i32>, String) {
 #[test]
 fn the_last_refusal_is_explained() {
     let state = tempfile::tempdir().unwrap();
+    let (code, said) = explain_last(state.path(), &[]);
+    assert_eq!(
+        (code, said.as_str()),
+        (Some(1), "error: nothing is on the record yet\n")
+    );
     let demo = demo(state.path());
     let found = call(&demo, "find_customer", r#"{"name":"an"}"#);
     assert!(found.contains(r#""structuredContent""#), "{found}");
     let (code, said) = explain_last(state.path(), &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no refusal"), "{said}");
+    assert!(said.contains("no refusal on the record, which has "), "{said}");
 
     // Beyond what the starter policy of the demo lets its owner move.
     const TOO_MUCH: &str = r#"{"from":"x","to":"y","amount_cents":9900000}"#;
@@ -153,4 +158,46 @@ fn the_last_refusal_is_explained() {
     assert!(said.contains("denied") && said.contains("bank/transfer"), "{said}");
     let hint = said.lines().find(|line| line.starts_with("hint:")).unwrap();
     assert!(hint.contains("amount_cents"), "{said}");
+}
+
+#[test]
+fn a_slip_of_the_pen_is_asked_about_and_nothing_is_said_twice() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let explain = |words: &[&str]| {
+        let mut command = portcullis();
+        command.arg("explain").args(words).arg("--state").arg(state.path());
+        let output = command.output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    for (words, meant) in [
+        (["tools/call", "bank/tranfer"], "hint: did you mean `bank/transfer`?"),
+        (["tools/call", "bnk/transfer"], "hint: did you mean `bank/transfer`?"),
+        (["tools/list", "bnak"], "hint: did you mean `bank`?"),
+        (
+            ["tools/lst", "/mcp"],
+            "hint: `tools/lst` is no method of the protocol, did you mean `tools/list`?",
+        ),
+    ] {
+        let (code, said, error) = explain(&words);
+        assert_eq!((code, error.as_str()), (Some(1), ""), "{said}");
+        let hint = said.lines().find(|line| line.starts_with("hint:"));
+        assert_eq!(hint, Some(meant), "{said}");
+    }
+    let (code, _, error) = explain(&["tool/call", "bank/transfer"]);
+    assert!(
+        code == Some(2) && error.contains("hint: did you mean `tools/call`?"),
+        "{error}"
+    );
+
+    // What is there, and a vendor's method, are meant as they are written.
+    for words in [["tools/call", "bank/transfer"], ["vendor/thing", "/mcp"]] {
+        let (code, said, error) = explain(&words);
+        assert_eq!((code, error.as_str()), (Some(1), ""), "{said}");
+        assert!(said.contains("denied") && !said.contains("did you mean"), "{said}");
+    }
+    let (code, said, error) = explain(&["tools/call", "bank/tranfer", "--json"]);
+    assert_eq!((code, error.as_str()), (Some(1), ""));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["needed"][0], "did you mean `bank/transfer`?");
 }

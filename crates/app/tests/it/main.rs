@@ -11,6 +11,7 @@
 mod bad_upstreams;
 mod drift;
 mod explain;
+mod first_steps;
 mod harness;
 mod issuers;
 mod keys;

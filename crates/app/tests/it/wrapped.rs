@@ -32,6 +32,11 @@ fn server(directory: &Path, place: &str) -> String {
 
 /// Runs `wrap` and asks, after the handshake, each of `calls`; the answers.
 fn ask(state: &Path, command: &[&str], calls: &[Value]) -> Vec<Value> {
+    ask_logged(state, command, calls, Stdio::null())
+}
+
+/// The same, with the log.
+fn ask_logged(state: &Path, command: &[&str], calls: &[Value], log: Stdio) -> Vec<Value> {
     let mut host = portcullis()
         .arg("--state")
         .arg(state)
@@ -39,7 +44,7 @@ fn ask(state: &Path, command: &[&str], calls: &[Value]) -> Vec<Value> {
         .args(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut answers = BufReader::new(host.stdout.take().unwrap()).lines();
@@ -123,6 +128,17 @@ fn servers_at_places_alike_share_neither_name_nor_policy() {
     let (code, said, error) = explain(&[]);
     assert!(code == Some(1) && said.contains("forbid `no`"), "{said}{error}");
     assert_eq!(names(state.path()), found);
+}
+
+#[test]
+fn a_connection_that_we_end_is_not_lost() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let script = server(state.path(), "notes.sh");
+    let log = state.path().join("log");
+    let to = Stdio::from(fs::File::create(&log).unwrap());
+    ask_logged(state.path(), &["sh", &script], &[call("look")], to);
+    let said = fs::read_to_string(&log).unwrap();
+    assert!(said.contains("guarding") && !said.contains("connection lost"), "{said}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::session::{Admitted, Call, Sessions, Target, principal_of};
 use crate::trail::{Recorder, Trail};
 use portcullis_ledger::Sealed;
 use portcullis_transport::{Ask, Authorization, BoxFuture, Handled, Inbound, Knock, Peer, Reply, TurnedAway};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{mpsc, watch};
@@ -55,6 +56,8 @@ pub struct Gateway {
     said: Mutex<Vec<Problem>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
     taken_in: watch::Sender<u64>,
+    /// Connections end because we end them.
+    is_closing: AtomicBool,
 }
 
 /// How long a first request waits for upstreams that are still starting.
@@ -74,6 +77,7 @@ impl Gateway {
             failures: Mutex::default(),
             said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
+            is_closing: AtomicBool::new(false),
             catalog: parts.catalog,
             sessions: parts.sessions,
             policy: parts.policy,
@@ -279,6 +283,7 @@ impl Gateway {
     /// Ends subscriptions properly, closes the connections to all servers and completes the record.
     pub async fn close(&self) {
         self.drain();
+        self.is_closing.store(true, Ordering::Relaxed);
         self.route.close().await;
         self.tell_failures(u64::MAX).await;
     }

@@ -12,6 +12,7 @@ use crate::trail::Trail;
 use portcullis_transport::{Event, Stray};
 use portcullis_wire::{Method, Notification, Request};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
@@ -56,6 +57,9 @@ impl Gateway {
                 if !self.ask_standing(&upstream, &key, &question).await {
                     self.route.decline(&upstream, &key, &question).await;
                 }
+            }
+            Stray::Gone(reason) if self.is_closing.load(Ordering::Relaxed) => {
+                tracing::debug!(%upstream, reason, "connection closed");
             }
             Stray::Gone(reason) => {
                 tracing::warn!(%upstream, reason, "connection lost");

@@ -3,7 +3,7 @@
 
 use super::index::{Lineage, Scope};
 use super::model::{Action, CatalogFacts, Obligation, ObligationKind, TargetKind};
-use super::names::Names;
+use super::names::{Grade, Names};
 use super::reads::Reads;
 use super::schema::{self, Callee, has_arguments};
 use super::shape::{Field, LeftOut, RecordShape, Shape};
@@ -60,18 +60,6 @@ pub enum Severity {
     /// It does not say what it was meant to say.
     Error,
     /// Somebody should look.
-    Warning,
-}
-
-/// What a problem means for the files that have it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Grade {
-    /// An error: they are not put in force.
-    Bars,
-    /// An error, but one that a server can cause by changing what it has, or that shows in refused calls alone: they are put in
-    /// force all the same, and what the rest of them says holds.
-    Stays,
-    /// See [`Severity::Warning`].
     Warning,
 }
 

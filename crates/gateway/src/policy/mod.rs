@@ -31,6 +31,7 @@ pub use model::{
     Action, CatalogFacts, Circumstances, Decision, Obligation, ObligationKind, PromptArgument, PromptFacts, ReasonCode,
     ServerFacts, Target, TargetKind, ToolFacts,
 };
+pub use names::nearest;
 pub use schema::describe as describe_schema;
 pub use source::Source;
-pub use starter::{StarterLimit, StarterOptions, starter};
+pub use starter::{StarterLimit, StarterOptions, starter, starter_servers};

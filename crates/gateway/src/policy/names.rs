@@ -1,15 +1,26 @@
 //! The names that policies may use, looked up in the catalog. It must not know policies, but for the entities that they name.
 
-use super::check::Grade;
 use super::model::{Action, CatalogFacts, ServerFacts, Target, TargetKind};
 use super::schema;
 use crate::catalog::closest;
 use cedar_policy::EntityUid;
 use std::collections::{HashMap, HashSet};
 
+/// What a problem means for the files that have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grade {
+    /// An error: they are not put in force.
+    Bars,
+    /// An error, but one that a server can cause by changing what it has, or that shows in refused calls alone: they are put in
+    /// force all the same, and what the rest of them says holds.
+    Stays,
+    /// See [`Severity::Warning`](super::Severity::Warning).
+    Warning,
+}
+
 /// The known names of the catalog, to look names of policies up in.
 pub(super) struct Names<'a> {
-    /// Upstream to "is down now".
+    /// Upstream to "is down, or has not been listed yet".
     servers: HashMap<&'a str, bool>,
     tools: HashSet<(&'a str, &'a str)>,
     prompts: HashSet<(&'a str, &'a str)>,
@@ -73,7 +84,7 @@ impl<'a> Names<'a> {
         match (known, unavailable) {
             (true, _) => None,
             (false, true) => {
-                let message = format!("`{uid}` is not known, and `{server}` is down now");
+                let message = format!("`{uid}` is not known, for `{server}` is down or not listed yet");
                 Some((Grade::Warning, message, Some("check again when it is up".to_owned())))
             }
             (false, false) => {
@@ -89,6 +100,31 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The id of what was probably meant by a target that is not in the catalog; `None` when it is there, when nothing is like it, or
+/// when nobody can list such things.
+#[must_use]
+pub fn nearest(facts: &CatalogFacts, target: &Target<'_>) -> Option<String> {
+    let names = Names::new(facts);
+    let other = |id: &str, near: Option<&str>| near.filter(|near| *near != id).map(str::to_owned);
+    let server = match target {
+        Target::Endpoint { path } => return other(path, closest(path, facts.endpoints.iter().map(String::as_str))),
+        _ => target.server()?,
+    };
+    let near_server = match names.servers.get_key_value(server) {
+        Some((known, _)) => *known,
+        None => closest(server, names.servers.keys().copied())?,
+    };
+    let (name, known) = match *target {
+        Target::Tool { name, .. } => (name, &names.tools),
+        Target::Prompt { name, .. } => (name, &names.prompts),
+        Target::Resource { uri, .. } => return other(server, Some(near_server)).map(|near| format!("{near}/{uri}")),
+        Target::Server { .. } | Target::Endpoint { .. } => return other(server, Some(near_server)),
+    };
+    let of_server = known.iter().filter(|(of, _)| *of == near_server).map(|(_, name)| *name);
+    let near = format!("{near_server}/{}", closest(name, of_server)?);
+    other(&target.id(), Some(&near))
+}
+
 fn unknown_action(id: &str) -> Option<(Grade, String, Option<String>)> {
     let ids = Action::ALL.map(Action::id);
     if ids.contains(&id) {
@@ -99,4 +135,34 @@ fn unknown_action(id: &str) -> Option<(Grade, String, Option<String>)> {
         None => format!("there are {}", ids.join(", ")),
     };
     Some((Grade::Bars, format!("there is no action `{id}`"), Some(hint)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::bank;
+
+    #[test]
+    fn what_was_probably_meant_is_in_the_catalog() {
+        for (kind, id, meant) in [
+            (TargetKind::Tool, "bank/transfr", Some("bank/transfer")),
+            (TargetKind::Tool, "bnk/trasnfer", Some("bank/transfer")),
+            (TargetKind::Tool, "bank/transfer", None),
+            (TargetKind::Tool, "bank/quite-other", None),
+            (TargetKind::Tool, "bank/search", None),
+            (TargetKind::Tool, "elsewhere/transfer", None),
+            // Down: its names are not known.
+            (TargetKind::Tool, "far/transfer", None),
+            (TargetKind::Prompt, "bank/leter", Some("bank/letter")),
+            (TargetKind::Resource, "bnk/bank://x", Some("bank/bank://x")),
+            (TargetKind::Resource, "bank/bank://x", None),
+            (TargetKind::Server, "shp", Some("shop")),
+            (TargetKind::Server, "shop", None),
+            (TargetKind::Endpoint, "/mcq", Some("/mcp")),
+            (TargetKind::Endpoint, "/mcp", None),
+        ] {
+            let target = Target::parse(kind, id).unwrap();
+            assert_eq!(nearest(&bank(), &target).as_deref(), meant, "{id}");
+        }
+    }
 }

@@ -7,6 +7,9 @@ use portcullis_wire::Effect;
 use std::collections::HashSet;
 use std::fmt::Write;
 
+/// How a starter policy begins; the names of its servers follow, and a full stop.
+const HEAD: &str = "// The starter policy, written on the first run for: ";
+
 /// What the starter policy allows beyond looking.
 #[derive(Debug, Clone, Default)]
 pub struct StarterOptions {
@@ -37,6 +40,12 @@ pub fn starter(facts: &CatalogFacts, owner: &str, options: &StarterOptions) -> S
     text
 }
 
+/// The servers that a starter policy was written for, as its first line lists them; `None` when the text is no starter policy.
+#[must_use]
+pub fn starter_servers(text: &str) -> Option<&str> {
+    text.lines().next()?.strip_prefix(HEAD)?.strip_suffix('.')
+}
+
 fn write_starter(
     text: &mut String,
     facts: &CatalogFacts,
@@ -45,11 +54,7 @@ fn write_starter(
 ) -> Result<(), std::fmt::Error> {
     let servers: Vec<String> = facts.servers.iter().map(|server| comment(&server.name)).collect();
     let owner = format!("User::{}", quoted(owner));
-    writeln!(
-        text,
-        "// The starter policy, written on the first run for: {}.",
-        listed(&servers)
-    )?;
+    writeln!(text, "{HEAD}{}.", listed(&servers))?;
     writeln!(text, "// It is yours: edit it, then run `portcullis policy check`.")?;
     writeln!(
         text,
@@ -94,6 +99,11 @@ fn write_starter(
     writeln!(
         text,
         "// take the two slashes off the lines of a policy to allow its tool."
+    )?;
+    writeln!(
+        text,
+        "// A tool of which the configuration does not say what it does counts as `commit`. If it only looks, say so there:\n\
+         // `effect = \"read\"` in `[upstream.tools.NAME]`."
     )?;
     let mut used = HashSet::new();
     let effects = Effect::ALL.into_iter().filter(|effect| !effect.is_read());

@@ -559,7 +559,7 @@ fn warnings_do_not_keep_policies_from_being_in_force() {
     for (text, message) in [
         (
             "permit (principal, action, resource == Tool::\"far/away\");",
-            "`far` is down now",
+            "`far` is down or not listed yet",
         ),
         ("@colour(\"red\") permit (principal, action, resource);", "`@colour`"),
         (
@@ -776,6 +776,8 @@ fn the_starter_policy_loads_and_does_what_it_says() {
         at_most: 1000,
     };
     let text = starter(&bank(), "owner", &StarterOptions { limits: vec![limit] });
+    assert_eq!(starter_servers(&text), Some("bank, shop, far"));
+    assert_eq!(starter_servers("permit (principal, action, resource);"), None);
     let (engine, report) = Engine::load(&sources(&text), &bank()).unwrap_or_else(|report| panic!("{text}\n{report}"));
     assert!(report.problems.is_empty(), "{text}\n{report}");
     let owner = user("owner", &[]);

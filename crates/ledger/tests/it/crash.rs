@@ -3,7 +3,7 @@
 //! The test runs itself as the victim: with `LEDGER_VICTIM` set it writes to that directory until it is killed, and
 //! reports on its standard output each call whose answer left.
 
-use crate::support::{Dice, block_on, closed_log, decision, options, outcome, read_call};
+use crate::support::{Dice, block_on, closed_log, decision, eventually, options, outcome, read_call};
 use portcullis_ledger::{Durability, Ledger, OpenError, Tail, verify};
 use std::{
     collections::HashSet,
@@ -269,4 +269,76 @@ fn tiles_that_the_journal_covers_are_made_again() {
         }
         Err(refused) => assert!(!first_segment_left, "{refused}"),
     }
+}
+
+/// As a power cut would leave it: the journal's room for records to come is there, and nothing of it was used.
+fn copy_of_a_live_log(to: &Path) {
+    let directory = tempfile::tempdir().unwrap();
+    block_on(async {
+        let ledger = Ledger::open(options(directory.path())).unwrap();
+        for _ in 0..40 {
+            let _ = read_call(&ledger, Durability::Durable).await.unwrap();
+        }
+        eventually("published", || ledger.progress().published == ledger.progress().written);
+        let copied = Command::new("cp")
+            .arg("-r")
+            .arg(directory.path().join("."))
+            .arg(to)
+            .status();
+        assert!(copied.unwrap().success());
+    });
+}
+
+#[test]
+fn reserved_room_is_no_damage_and_what_comes_next_overwrites_it() {
+    let directory = tempfile::tempdir().unwrap();
+    copy_of_a_live_log(directory.path());
+    let segment = last_segment(directory.path());
+    let whole = fs::read(&segment).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    assert!(
+        whole.len() >= used + 1_000,
+        "room was reserved behind {used} of {} bytes",
+        whole.len()
+    );
+    let before = records(directory.path());
+    assert_eq!(verify(directory.path(), None).unwrap().bytes_torn, 0);
+    block_on(async {
+        let ledger = Ledger::open(options(directory.path())).unwrap();
+        let _ = read_call(&ledger, Durability::Durable).await.unwrap();
+        ledger.close().await.unwrap();
+    });
+    let after = records(directory.path());
+    assert_eq!(after.get(..before.len()), Some(&*before), "nothing is lost");
+    assert!(
+        after
+            .iter()
+            .all(|record| !record.contains("\"bytes_cut\":") || record.contains("\"bytes_cut\":0"))
+    );
+    let report = verify(directory.path(), None).unwrap();
+    assert_eq!((report.decisions, report.outcomes, report.bytes_torn), (41, 41, 0));
+    assert_ne!(
+        fs::read(last_segment(directory.path())).unwrap().last(),
+        Some(&0),
+        "given back at the end"
+    );
+}
+
+#[test]
+fn what_stands_in_reserved_room_and_is_no_record_is_cut_and_told() {
+    let directory = tempfile::tempdir().unwrap();
+    copy_of_a_live_log(directory.path());
+    let segment = last_segment(directory.path());
+    let mut torn = fs::read(&segment).unwrap();
+    let used = torn.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+    torn[used + 10..used + 30].fill(b'x');
+    fs::write(&segment, &torn).unwrap();
+    assert_eq!(verify(directory.path(), None).unwrap().bytes_torn, 30);
+    block_on(Ledger::open(options(directory.path())).unwrap().close()).unwrap();
+    let told = records(directory.path());
+    assert!(
+        told.iter().any(|record| record.contains("\"bytes_cut\":30")),
+        "{told:?}"
+    );
+    assert_eq!(verify(directory.path(), None).unwrap().bytes_torn, 0);
 }

@@ -43,6 +43,12 @@ pub(crate) fn check(table: &DeTable<'_>, damaged: &HashSet<String>, base: &Path)
     check.problems
 }
 
+/// What stands before the names of an issuer's callers and of their groups.
+struct Prefixes {
+    subject: String,
+    group: String,
+}
+
 /// One table of the file.
 struct Section<'a> {
     path: String,
@@ -457,7 +463,7 @@ impl Check<'_> {
                 "remove it and give callers keys (`portcullis key create`), or listen on `127.0.0.1`",
             );
         }
-        let mut before: Vec<(&str, String)> = Vec::new();
+        let mut before: Vec<(&str, Prefixes)> = Vec::new();
         for jwt in identity.elements("jwt") {
             self.readable(&jwt, "jwks");
             for key in ["subject_prefix", "group_prefix"] {
@@ -472,18 +478,20 @@ impl Check<'_> {
                 }
             }
             if let Some((issuer, span)) = jwt.text("issuer") {
-                let prefix = self.issuer(&jwt, issuer, span, &before);
-                before.push((issuer, prefix));
+                let prefixes = self.issuer(&jwt, issuer, span, &before);
+                before.push((issuer, prefixes));
             }
         }
     }
 
-    /// One issuer and those before it; its prefix.
-    fn issuer(&mut self, jwt: &Section<'_>, issuer: &str, span: Range<usize>, before: &[(&str, String)]) -> String {
+    /// One issuer and those before it; its prefixes.
+    fn issuer(&mut self, jwt: &Section<'_>, issuer: &str, span: Range<usize>, before: &[(&str, Prefixes)]) -> Prefixes {
         let own = jwt.text("subject_prefix");
         let prefix = own
             .as_ref()
             .map_or_else(|| default_prefix(issuer), |(own, _)| (*own).to_owned());
+        let group = jwt.text("group_prefix").map(|(own, _)| own.to_owned());
+        let group = group.unwrap_or_else(|| prefix.clone());
         if own.is_none() && prefix.len() > PREFIX_BYTES_MAX {
             self.report(
                 span.clone(),
@@ -497,18 +505,39 @@ impl Check<'_> {
                 format!("the issuer `{issuer}` is there twice"),
                 "keep one: a token is good for one `audience`, which is this gateway; keys of both go into one `jwks`",
             );
-        } else if let Some((other, theirs)) = before.iter().find(|(_, theirs)| share_names(theirs, &prefix)) {
+        } else if let Some((other, theirs)) = before.iter().find(|(_, theirs)| share_names(&theirs.subject, &prefix)) {
             self.report(
                 own.map_or(span, |(_, span)| span),
                 format!(
                     "`{issuer}` (prefix `{}`) and `{other}` (prefix `{}`) could name the same caller",
                     prefix.escape_debug(),
-                    theirs.escape_debug()
+                    theirs.subject.escape_debug()
                 ),
                 "give each a `subject_prefix`, neither of which begins with the other, or leave them out",
             );
+        } else {
+            let place = jwt.text("group_prefix").or(own).map_or(span, |(_, span)| span);
+            self.groups(issuer, &group, place, before);
         }
-        prefix
+        Prefixes { subject: prefix, group }
+    }
+
+    /// Issuers may share all groups, by one prefix or none. A prefix that begins with another's is an accident: whoever names the
+    /// groups of the one then has those of the other.
+    fn groups(&mut self, issuer: &str, prefix: &str, place: Range<usize>, before: &[(&str, Prefixes)]) {
+        let by_accident =
+            |theirs: &str| theirs != prefix && ![theirs, prefix].contains(&"") && share_names(theirs, prefix);
+        if let Some((other, theirs)) = before.iter().find(|(_, theirs)| by_accident(&theirs.group)) {
+            self.report(
+                place,
+                format!(
+                    "`{issuer}` (prefix `{}`) and `{other}` (prefix `{}`) could name the same group",
+                    prefix.escape_debug(),
+                    theirs.group.escape_debug()
+                ),
+                "give each a `group_prefix`, neither of which begins with the other, or both the same if they shall share groups",
+            );
+        }
     }
 
     fn policy(&mut self, root: &Section<'_>) {

@@ -397,6 +397,20 @@ fn issuers_name_callers_of_their_own() {
             "10:18 `https://b` (prefix `x/y`) and `https://a` (prefix `x/`) could name the same caller | {hint}"
         )]
     );
+    let groups = |a: &str, b: &str| two(&format!("group_prefix = \"{a}\""), &format!("group_prefix = \"{b}\""));
+    assert_eq!(groups("x/", "x/"), [""; 0], "shared on purpose");
+    assert_eq!(groups("", "x/"), [""; 0], "any group");
+    assert_eq!(
+        groups("x/y", "x/"),
+        [
+            "10:16 `https://b` (prefix `x/`) and `https://a` (prefix `x/y`) could name the same group | give each a `group_prefix`, neither of which begins with the other, or both the same if they shall share groups"
+        ]
+    );
+    let of_subjects = two("group_prefix = \"b/c\"", "subject_prefix = \"b/\"");
+    assert!(
+        of_subjects.len() == 1 && of_subjects[0].starts_with("10:18 `https://b` (prefix `b/`)"),
+        "{of_subjects:?}"
+    );
     // Whatever their audiences: the place of the second is told.
     let twice = of(issuer("issuer = \"https://a\"") + &issuer("issuer = \"https://a\"").replace("\"a\"", "\"b\""));
     assert_eq!(twice.len(), 1);

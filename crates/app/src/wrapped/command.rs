@@ -283,7 +283,14 @@ fn uv(words: &[&str], directory: &Path, depth: usize) -> Told {
                     &module_name(module),
                     format!("module {module} in {}", normal(&project).display()),
                 ),
-                (None, Some(_)) if runs_words(rest) => told(rest, &project, depth + 1),
+                (None, Some(_)) if runs_words(rest) => {
+                    let mut server = told(rest, &project, depth + 1);
+                    // Its packages are the project's.
+                    if server.identity.starts_with("module ") {
+                        server.identity.push_str(&format!(" in {}", normal(&project).display()));
+                    }
+                    server
+                }
                 (None, Some(word)) if word.ends_with(".py") || word.contains('/') => at_path(&project.join(word)),
                 (None, Some(word)) => {
                     let place = project.join(word);
@@ -368,7 +375,7 @@ fn script(words: &[&str], directory: &Path, depth: usize) -> Told {
     }
     let module = values(&options, &["-m", "--module"]);
     if let Some(module) = module.first() {
-        return Told::new(&module_name(module), format!("module {module}"));
+        return Told::new(&module_name(module), module_identity(module, program, directory));
     }
     let is_text = options.iter().any(|(name, _)| match runner {
         "deno" | "mcp" | "fastmcp" => false,
@@ -387,6 +394,23 @@ fn script(words: &[&str], directory: &Path, depth: usize) -> Told {
             _ => at_path(&directory.join(word)),
         },
         _ => Told::new(runner, line(words)),
+    }
+}
+
+/// A module is its own wherever it is called, but for one whose name many have (`server`, `src.main`), and one of an interpreter
+/// with packages of its own.
+fn module_identity(module: &str, program: &str, directory: &Path) -> String {
+    let is_systems = |program: &str| {
+        ["/usr/", "/bin/", "/opt/homebrew/"]
+            .iter()
+            .any(|at| program.starts_with(at))
+    };
+    if program.contains('/') && !is_systems(program) {
+        return format!("module {module} of {}", normal(&directory.join(program)).display());
+    }
+    match module.split('.').all(is_generic) {
+        true => format!("module {module} in {}", normal(directory).display()),
+        false => format!("module {module}"),
     }
 }
 
@@ -591,6 +615,18 @@ mod tests {
             ("mcp run /a/server.py", "uv run mcp run /a/server.py:mcp", true),
             ("bash -lc a", "bash -lc b", false),
             ("npx @a/notes", "npx @b/notes", false),
+            (
+                "python -m mcp_server_git",
+                "/usr/bin/python3.12 -m mcp_server_git -r /x",
+                true,
+            ),
+            ("/a/.venv/bin/python -m server", "/b/.venv/bin/python -m server", false),
+            ("/a/.venv/bin/python -m tides", "/b/.venv/bin/python -m tides", false),
+            (
+                "uv --directory /a run python -m tides",
+                "uv --directory /b run python -m tides",
+                false,
+            ),
             ("npx notes", "uvx notes", false),
             ("uvx --from a notes", "uvx --from b notes", false),
             ("node /a/dist/index.js", "node /a/build/index.js", false),
@@ -610,10 +646,17 @@ mod tests {
             assert_eq!(one.identity == other.identity, same, "{one:?} {other:?}");
             assert_eq!(one.in_full() == other.in_full(), same, "{one:?} {other:?}");
         }
-        let words = ["python".to_owned(), "server.py".to_owned()];
-        let [here, there] = ["/home/me/a", "/home/me/b"].map(|place| Server::of(&words, Path::new(place)));
+        let from = |command: &str| {
+            let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+            ["/home/me/a", "/home/me/b"].map(|place| Server::of(&words, Path::new(place)))
+        };
+        let [here, there] = from("python server.py");
         assert_eq!((here.plain.as_str(), there.plain.as_str()), ("a", "b"));
         assert_ne!(here.identity, there.identity);
+        let [here, there] = from("python -m src.server");
+        assert_ne!(here.identity, there.identity);
+        let [here, there] = from("python -m mcp_server_git");
+        assert_eq!(here.identity, there.identity);
     }
 
     #[test]

@@ -437,8 +437,9 @@ fn questions(tally: &mut Tally, client: &Client, server: &Scripted, entries: &[&
         for answer in answers {
             let (text, watch) = (question.text.clone(), server.watch());
             server.play(move |id, stage| {
-                stage.event(text.as_bytes())?;
+                // The call first: once the question is out the answer may come at any time.
                 watch.take();
+                stage.event(text.as_bytes())?;
                 let told = String::from_utf8(watch.take()).unwrap();
                 let result = format!(
                     r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[],"told":{}}}}}"#,

@@ -15,7 +15,7 @@ const ELEMENTS_MAX: usize = 4_096;
 pub(crate) enum Wanted {
     /// All that are declared.
     All,
-    /// Those with these names.
+    /// Those with these names, which are given only where they are declared.
     Only(BTreeSet<String>),
 }
 
@@ -42,8 +42,8 @@ impl Wanted {
 /// The record of wanted arguments.
 ///
 /// # Errors
-/// When the JSON is none, a wanted argument is given twice, required but missing, or not of its declared type. The text may
-/// quote the value: it is for the person who asked, never for the record.
+/// When the JSON is none, a wanted argument is given twice, required but missing, not of its declared type, or given and not
+/// declared where it is wanted by name. The text may quote the value: it is for the person who asked, never for the record.
 pub(crate) fn record(json: &[u8], shape: &RecordShape, wanted: &Wanted) -> Result<RestrictedExpression, String> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let seed = RecordSeed { shape, wanted };
@@ -122,12 +122,14 @@ impl<'a> Visitor<'_> for Name<'a> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self
-            .shape
-            .fields
-            .get_key_value(name)
-            .filter(|(name, _)| self.wanted.has(name))
-            .map(|(name, field)| (name.as_str(), &field.shape)))
+        match (self.shape.fields.get_key_value(name), self.wanted) {
+            (Some((name, field)), wanted) if wanted.has(name) => Ok(Some((name, &field.shape))),
+            // To the policy it would be as one that is not given; the server may take it all the same.
+            (None, Wanted::Only(names)) if names.contains(name) => Err(E::custom(format_args!(
+                "argument `{name}` is not declared, and a policy reads it"
+            ))),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -261,6 +263,16 @@ mod tests {
         let only = Wanted::Only(BTreeSet::from(["amount".to_owned()]));
         assert_eq!(read(r#"{"amount":1,"to":7}"#, &only).unwrap(), r#"{"amount":1}"#);
         assert_eq!(read(r#"{"amount":1.0e2}"#, &only).unwrap(), r#"{"amount":100}"#);
+    }
+
+    #[test]
+    fn what_a_policy_reads_is_declared_or_not_given() {
+        let only = Wanted::Only(BTreeSet::from(["amount".to_owned(), "limit".to_owned()]));
+        assert_eq!(read(r#"{"amount":1,"extra":7}"#, &only).unwrap(), r#"{"amount":1}"#);
+        for undeclared in [r#"{"amount":1,"limit":7}"#, r#"{"amount":1,"l\u0069mit":null}"#] {
+            let refused = read(undeclared, &only).unwrap_err();
+            assert!(refused.starts_with("argument `limit` is not declared"), "{refused}");
+        }
     }
 
     #[test]

@@ -631,12 +631,16 @@ fn unscoped_policies_may_read_an_argument_that_they_ask_for_first() {
         labels(&call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":11}"#)),
         ["cap"]
     );
-    // Another tool's argument of that name is not declared, and so not seen.
+    // Another tool does not declare an argument of that name: it cannot be looked at, and so not be given.
     let wipe = Target::Tool {
         server: "shop",
         name: "wipe",
     };
-    assert!(call(&engine, &ana, wipe, r#"{"amount":11}"#).allowed);
+    assert_eq!(
+        call(&engine, &ana, wipe, r#"{"amount":11}"#).reason,
+        ReasonCode::ArgumentMismatch
+    );
+    assert!(call(&engine, &ana, wipe, r#"{"other":11}"#).allowed);
 }
 
 #[test]

@@ -382,7 +382,7 @@ impl<'a> Door<'a> {
             return Ok((self.value(at, depth)?, None));
         }
         let mut notes = Notes::of(if depth == 1 { &["_meta"] } else { &[] });
-        let (marks, block, carry) = (self.marks, self.block, self.carry);
+        let (marks, block, carry, low_surrogate) = (self.marks, self.block, self.carry, self.low_surrogate);
         match self.object(at, depth + 1, &mut notes) {
             Ok(end) => {
                 let is_distinct = distinct(self.text, &notes.members, self.escapes).is_ok();
@@ -400,7 +400,8 @@ impl<'a> Door<'a> {
             }
             Err(Stopped) if matches!(self.fault, Some(JsonError::TooManyMembers { .. })) => {
                 self.fault = None;
-                (self.marks, self.block, self.carry) = (marks, block, carry);
+                // The low surrogate, too: the first block that is looked at again may begin with the second half of a pair.
+                (self.marks, self.block, self.carry, self.low_surrogate) = (marks, block, carry, low_surrogate);
                 Ok((self.value(at, depth)?, None))
             }
             Err(Stopped) => Err(Stopped),

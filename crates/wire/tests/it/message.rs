@@ -1,8 +1,11 @@
 //! Envelopes: the table of malformed ones, and what must pass although it looks odd.
 
+use crate::texts;
 use bytes::Bytes;
 use portcullis_wire::message::batch;
-use portcullis_wire::{Id, Limits, Message, Method};
+use portcullis_wire::{Id, Limits, Message, Method, Raw};
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde_json::Value;
 
 fn parse(text: impl Into<Bytes>) -> Result<Message, portcullis_wire::message::Refused> {
@@ -188,4 +191,69 @@ fn an_ambiguous_meta_is_not_read() {
     let params = request.params().unwrap();
     assert_eq!(params.get("_meta"), None);
     params.check_members().unwrap_err();
+}
+
+/// What the door noted of an object with too many members it forgets, and looks at the object once more. Wherever that begins
+/// within a block, a pair of surrogates that the block's end parts is still one.
+#[test]
+fn an_object_that_is_looked_at_twice_is_read_as_at_first() {
+    let pair = "\\ud83d\\ude00";
+    let limits = Limits {
+        members_max: 4,
+        ..Limits::default()
+    };
+    for padding in 0..64 {
+        let padding = " ".repeat(padding);
+        let first = pair.repeat(6);
+        let params = format!(r#"{{"a":"{first}","b":"{pair}","c":0,"d":0,"e":0}}"#);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"x",{padding}"params":{params}}}"#);
+        let Ok(Message::Request(request)) = Message::parse(Bytes::from(text.clone()), &limits) else {
+            panic!("refused: {text}");
+        };
+        let a = request.params().unwrap().get("a").unwrap();
+        assert_eq!(a.as_string().as_deref(), Some("\u{1f600}".repeat(6).as_str()), "{text}");
+        // One half is one half the second time, too.
+        let lone = text.replace(&format!("{pair}\","), "\\ude00\",");
+        assert_ne!(lone, text);
+        Message::parse(Bytes::from(lone), &limits).unwrap_err();
+    }
+}
+
+proptest! {
+    /// Whatever was noted of an object is what a walk finds in it.
+    #[test]
+    fn what_is_noted_is_what_a_walk_finds(
+        object in texts::any_object(),
+        padding in 0..64_usize,
+        members_max in select(vec![4, 5, 10_000]),
+        member in select(vec!["params", "result"]),
+    ) {
+        let limits = Limits { members_max, ..Limits::default() };
+        let method = if member == "params" { r#""method":"x","# } else { "" };
+        let padding = " ".repeat(padding);
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,{method}{padding}"{member}":{object}}}"#);
+        let noted = match Message::parse(Bytes::from(text), &limits) {
+            Ok(Message::Request(request)) => request.params().unwrap(),
+            Ok(Message::Response(response)) => response.result().unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let walked = Raw::parse(Bytes::from(object), &limits).unwrap();
+        same(&noted, &walked)?;
+        let (meta, other) = (noted.get("_meta"), walked.get("_meta"));
+        prop_assert_eq!(&meta, &other);
+        if let (Some(noted), Some(walked)) = (meta, other) {
+            same(&noted, &walked)?;
+        }
+    }
+}
+
+fn same(noted: &Raw, walked: &Raw) -> Result<(), TestCaseError> {
+    prop_assert_eq!(noted, walked);
+    prop_assert_eq!(noted.members(), walked.members());
+    prop_assert_eq!(noted.check_members(), walked.check_members());
+    for key in ["id", "method", "params", "_meta", "a", "b", "\\u0061"] {
+        prop_assert_eq!(noted.place(key), walked.place(key), "{}", key);
+        prop_assert_eq!(noted.get(key), walked.get(key), "{}", key);
+    }
+    Ok(())
 }

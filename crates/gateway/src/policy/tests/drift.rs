@@ -137,3 +137,33 @@ fn a_permit_that_no_longer_fits_a_tool_does_not_hold_there() {
     assert_eq!((refused.allowed, refused.reason), (false, ReasonCode::NoPermit));
     assert!(call(&engine, &ana, FIND, r#"{"name":"x"}"#).allowed);
 }
+
+/// A policy for many tools is not given what a tool does not declare. The tool may take it all the same, so that a call with it
+/// is refused: else whoever writes the tool's schema would decide whom a `forbid` reaches.
+#[test]
+fn an_argument_that_is_no_longer_declared_does_not_slip_past_a_policy_for_many_tools() {
+    let ana = user("ana", &[]);
+    for text in [
+        r#"permit (principal, action, resource);
+           forbid (principal, action == Action::"tools/call", resource)
+           when { context.arguments has amount && context.arguments.amount > 50000 };"#,
+        r#"permit (principal, action == Action::"tools/call", resource)
+           unless { context.arguments has amount && context.arguments.amount > 50000 };"#,
+    ] {
+        for schema in [json!({}), json!({"properties": {"to": {"type": "string"}}})] {
+            let (engine, _) = load(text, &with_transfer(schema));
+            let refused = call(&engine, &ana, TRANSFER, r#"{"to":"x","amount":60000}"#);
+            assert_eq!(
+                (refused.allowed, refused.reason),
+                (false, ReasonCode::ArgumentMismatch),
+                "{text}"
+            );
+            // Without it, and with others that nobody reads, calls pass.
+            assert!(
+                call(&engine, &ana, TRANSFER, r#"{"to":"x","note":"y"}"#).allowed,
+                "{text}"
+            );
+            assert!(call(&engine, &ana, FIND, r#"{"name":"x"}"#).allowed, "{text}");
+        }
+    }
+}

@@ -19,7 +19,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The scanner recurses once a level; this keeps its stack far below a thread's.
+    /// Some readers recurse once a level; this keeps their stack far below a thread's.
     pub const DEPTH_CEILING: usize = 256;
     /// The value of a mirrored header as received, in bytes; longer ones are refused before they are decoded.
     pub const HEADER_VALUE_BYTES_MAX: usize = 8 << 10;

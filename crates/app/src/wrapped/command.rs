@@ -469,13 +469,9 @@ fn is_generic(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::Server;
+    use super::super::tests::server;
     use super::*;
     use crate::config::name::Name;
-
-    fn server(command: &str) -> Server {
-        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
-        Server::of(&words, Path::new("/home/me/weather"))
-    }
 
     #[test]
     fn real_commands_have_names_that_tell_them() {

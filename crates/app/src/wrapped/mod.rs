@@ -146,7 +146,7 @@ fn slug(word: &str, bytes_max: usize) -> String {
 mod tests {
     use super::*;
 
-    fn server(command: &str) -> Server {
+    pub(super) fn server(command: &str) -> Server {
         let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
         Server::of(&words, Path::new("/home/me/weather"))
     }

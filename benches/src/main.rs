@@ -1,4 +1,4 @@
-//! Measures Portcullis beside its peers on one machine in one run: `portcullis-benches stub | load | table`. The figure of
+//! Measures Portcullis beside its peers on one machine in one run: `portcullis-benches stub | load | table | count | train`. The figure of
 //! record is CPU time of the process under test for each request; see `benches/README.md`.
 
 mod count;
@@ -7,6 +7,7 @@ mod process;
 mod proxies;
 mod stub;
 mod table;
+mod train;
 
 use std::process::ExitCode;
 
@@ -21,8 +22,9 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "load" => load::command(rest),
         Some((command, rest)) if command == "table" => table::command(rest),
         Some((command, rest)) if command == "count" => count::command(rest),
+        Some((command, _)) if command == "train" => train::command(),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE]"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE] | train"
                 .into(),
         ),
     };

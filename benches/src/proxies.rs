@@ -273,7 +273,7 @@ pub(crate) fn portcullis(behind: &Behind, place: &Path, variant: &Variant, under
     );
     let file = state.join("portcullis.toml");
     fs::write(&file, text)?;
-    let program = std::env::current_exe()?.with_file_name("portcullis");
+    let program = gateway()?;
     let token = match variant.key {
         false => None,
         true => {
@@ -302,6 +302,14 @@ pub(crate) fn portcullis(behind: &Behind, place: &Path, variant: &Variant, under
         token,
     }
     .ready(variant.name, child, behind, place)
+}
+
+/// The gateway: where the variable `PORTCULLIS` says, and otherwise beside this program.
+fn gateway() -> Result<PathBuf> {
+    match std::env::var_os("PORTCULLIS") {
+        Some(path) => Ok(path.into()),
+        None => Ok(std::env::current_exe()?.with_file_name("portcullis")),
+    }
 }
 
 /// 200 policies, of which at most ten can match a call of the measured tools.

@@ -8,6 +8,7 @@ mod fuzz;
 mod peers;
 mod picture;
 mod prove;
+mod ship;
 mod speed;
 mod test;
 mod tidy;
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
             })
         }
         Some((task, rest)) if task == "prove" => prove::command(rest),
+        Some((task, _)) if task == "ship" => ship::build().map(|program| {
+            println!("ship: {}", program.display());
+            true
+        }),
         Some((task, rest)) if task == "test" => test::command(rest),
         Some((task, _)) if task == "tidy" => tidy::check(&root()).map(|files| {
             println!("tidy: {files} files, nothing to say");
@@ -36,7 +41,7 @@ fn main() -> ExitCode {
             println!("breakages: {count} of {count} refused by the compiler at their place");
             true
         }),
-        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages | picture)".into()),
+        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages | picture | ship)".into()),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 //! are for the full form, each from one run.
 
 use crate::child::{self, Result};
-use crate::root;
+use crate::{root, ship};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -59,7 +59,8 @@ pub(crate) fn prove(full: bool) -> Result<String> {
         }
         true => {
             let peer = peer(&log)?;
-            let table = benches(&["table"], &[("MCP_PROXY", &peer)])?;
+            let gateway = ship::build()?;
+            let table = benches(&["table"], &[("MCP_PROXY", &peer), ("PORTCULLIS", &gateway)])?;
             fs::write(directory.join("table.md"), &table)?;
             judge(&table)
         }

@@ -5,7 +5,7 @@ use crate::{
     journal::Writer,
     record::{Body, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
-    terms::{CallId, LedgerError, Options},
+    terms::{CallId, Durability, LedgerError, Options},
     waiters::{Waiters, Waiting},
 };
 use std::{
@@ -14,7 +14,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime},
@@ -69,6 +69,8 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) writer: Writer,
+    /// What becomes of the records that the writer has gathered.
+    batch: Option<Batch>,
     /// Calls whose decision is on the record and whose outcome is not.
     pub(crate) open: HashMap<CallId, Option<CallKey>>,
     /// Open calls that get no outcome from their caller.
@@ -102,7 +104,39 @@ pub(crate) struct LastSync {
 }
 
 /// The pause between two syncs that several callers share.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// What is gathered goes to the file at this length, whether its turn is over or not.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+
+/// Whether a batch came to be in the file.
+type Written = Arc<OnceLock<Result<(), LedgerError>>>;
+
+/// Records that go to the file in one write.
+#[derive(Debug, Default)]
+struct Batch {
+    written: Written,
+    undo: Vec<Undo>,
+}
+
+/// What is as before where a batch does not come to be in the file.
+#[derive(Debug)]
+pub(crate) enum Undo {
+    /// A call that its decision opened.
+    Opened(CallId),
+    /// A call that its outcome closed. It will get none from its caller.
+    Closed(CallId, Option<CallKey>),
+    /// Nothing.
+    Nothing,
+}
+
+/// A record on its way into the journal.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    /// Its sequence.
+    pub(crate) sequence: u64,
+    written: Written,
+}
 
 /// Whether the journal takes records.
 #[derive(Debug, Clone)]
@@ -165,23 +199,76 @@ impl Shared {
         self.writable
             .store(matches!(health, Health::Writable), Ordering::Release);
         core.health = health;
+        if let Err(error) = core.check() {
+            core.forget_batch(&error);
+        }
     }
 
-    /// Appends `bodies` in one write. On failure the ledger is no longer writable.
-    pub(crate) fn append(&self, core: &mut Core, bodies: &[Body]) -> Result<u64, LedgerError> {
+    /// Gathers `bodies`, which go to the file together or not at all, with what others gather in this turn of the thread's
+    /// work: by [`Shared::kept`], or by the next sync. On failure the ledger is no longer writable.
+    pub(crate) fn gather(&self, core: &mut Core, bodies: &[Body], undo: Undo) -> Result<Gathered, LedgerError> {
         core.check()?;
-        let appended = core.append(bodies, self.layout.segment_bytes);
-        if let Err(error) = &appended {
-            let reason = Arc::from(error.to_string());
-            self.set_health(core, Health::WriteFailed(Arc::clone(&reason)));
-            self.wake_sync(core);
-            return Err(LedgerError::Unwritable { reason });
+        if core.writer.bytes() >= self.layout.segment_bytes || core.writer.gathered_bytes() >= GATHERED_BYTES_MAX {
+            self.write_out(core)?;
         }
+        let sequence = match core.gather(bodies, self.layout.segment_bytes) {
+            Ok(sequence) => sequence,
+            Err(error) => return Err(self.write_failed(core, &error)),
+        };
         if core.sync_due.is_none() {
             // No wake-up: the thread never sleeps longer than this by itself.
             core.sync_due = Instant::now().checked_add(self.layout.half_interval);
         }
-        Ok(appended.unwrap_or_default())
+        let batch = core.batch.get_or_insert_default();
+        batch.undo.push(undo);
+        Ok(Gathered {
+            sequence,
+            written: Arc::clone(&batch.written),
+        })
+    }
+
+    /// Puts all that is gathered into the file. On failure the ledger is no longer writable.
+    pub(crate) fn write_out(&self, core: &mut Core) -> Result<(), LedgerError> {
+        match core.writer.write_out() {
+            Ok(()) => {
+                if let Some(batch) = core.batch.take() {
+                    let _ = batch.written.set(Ok(()));
+                }
+                Ok(())
+            }
+            Err(error) => Err(self.write_failed(core, &error)),
+        }
+    }
+
+    fn write_failed(&self, core: &mut Core, error: &io::Error) -> LedgerError {
+        let reason = Arc::from(error.to_string());
+        self.set_health(core, Health::WriteFailed(Arc::clone(&reason)));
+        self.wake_sync(core);
+        LedgerError::Unwritable { reason }
+    }
+
+    /// Gathers `bodies` and puts all that is gathered into the file.
+    pub(crate) fn append(&self, core: &mut Core, bodies: &[Body]) -> Result<u64, LedgerError> {
+        let gathered = self.gather(core, bodies, Undo::Nothing)?;
+        self.write_out(core)?;
+        Ok(gathered.sequence)
+    }
+
+    /// Waits until a record is kept: for the sync where there is one to wait for, and otherwise until it is in the file. Whoever
+    /// else is ready on this thread gathers first, so that a turn costs one write and not one for each call.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: it is not kept.
+    pub(crate) async fn kept(&self, record: &Gathered, sync: Option<Waiting>) -> Result<(), LedgerError> {
+        match sync {
+            Some(sync) => sync.end().await?,
+            None => tokio::task::yield_now().await,
+        }
+        if record.written.get().is_none() {
+            // Where it fails the batch says so.
+            let _ = self.write_out(&mut self.lock());
+        }
+        record.written.get().cloned().unwrap_or(Err(LedgerError::Closed))
     }
 
     /// Asks for a sync of everything that is written. The answer comes when it is done.
@@ -189,6 +276,11 @@ impl Shared {
         let waiting = core.waiters.enter();
         self.wake_sync(core);
         waiting
+    }
+
+    /// The sync to wait for, where the record must be durable.
+    pub(crate) fn sync_for(&self, core: &mut Core, durability: Durability) -> Option<Waiting> {
+        (durability == Durability::Durable).then(|| self.wait_for_sync(core))
     }
 
     /// A notification costs a system call, so only a thread that sleeps gets one.
@@ -233,6 +325,7 @@ impl Core {
     pub(crate) fn new(writer: Writer, synced: u64, published: u64) -> Self {
         Self {
             writer,
+            batch: None,
             open: HashMap::new(),
             abandoned: Vec::new(),
             synced,
@@ -274,20 +367,45 @@ impl Core {
         }
     }
 
-    /// Appends whatever the health. Begins a new segment first where the old one is long enough.
-    pub(crate) fn append(&mut self, bodies: &[Body], segment_bytes: u64) -> io::Result<u64> {
+    /// Gathers whatever the health. Begins a new segment first where the old one is long enough; nothing may be gathered then.
+    fn gather(&mut self, bodies: &[Body], segment_bytes: u64) -> io::Result<u64> {
         if self.writer.bytes() >= segment_bytes {
             let old = self.writer.handle();
             let open: Vec<CallId> = self.open.keys().copied().collect();
             self.writer.rotate(&open)?;
             self.unsynced_segments.push(old);
         }
-        self.writer.append(bodies.len(), self.synced, |at, sequence, out| {
+        self.writer.gather(bodies.len(), self.synced, |at, sequence, out| {
             if let Some(body) = bodies.get(at) {
                 body.write(sequence, out);
                 debug_assert!(out.len() <= RECORD_BYTES_MAX, "a record of {} bytes", out.len());
             }
         })
+    }
+
+    /// Appends whatever the health, for whoever is alone with the journal.
+    pub(crate) fn append(&mut self, bodies: &[Body]) -> io::Result<()> {
+        self.gather(bodies, u64::MAX)?;
+        self.writer.write_out()
+    }
+
+    /// Takes back what is gathered, and says why to those who gathered it.
+    fn forget_batch(&mut self, error: &LedgerError) {
+        self.writer.forget_gathered();
+        let Some(batch) = self.batch.take() else {
+            return;
+        };
+        for undo in batch.undo.into_iter().rev() {
+            match undo {
+                Undo::Opened(call) => drop(self.open.remove(&call)),
+                Undo::Closed(call, key) => {
+                    self.open.insert(call, key);
+                    self.abandoned.push(call);
+                }
+                Undo::Nothing => {}
+            }
+        }
+        let _ = batch.written.set(Err(error.clone()));
     }
 
     /// Goes on with a journal that was written anew. Calls whose decision is gone are open no more; those whose outcome
@@ -308,6 +426,79 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Ledger,
+        samples::{decision, outcome},
+    };
+    use std::{
+        pin::Pin,
+        task::{Context, Waker},
+    };
+
+    /// Polls once, in a runtime that does nothing by itself.
+    fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn calls_of_one_turn_share_a_write_and_go_nowhere_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(directory.path(), "portcullis.local/test")).unwrap();
+        let decided = [0; 3].map(|_| decision(ledger.call_id()));
+        let mut calls = decided
+            .each_ref()
+            .map(|decision| Box::pin(ledger.intend(decision, Durability::Written, ())));
+        let written = ledger.progress().written;
+        assert!(calls.iter_mut().all(|call| poll(call).is_none()));
+        assert_eq!(ledger.progress().written, written, "written before the turn is over");
+        assert!(poll(&mut calls[1]).unwrap().is_ok());
+        assert_eq!(ledger.progress().written, written + 3);
+        assert!(poll(&mut calls[0]).unwrap().is_ok() && poll(&mut calls[2]).unwrap().is_ok());
+        assert_eq!(ledger.progress().written, written + 3);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_written_is_refused_whole() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options {
+            retry_interval: Duration::from_millis(1),
+            ..Options::new(directory.path(), "portcullis.local/test")
+        };
+        let ledger = Ledger::open(options).unwrap();
+        let mut before = Box::pin(async {
+            let call = ledger.call_id();
+            let _ = ledger.intend(&decision(call), Durability::Written, ()).await.unwrap();
+            call
+        });
+        assert!(poll(&mut before).is_none());
+        let executed = poll(&mut before).unwrap();
+        let (decided, ended) = (decision(ledger.call_id()), outcome(executed));
+        let mut intends = Box::pin(ledger.intend(&decided, Durability::Written, ()));
+        let mut seals = Box::pin(ledger.seal(&ended, Durability::Written, ()));
+        assert!(poll(&mut intends).is_none() && poll(&mut seals).is_none());
+        let shared = ledger.shared().unwrap();
+        let written = {
+            let mut core = shared.lock();
+            shared.write_failed(&mut core, &io::Error::other("injected"));
+            assert_eq!(core.open.keys().collect::<Vec<_>>(), [&executed]);
+            core.writer.written()
+        };
+        assert!(poll(&mut intends).unwrap().is_err() && poll(&mut seals).unwrap().is_err());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ledger.is_writable() {
+            assert!(Instant::now() < deadline, "never writable again");
+            std::thread::yield_now();
+        }
+        let progress = ledger.progress();
+        assert_eq!(
+            (progress.open_calls, progress.written),
+            (0, written + 2),
+            "unknown, and the recovery"
+        );
+    }
 
     #[test]
     fn callers_that_share_a_sync_pause_and_one_alone_does_not() {

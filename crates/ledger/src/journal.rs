@@ -87,24 +87,31 @@ fn entry_crc(sequence: u64, synced: u64, record: &[u8]) -> u32 {
     crc.finalize()
 }
 
-/// Writes entries: one `write` for each append, on the thread of whoever appends.
+/// Writes entries: gathers them, and puts all that are gathered into the file with one `write`.
 #[derive(Debug)]
 pub(crate) struct Writer {
     directory: PathBuf,
     file: AppendFile,
     handle: Arc<File>,
-    next: u64,
+    /// Records that are in the file.
+    written: u64,
     /// From this length on, room is reserved.
     reserve_from: u64,
-    buffer: Vec<u8>,
+    /// Entries that are not in the file yet, and how many.
+    gathered: Vec<u8>,
+    gathered_count: u64,
     record: Vec<u8>,
 }
 
 /// A log of a few calls reserves no room.
 const RESERVE_FROM_BYTES: u64 = 16 * 1024;
 
-/// Room that is filled with zeros at once, for some hundred records.
-const RESERVED_BYTES: u64 = 256 * 1024;
+/// Room that is filled with zeros at once, for some hundred records: a sync after it writes the file's length too, and costs
+/// half as much again.
+const RESERVED_BYTES: u64 = 512 * 1024;
+
+/// Room is filled once less than this is left.
+const RESERVED_BYTES_MIN: u64 = 128 * 1024;
 
 impl Writer {
     /// A new segment that begins with record `first`.
@@ -117,9 +124,10 @@ impl Writer {
                 directory: directory.to_path_buf(),
                 file,
                 handle: Arc::new(handle),
-                next: first,
+                written: first,
                 reserve_from: RESERVE_FROM_BYTES,
-                buffer: Vec::new(),
+                gathered: Vec::new(),
+                gathered_count: 0,
                 record: Vec::new(),
             }),
             Err(error) => {
@@ -138,47 +146,72 @@ impl Writer {
             directory: directory.to_path_buf(),
             file,
             handle,
-            next,
+            written: next,
             reserve_from: RESERVE_FROM_BYTES,
-            buffer: Vec::new(),
+            gathered: Vec::new(),
+            gathered_count: 0,
             record: Vec::new(),
         })
     }
 
-    /// Appends records in one write: all of them or none. `record(i, sequence, out)` writes the `i`th.
-    pub(crate) fn append(
+    /// Gathers records, all of them or none, for the next [`Writer::write_out`]. `record(i, sequence, out)` writes the `i`th.
+    pub(crate) fn gather(
         &mut self,
         count: usize,
         synced: u64,
         mut record: impl FnMut(usize, u64, &mut Vec<u8>),
     ) -> io::Result<u64> {
-        let first = self.next;
-        self.buffer.clear();
+        let first = self.next();
+        let before = self.gathered.len();
         for (at, sequence) in (0..count).zip(first..) {
             self.record.clear();
             record(at, sequence, &mut self.record);
             let Ok(length) = u16::try_from(self.record.len()) else {
+                self.gathered.truncate(before);
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "a record longer than a bundle can hold",
                 ));
             };
-            self.buffer.extend_from_slice(&length.to_be_bytes());
-            self.buffer
+            self.gathered.extend_from_slice(&length.to_be_bytes());
+            self.gathered
                 .extend_from_slice(&entry_crc(sequence, synced, &self.record).to_be_bytes());
-            self.buffer.extend_from_slice(&synced.to_be_bytes());
-            self.buffer.extend_from_slice(&self.record);
+            self.gathered.extend_from_slice(&synced.to_be_bytes());
+            self.gathered.extend_from_slice(&self.record);
         }
-        self.file.append(&self.buffer)?;
-        self.next += count as u64;
+        self.gathered_count += count as u64;
         Ok(first)
+    }
+
+    /// Puts what is gathered into the file: all of it, or nothing, and then it is gathered no more.
+    pub(crate) fn write_out(&mut self) -> io::Result<()> {
+        if self.gathered_count == 0 {
+            return Ok(());
+        }
+        let appended = self.file.append(&self.gathered);
+        if appended.is_ok() {
+            self.written += self.gathered_count;
+        }
+        self.forget_gathered();
+        appended
+    }
+
+    /// Takes back what is gathered.
+    pub(crate) fn forget_gathered(&mut self) {
+        self.gathered.clear();
+        self.gathered_count = 0;
+    }
+
+    /// Bytes that are gathered.
+    pub(crate) fn gathered_bytes(&self) -> usize {
+        self.gathered.len()
     }
 
     /// Fills the room for the next records with zeros where it runs out, in a segment that is longer than a little and up to
     /// `segment_bytes`. To be followed by a sync. It only saves time, so that a failure is no matter: records have their own.
     pub(crate) fn reserve(&mut self, segment_bytes: u64) {
         let length = self.file.len();
-        if length < self.reserve_from || self.file.ahead() >= RESERVED_BYTES / 2 {
+        if length < self.reserve_from || self.file.ahead() >= RESERVED_BYTES_MIN {
             return;
         }
         let room = segment_bytes.saturating_sub(length).min(RESERVED_BYTES);
@@ -194,20 +227,26 @@ impl Writer {
 
     /// Begins the next segment. The old one may still have to be synced.
     pub(crate) fn rotate(&mut self, open: &[CallId]) -> io::Result<()> {
+        debug_assert_eq!(self.gathered_count, 0, "gathered for the segment before");
         self.trim()?;
-        *self = Self::create(&self.directory, self.next, open)?;
+        *self = Self::create(&self.directory, self.written, open)?;
         Ok(())
     }
 
     /// Takes back the records from `next` on, which nobody was told of. They must be in this segment, from `bytes` on.
     pub(crate) fn take_back(&mut self, bytes: u64, next: u64) -> io::Result<()> {
-        self.next = next;
+        self.written = next;
         self.file.truncate(bytes)
     }
 
-    /// The sequence that the next record gets: as many are written.
+    /// The sequence that the next record gets: as many are written or gathered.
     pub(crate) fn next(&self) -> u64 {
-        self.next
+        self.written + self.gathered_count
+    }
+
+    /// Records that are in the file.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
     }
 
     /// Bytes in the current segment.

@@ -107,8 +107,10 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
             core.abandoned = abandoned;
         }
     }
+    // Where it fails, whoever gathered hears of it; who waits for what is in the file may still have their sync.
+    let _ = shared.write_out(&mut core);
     let waiters = std::mem::take(&mut core.waiters);
-    let covered = core.writer.next();
+    let covered = core.writer.written();
     let files = unsynced_files(&mut core);
     core.writer.reserve(shared.layout.segment_bytes);
     core.sync_due = None;
@@ -193,14 +195,14 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
         return core;
     }
     if matches!(core.health, Health::SyncFailed(_)) {
-        let (synced, written) = (core.synced, core.writer.next());
+        let (synced, written) = (core.synced, core.writer.written());
         drop(core);
         let rewritten = recover::rewrite_unsynced(&shared.layout, synced);
         core = shared.lock();
         match rewritten {
             Ok(rewritten) => {
                 tracing::warn!(
-                    records_lost = written.saturating_sub(rewritten.writer.next()),
+                    records_lost = written.saturating_sub(rewritten.writer.written()),
                     "the journal was written anew after a failed sync"
                 );
                 core.adopt(rewritten.writer, &rewritten.open);
@@ -230,8 +232,8 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
         shared.next_id(),
         SystemTime::now(),
     ));
-    let before = (core.writer.bytes(), core.writer.next());
-    let mut tried = core.append(&bodies, u64::MAX).map(drop);
+    let before = (core.writer.bytes(), core.writer.written());
+    let mut tried = core.append(&bodies);
     if tried.is_ok() {
         let files = unsynced_files(&mut core);
         drop(core);
@@ -243,14 +245,14 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
             for call in calls {
                 core.open.remove(&call);
             }
-            core.synced = core.writer.next();
+            core.synced = core.writer.written();
             tracing::info!(%reason, "the record can be written again");
             shared.set_health(&mut core, Health::Writable);
         }
         Err(error) => {
             tracing::debug!(%error, "the record still cannot be written");
             core.abandoned.extend(abandoned);
-            if core.writer.next() > before.1 {
+            if core.writer.written() > before.1 {
                 // It was the sync that failed. What nobody was told of is taken back; the rest is read once more.
                 let taken_back = core.writer.take_back(before.0, before.1);
                 tracing::debug!(?taken_back, "the journal must be written anew");

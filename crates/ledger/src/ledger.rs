@@ -1,7 +1,7 @@
 //! The ledger as its callers see it: open, intend, seal, refuse, note, close. It must not know how bytes get to disk.
 
 use crate::{
-    core::{Core, Ending, Health, Shared},
+    core::{Core, Ending, Health, Shared, Undo},
     evidence::{Intended, Sealed},
     keeper, publisher,
     record::{ACTION_CLOSED, Body, Decision, Event, EventKind, Handles, Outcome},
@@ -108,26 +108,21 @@ impl Ledger {
         let shared = &*handle.shared;
         let (body, call_key) = decision_body(shared, decision);
         let call = decision.call;
-        let (sequence, told) = {
+        let (record, sync) = {
             let mut core = shared.lock();
             admit(&core, call)?;
-            let sequence = shared.append(&mut core, &[body])?;
+            let record = shared.gather(&mut core, &[body], Undo::Opened(call))?;
             core.open.insert(call, Some(call_key));
-            (
-                sequence,
-                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
-            )
+            (record, shared.sync_for(&mut core, durability))
         };
-        if let Some(told) = told {
-            // Should the sync fail, or the caller lose patience, the decision stands and nobody acts on it.
-            let mut guard = AbandonUnlessDone {
-                shared,
-                call: Some(call),
-            };
-            told.end().await?;
-            guard.call = None;
-        }
-        Ok(Intended::new(value, sequence))
+        // Should it fail, or the caller lose patience, the decision may stand, and nobody acts on it.
+        let mut guard = AbandonUnlessDone {
+            shared,
+            call: Some(call),
+        };
+        shared.kept(&record, sync).await?;
+        guard.call = None;
+        Ok(Intended::new(value, record.sequence))
     }
 
     /// Puts the outcome on the record, as safe as `durability` says, then hands `value` back as sealed.
@@ -153,29 +148,24 @@ impl Ledger {
             .cloned()
             .ok_or(LedgerError::OutOfTurn(call))?;
         let body = outcome_body(shared, outcome, call_key.as_ref());
-        let (sequence, told) = {
+        let (record, sync) = {
             let mut core = shared.lock();
             // Looked up again: another outcome may have come between.
             if !core.open.contains_key(&call) {
                 return Err(LedgerError::OutOfTurn(call));
             }
-            let sequence = match shared.append(&mut core, &[body]) {
-                Ok(sequence) => sequence,
+            let record = match shared.gather(&mut core, &[body], Undo::Closed(call, call_key)) {
+                Ok(record) => record,
                 Err(error) => {
                     shared.abandon(&mut core, call);
                     return Err(error);
                 }
             };
             core.open.remove(&call);
-            (
-                sequence,
-                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
-            )
+            (record, shared.sync_for(&mut core, durability))
         };
-        if let Some(told) = told {
-            told.end().await?;
-        }
-        Ok(Sealed::new(value, sequence))
+        shared.kept(&record, sync).await?;
+        Ok(Sealed::new(value, record.sequence))
     }
 
     /// A call that is refused before anything is sent: decision and outcome, two records in one append, so that no crash
@@ -203,19 +193,14 @@ impl Ledger {
             },
             Some(&call_key),
         );
-        let (sequence, told) = {
+        let (record, sync) = {
             let mut core = shared.lock();
             admit(&core, decision.call)?;
-            let first = shared.append(&mut core, &[decided, ended])?;
-            (
-                first + 1,
-                (durability == Durability::Durable).then(|| shared.wait_for_sync(&mut core)),
-            )
+            let record = shared.gather(&mut core, &[decided, ended], Undo::Nothing)?;
+            (record, shared.sync_for(&mut core, durability))
         };
-        if let Some(told) = told {
-            told.end().await?;
-        }
-        Ok(Sealed::new(value, sequence))
+        shared.kept(&record, sync).await?;
+        Ok(Sealed::new(value, record.sequence + 1))
     }
 
     /// Says that `call`, whose decision is on the record, gets no outcome from its caller (cancelled, panicked): the
@@ -243,12 +228,12 @@ impl Ledger {
             actor.as_ref().map(|actor| actor.handle()),
             SystemTime::now(),
         );
-        let told = {
+        let (record, sync) = {
             let mut core = shared.lock();
-            shared.append(&mut core, &[body])?;
-            shared.wait_for_sync(&mut core)
+            let record = shared.gather(&mut core, &[body], Undo::Nothing)?;
+            (record, shared.wait_for_sync(&mut core))
         };
-        told.end().await
+        shared.kept(&record, Some(sync)).await
     }
 
     /// Whether the log takes records now. False from the first write that fails until one succeeds again, and when closed.
@@ -268,7 +253,7 @@ impl Ledger {
         };
         let core = handle.shared.lock();
         Progress {
-            written: core.writer.next(),
+            written: core.writer.written(),
             synced: core.synced,
             published: core.published,
             open_calls: core.open.len(),

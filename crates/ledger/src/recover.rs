@@ -376,10 +376,10 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
         details: &[("software", Detail::Text(env!("CARGO_PKG_VERSION")))],
     };
     bodies.push(Body::event(&start, shared.next_id(), None, now));
-    core.append(&bodies, u64::MAX)?;
+    core.append(&bodies)?;
     core.open.clear();
     core.writer.handle().sync_data()?;
-    core.synced = core.writer.next();
+    core.synced = core.writer.written();
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use crate::cli::Question;
 use crate::config::file::Jwt;
 use crate::config::{list, nearest};
 use crate::failure::Failure;
-use crate::inspect::{facts, listed};
+use crate::inspect::listed;
 use crate::plan::Plan;
 use crate::run::now_unix_s;
 use portcullis_gateway::identity::{Method, Subject, SubjectKind};
@@ -124,7 +124,7 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
         .policy()
         .with_engine(|engine| engine.explain(&ask))
         .ok_or_else(|| Failure::cannot("policy is disabled in the configuration"));
-    let near = policy::nearest(&facts(&gateway), &ask.target);
+    let near = policy::nearest(&gateway.facts(), &ask.target);
     gateway.close().await;
     let mut explanation = explanation?;
     if let Some(near) = near.filter(|_| explanation.decision.reason == ReasonCode::UnknownTarget) {

@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const A: &str = "https://a.example";
@@ -196,6 +198,76 @@ fn names_that_an_issuer_shares_with_keys_are_warned_about() {
         code == Some(0) && said.contains("warning: `user:ana`") && said.contains(A),
         "{said}"
     );
+}
+
+/// `check`, `policy check` and the log of a start name the policy that meets nobody, and say how its name is written.
+#[test]
+fn a_policy_that_names_nobody_is_told_wherever_policies_are_read() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let a = signer();
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listen = format!("[listen]\naddress = \"{}\"\n", free.local_addr().unwrap());
+    drop(free);
+    let policy = |names: &str| {
+        let text =
+            format!("permit (principal, action, resource);\n@id(\"not-he\")\nforbid ({names}, action, resource);\n");
+        fs::write(state.path().join("p.cedar"), text).unwrap();
+    };
+    policy("principal");
+    configure(state.path(), &listen, &[(A, &a, "")]);
+    for names in [
+        "principal == User::\"ana\"",
+        "principal == User::\"https://a.example#bob\"",
+        "principal in Group::\"staff\"",
+    ] {
+        policy(names);
+        for command in [&["check"][..], &["policy", "check"]] {
+            let (code, said) = run(state.path(), command);
+            assert!(code == Some(0) && !said.contains("warning"), "{names}: {said}");
+        }
+    }
+    for (names, hint) in [
+        ("principal == User::\"bob\"", "`User::\"https://a.example#bob\"`"),
+        (
+            "principal in Group::\"https://a.exmple#staff\"",
+            "did you mean `Group::\"https://a.example#staff\"`?",
+        ),
+    ] {
+        policy(names);
+        for command in [&["check"][..], &["policy", "check"]] {
+            let (code, said) = run(state.path(), command);
+            let told = said.contains("p.cedar:3:") && said.contains("warning: policy `not-he` names");
+            assert!(code == Some(0) && told && said.contains(hint), "{names}: {said}");
+        }
+        let mut process = portcullis()
+            .args(["up", "--config"])
+            .arg(state.path().join("portcullis.toml"))
+            .arg("--state")
+            .arg(state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let (line_to, lines) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            // Nobody listens once it was found.
+            log.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| line_to.send(line))
+                .ok()
+        });
+        let told = |line: &String| line.contains("policy `not-he` names") && line.contains(hint);
+        let begun = Instant::now();
+        let left = || PATIENCE.saturating_sub(begun.elapsed());
+        let found = std::iter::from_fn(|| lines.recv_timeout(left()).ok()).any(|line| told(&line));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        drop(lines);
+        reader.join().unwrap();
+        assert!(found, "{names}");
+    }
 }
 
 /// Every circumstance and every trait of a principal that policy knows can be asked about.

@@ -15,6 +15,8 @@ pub(crate) struct Reads {
     pub(crate) resource: BTreeSet<String>,
     /// Whether `resource` stands somewhere as itself, so that two resources with the same attributes may differ.
     pub(crate) resource_itself: bool,
+    /// Each text that `principal.issuer` is compared with.
+    pub(crate) issuers: BTreeSet<String>,
 }
 
 /// The parts of the context that must be built for a policy.
@@ -103,6 +105,7 @@ impl Reads {
         let Some((operator, operand)) = only_member(node) else {
             return;
         };
+        self.compared(operator, operand);
         match (operator, operand) {
             ("Value", _) => {}
             ("Var", Value::String(name)) => self.variable(name, Vec::new()),
@@ -119,6 +122,22 @@ impl Reads {
             (_, Value::Array(arguments)) => arguments.iter().for_each(|argument| self.walk(argument)),
             _ => {}
         }
+    }
+
+    /// The texts in `principal.issuer == ".."` and `["..", ".."].contains(principal.issuer)`.
+    fn compared(&mut self, operator: &str, operand: &Value) {
+        let (Some(left), Some(right)) = (operand.get("left"), operand.get("right")) else {
+            return;
+        };
+        let texts = match operator {
+            "==" | "!=" if is_issuer(left) => right,
+            "==" | "!=" | "contains" if is_issuer(right) => left,
+            _ => return,
+        };
+        let set = texts.get("Set").and_then(Value::as_array);
+        let texts = set.map_or(std::slice::from_ref(texts), Vec::as_slice).iter();
+        self.issuers
+            .extend(texts.filter_map(|text| text.get("Value")?.as_str().map(str::to_owned)));
     }
 
     fn variable(&mut self, name: &str, path: Vec<String>) {
@@ -162,6 +181,10 @@ fn only_member(node: &Value) -> Option<(&str, &Value)> {
         1 => object.iter().next().map(|(name, value)| (name.as_str(), value)),
         _ => None,
     }
+}
+
+fn is_issuer(node: &Value) -> bool {
+    chain(node).is_some_and(|(name, path)| name == "principal" && path == ["issuer"])
 }
 
 /// The variable and the names after it, when the node is `variable.a.b`, `variable["a"]` or `variable.a has b.c`.
@@ -224,6 +247,20 @@ mod tests {
             ("resource.effect == context.x", vec!["x"]),
         ] {
             assert_eq!(paths(condition), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_an_issuer_is_compared_with_is_seen() {
+        for (condition, expected) in [
+            ("principal.issuer == \"a\"", vec!["a"]),
+            ("principal has issuer && \"a\" != principal[\"issuer\"]", vec!["a"]),
+            ("[\"a\", \"b\"].contains(principal.issuer)", vec!["a", "b"]),
+            ("principal.name == \"a\" || context.issuer == \"b\"", vec![]),
+            ("principal.issuer == context.client", vec![]),
+            ("principal.issuer like \"a*\"", vec![]),
+        ] {
+            assert_eq!(Vec::from_iter(reads(condition).issuers), expected, "{condition}");
         }
     }
 

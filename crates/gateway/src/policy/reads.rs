@@ -76,24 +76,18 @@ impl Reads {
                 Some("transport") => needs.transport = true,
                 Some("client") => needs.client = true,
                 Some("revision") => needs.revision = true,
-                Some("arguments") => {
-                    let wanted = match path.get(1) {
-                        Some(name) => Wanted::Only(BTreeSet::from([name.clone()])),
-                        None => Wanted::All,
-                    };
-                    needs.want(wanted);
-                }
+                Some("arguments") => needs.want(Wanted::by(path.get(1..).unwrap_or_default())),
                 Some(_) => {}
                 // `context` as a whole.
                 None => {
-                    needs = Needs {
+                    needs.or(Needs {
                         method: true,
                         time: true,
                         transport: true,
                         client: true,
                         revision: true,
-                        arguments: Some(Wanted::All),
-                    };
+                        arguments: Some(Wanted::by(&[])),
+                    });
                 }
             }
         }
@@ -168,10 +162,7 @@ impl Needs {
     }
 
     fn want(&mut self, wanted: Wanted) {
-        self.arguments = Some(match self.arguments.take() {
-            Some(already) => already.or(wanted),
-            None => wanted,
-        });
+        self.arguments.get_or_insert_default().or(wanted);
     }
 }
 
@@ -267,10 +258,14 @@ mod tests {
     #[test]
     fn needs_follow_from_reads() {
         let needs = reads("context.arguments.a > 1 && context.arguments.b.c && context.time == context.method").needs();
-        let names = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
-        assert_eq!(needs.arguments, Some(Wanted::Only(names)));
+        let mut wanted = Wanted::by(&["a".to_owned()]);
+        wanted.or(Wanted::by(&["b".to_owned(), "c".to_owned()]));
+        assert_eq!(needs.arguments, Some(wanted));
         assert!(needs.time && needs.method && !needs.client);
-        assert_eq!(reads("context.arguments == {}").needs().arguments, Some(Wanted::All));
+        assert_eq!(
+            reads("context.arguments == {}").needs().arguments,
+            Some(Wanted::by(&[]))
+        );
         assert!(reads("context == {}").needs().revision);
         assert!(!reads("resource.effect == 1").needs_context());
     }

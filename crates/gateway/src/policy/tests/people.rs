@@ -99,7 +99,6 @@ fn names_that_nobody_has_are_told_with_the_way_to_write_them() {
             "no issuer is configured whose tokens give such names, `[[identity.jwt]]`",
         ),
     ] {
-        let at = if principal.starts_with("in") { "2:22" } else { "2:22" };
         policy(&scoped(principal), "2:22", &format!("names `{entity}`, {nobody}"), hint);
     }
     policy(

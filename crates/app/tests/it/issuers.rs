@@ -326,6 +326,43 @@ fn explain_asks_as_anybody_in_any_circumstances() {
             assert_eq!(ended, Some(code), "{policy} {more:?}\n{said}");
         }
     }
+    // A notification asks to connect as well, whatever its own action is.
+    for (policy, code) in [
+        (
+            "permit (principal, action in [Action::\"connect\", Action::\"method\"], resource);",
+            0,
+        ),
+        ("permit (principal, action == Action::\"method\", resource);", 1),
+        ("permit (principal, action == Action::\"connect\", resource);", 1),
+    ] {
+        fs::write(state.path().join("p.cedar"), policy).unwrap();
+        let asked = ["explain", "--as", "ana", "notifications/vendor/news", "bank"];
+        let (ended, said) = run(state.path(), &asked);
+        let both = [
+            "Action::\"connect\" Server::\"bank\": ",
+            "Action::\"method\" Server::\"bank\": ",
+        ];
+        assert!(
+            ended == Some(code) && both.iter().all(|it| said.contains(it)),
+            "{policy}\n{said}"
+        );
+        let (ended, said) = run(state.path(), &[&asked[..], &["--json"]].concat());
+        let told: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (ended, &told["allowed"]),
+            (Some(code), &json!(code == 0)),
+            "{policy}\n{said}"
+        );
+        assert_eq!(
+            told["connect"]["allowed"],
+            json!(policy.contains("connect")),
+            "{policy}\n{said}"
+        );
+        // A request of the vendor's does not.
+        let (ended, said) = run(state.path(), &["explain", "--as", "ana", "vendor/ask", "bank"]);
+        assert_eq!(ended, Some(i32::from(!policy.contains("method"))), "{policy}\n{said}");
+        assert!(!said.contains("Action::\"connect\""), "{said}");
+    }
     let (code, said) = run(state.path(), &["explain", "--time", "noon", "tools/list"]);
     assert!(code == Some(2) && said.contains("hint: for example `2026-"), "{said}");
 }

@@ -122,7 +122,7 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
     };
     // As the pipeline: who tells a server something must be allowed to connect to it, whatever else is asked.
     let connects = method.starts_with("notifications/") && action != Action::Connect;
-    let connect = connects.then(|| Ask {
+    let connect = connects.then_some(Ask {
         action: Action::Connect,
         ..ask
     });

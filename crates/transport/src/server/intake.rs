@@ -275,7 +275,7 @@ impl Intake<'_> {
     fn take(&mut self, bytes: usize) -> Result<(), No> {
         match self.reserved.grow(bytes) {
             Room::Stranger => self.ask(),
-            room => room.is_enough(),
+            room => room.or_no(),
         }
     }
 
@@ -298,12 +298,12 @@ impl Intake<'_> {
                 doorkeeper(&knock).map_err(No::Stranger)?
             }
         };
-        self.reserved.belongs_to(caller, self.declared).is_enough()
+        self.reserved.belongs_to(caller, self.declared).or_no()
     }
 }
 
 impl Room {
-    fn is_enough(self) -> Result<(), No> {
+    fn or_no(self) -> Result<(), No> {
         let (status, why) = match self {
             Self::Enough => return Ok(()),
             Self::ShareFull => (

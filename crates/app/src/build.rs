@@ -101,9 +101,9 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
         .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<Arc<str>> = upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
     let catalog = Catalog::new(names.clone(), endpoints(plan, &names));
-    let facts = policy::facts(&catalog.known(), catalog.paths());
-    let (policy, report) = policies(plan, &facts, catalog.epoch())?;
     let identity = identity(plan)?;
+    let facts = policy::facts(&catalog.known(), catalog.paths(), &identity);
+    let (policy, report) = policies(plan, &facts, catalog.epoch())?;
     for warning in shared_names(&identity) {
         tracing::warn!("{warning}");
     }
@@ -382,7 +382,8 @@ pub(crate) fn write_private(path: &Path, text: &[u8]) -> Result<(), Failure> {
     if let Some(directory) = path.parent() {
         files::create_private_directory(directory).map_err(cannot)?;
     }
-    files::replace(path, &path.with_extension("new"), text, Safety::Synced).map_err(cannot)
+    let scratch = files::scratch(path).map_err(cannot)?;
+    files::replace(path, &scratch, text, Safety::Synced).map_err(cannot)
 }
 
 /// The policy files as they are now. A starter that is not there yet is no file at all: nothing is permitted until it is.
@@ -417,7 +418,7 @@ pub(crate) async fn first_policy(plan: &Plan, gateway: &Gateway) -> Result<bool,
         return Ok(false);
     };
     gateway.settled(Duration::from_secs(15)).await;
-    let facts = policy::facts(&gateway.catalog().known(), gateway.catalog().paths());
+    let facts = gateway.facts();
     let text = match plan.permissive {
         true => permissive(plan),
         false => policy::starter(

@@ -5,7 +5,7 @@ use crate::cli::Question;
 use crate::config::file::Jwt;
 use crate::config::{list, nearest};
 use crate::failure::Failure;
-use crate::inspect::{facts, listed};
+use crate::inspect::listed;
 use crate::plan::Plan;
 use crate::run::now_unix_s;
 use portcullis_gateway::identity::{Method, Subject, SubjectKind};
@@ -120,13 +120,19 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
             revision: Some(&question.revision),
         },
     };
+    // As the pipeline: who tells a server something must be allowed to connect to it, whatever else is asked.
+    let connects = method.starts_with("notifications/") && action != Action::Connect;
+    let connect = connects.then_some(Ask {
+        action: Action::Connect,
+        ..ask
+    });
     let explanation = gateway
         .policy()
-        .with_engine(|engine| engine.explain(&ask))
+        .with_engine(|engine| (engine.explain(&ask), connect.as_ref().map(|ask| engine.explain(ask))))
         .ok_or_else(|| Failure::cannot("policy is disabled in the configuration"));
-    let near = policy::nearest(&facts(&gateway), &ask.target);
+    let near = policy::nearest(&gateway.facts(), &ask.target);
     gateway.close().await;
-    let mut explanation = explanation?;
+    let (mut explanation, connect) = explanation?;
     if let Some(near) = near.filter(|_| explanation.decision.reason == ReasonCode::UnknownTarget) {
         // The server chose the name: it is for no terminal as it is.
         let meant = format!("did you mean `{}`?", near.escape_debug());
@@ -136,11 +142,19 @@ async fn explain_asked(plan: &Plan, question: &Question, method: &str, target: O
         let meant = format!("`{method}` is no method of the protocol, did you mean `{near}`?");
         explanation.needed.insert(0, meant);
     }
-    match question.json {
-        true => println!("{}", explanation_json(&explanation)),
-        false => print_explanation(&explanation),
+    let allowed = connect.iter().chain([&explanation]).all(|it| it.decision.allowed);
+    if question.json {
+        let mut told = explanation_json(&explanation);
+        if let (Some(connect), Some(members)) = (&connect, told.as_object_mut()) {
+            members.insert("allowed".to_owned(), json!(allowed));
+            members.insert("connect".to_owned(), explanation_json(connect));
+        }
+        println!("{told}");
+    } else {
+        connect.iter().for_each(print_explanation);
+        print_explanation(&explanation);
     }
-    match explanation.decision.allowed {
+    match allowed {
         true => Ok(()),
         false => Err(Failure::told()),
     }

@@ -18,7 +18,7 @@ const LIST_WAIT: Duration = Duration::from_secs(30);
 pub(crate) async fn check(plan: &Plan, json: bool) -> Result<(), Failure> {
     let shared = build::shared_names(&build::identity(plan)?);
     let gateway = listed(plan).await?;
-    let report = policy::check(&build::sources(plan)?, &facts(&gateway));
+    let report = policy::check(&build::sources(plan)?, &gateway.facts());
     let known = gateway.catalog().known();
     let down: Vec<_> = known
         .iter()
@@ -175,7 +175,7 @@ fn println_unless(json: bool, line: &str) {
 /// `policy check`, `policy show`.
 pub(crate) async fn policy(plan: &Plan, command: &PolicyCommand) -> Result<(), Failure> {
     let gateway = listed(plan).await?;
-    let facts = facts(&gateway);
+    let facts = gateway.facts();
     gateway.close().await;
     match command {
         PolicyCommand::Show(_) => {
@@ -202,11 +202,6 @@ pub(crate) async fn listed(plan: &Plan) -> Result<Arc<Gateway>, Failure> {
     let (gateway, _) = build::gateway(plan, &Lasting::without_record())?;
     gateway.settled(LIST_WAIT).await;
     Ok(gateway)
-}
-
-/// What policies may name.
-pub(crate) fn facts(gateway: &Gateway) -> policy::CatalogFacts {
-    policy::facts(&gateway.catalog().known(), gateway.catalog().paths())
 }
 
 fn hex(bytes: &[u8]) -> String {

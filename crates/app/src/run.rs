@@ -18,12 +18,17 @@ use portcullis_transport::tls::{ServerTls, ServerTlsFiles};
 use portcullis_transport::{BoxFuture, Handled, Handler, Inbound, Knock};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs::DirBuilder;
 use std::io::IsTerminal;
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Processes of `wrap` that may begin in one second with one number.
+const RECORDS_A_SECOND_MAX: usize = 256;
 
 /// The gateway in force; a reload swaps it.
 #[derive(Clone)]
@@ -396,11 +401,7 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
 pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
     log(&plan);
     mind_children();
-    // A record for each process, so that several run at once.
-    let record = plan
-        .state
-        .join("record")
-        .join(format!("{}-{}", now_unix_s(), std::process::id()));
+    let record = new_record(&plan.state.join("record"), std::process::id())?;
     let lasting = Lasting::open(&plan, &record)?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;
     for upstream in &plan.file.upstream {
@@ -429,6 +430,23 @@ pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
         Some(StdioEnd::Broken(error)) => Err(Failure::cannot(format!("the host: {error}"))),
         _ => Ok(()),
     }
+}
+
+/// A record for each process, so that several run at once: a new directory, named by when it began and the process's id, or the
+/// next number that is free. In another container, a process may have the same id.
+fn new_record(records: &Path, id: u32) -> Result<PathBuf, Failure> {
+    let cannot = |error: std::io::Error| Failure::cannot(format!("record in `{}`: {error}", records.display()));
+    files::create_private_directory(records).map_err(cannot)?;
+    let began = now_unix_s();
+    for number in (u64::from(id)..).take(RECORDS_A_SECOND_MAX) {
+        let directory = records.join(format!("{began}-{number}"));
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot(error)),
+        }
+    }
+    Err(cannot(std::io::Error::other("too many processes begin at once")))
 }
 
 /// Children of children that lost their launcher become ours, and are ended.
@@ -481,4 +499,19 @@ pub(crate) fn now_unix_s() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_processes_of_one_id_keep_two_records() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = directory.path().join("record");
+        let mut made: Vec<PathBuf> = (0..20).map(|_| new_record(&records, 1).unwrap()).collect();
+        assert!(made.iter().all(|record| record.is_dir()));
+        made.dedup();
+        assert_eq!(made.len(), 20);
+    }
 }

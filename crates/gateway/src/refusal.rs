@@ -152,6 +152,14 @@ impl Refusal {
                 format!("policy: {} [{}]", decided.reason, ids.join(", "))
             }
             Self::Route(RouteError::Upstream { name, error }) => format!("upstream {name}: {error}"),
+            Self::Route(RouteError::Deadline {
+                name,
+                after,
+                garbage: Some(line),
+            }) => {
+                let after = after.as_millis();
+                format!("upstream {name}: no answer within {after} ms, and no MCP message; last line: {line}")
+            }
             Self::Ledger(error) => format!("record: {error}"),
             other => match other.for_client() {
                 Face::Error(error) => format!("{}: {}", other.code(), error.message),
@@ -171,10 +179,7 @@ fn route_face(route: &RouteError) -> Face {
                 what_it_did(cause)
             ),
         ),
-        RouteError::Deadline { name, after } => error(
-            codes::DEADLINE,
-            format!("the server `{name}` did not answer within {} ms", after.as_millis()),
-        ),
+        RouteError::Deadline { name, .. } => error(codes::DEADLINE, format!("the server `{name}` {}", state_of(route))),
         RouteError::Busy { name } => error(
             codes::BUSY,
             format!("the server `{name}` is busy, hint: try again later"),
@@ -225,7 +230,13 @@ const fn what_it_did(error: &UpstreamError) -> &'static str {
 pub(crate) fn state_of(error: &RouteError) -> String {
     match error {
         RouteError::Upstream { error, .. } => what_it_did(error).to_owned(),
-        RouteError::Deadline { after, .. } => format!("did not answer within {} ms", after.as_millis()),
+        RouteError::Deadline { after, garbage, .. } => {
+            let meanwhile = match garbage {
+                Some(_) => ", and wrote something that is no MCP message",
+                None => "",
+            };
+            format!("did not answer within {} ms{meanwhile}", after.as_millis())
+        }
         _ => "cannot be listed".to_owned(),
     }
 }

@@ -363,7 +363,7 @@ impl Recorder {
                 sealed
             }
             Err(error) => {
-                tracing::error!(%error, "the record cannot be kept: call refused");
+                tracing::error!(%error, "the record cannot be kept: {}", unkept_call(outcome.status));
                 let refusal = Refusal::Ledger(error);
                 Sealed::unrecordable(refused_with(&refusal, id.as_ref(), era))
             }
@@ -391,7 +391,7 @@ impl Recorder {
         };
         match kept {
             Ok(_) => trail.stage = Stage::Sealed,
-            Err(error) => tracing::error!(%error, "the record cannot be kept: notification not passed on"),
+            Err(error) => tracing::error!(%error, "the record cannot be kept: {}", unkept_notice(outcome.status)),
         }
     }
 
@@ -411,6 +411,26 @@ impl Recorder {
             details: &[("count", portcullis_ledger::Detail::Number(count))],
         })
         .await;
+    }
+}
+
+/// What the log says of a call whose end cannot be put on the record: its client hears that it is refused, whatever it came to.
+const fn unkept_call(status: Status) -> &'static str {
+    match status {
+        Status::Executed => "the call was made, its answer is withheld",
+        Status::Errored | Status::Queued | Status::Unknown => "the call may have been made, no answer came",
+        Status::Refused => "call refused",
+    }
+}
+
+/// The same of a notification.
+const fn unkept_notice(status: Status) -> &'static str {
+    match status {
+        Status::Executed => "the notification was passed on, its outcome is on no record",
+        Status::Errored | Status::Queued | Status::Unknown => {
+            "the notification may have been passed on, its outcome is on no record"
+        }
+        Status::Refused => "notification not passed on",
     }
 }
 
@@ -545,5 +565,21 @@ const fn class_of(impact: Impact) -> EffectClass {
         (Effect::Destroy, _) => EffectClass::Destructive,
         (_, true) => EffectClass::Idempotent,
         (_, false) => EffectClass::Write,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_is_not_logged_as_held_back() {
+        assert_eq!(unkept_notice(Status::Refused), "notification not passed on");
+        assert_eq!(unkept_call(Status::Refused), "call refused");
+        for status in [Status::Executed, Status::Errored, Status::Unknown] {
+            let said = [unkept_notice(status), unkept_call(status)];
+            let held_back = |said: &&str| said.contains("not passed on") || said.contains("refused");
+            assert!(!said.iter().any(held_back), "{status:?}: {said:?}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! It must not know what the bytes mean.
 
+use aws_lc_rs::rand;
+use rustix::fs::{CWD, RenameFlags};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
@@ -67,6 +69,80 @@ pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io:
         sync_directory(parent)?;
     }
     Ok(())
+}
+
+/// Makes the file `path` (0600) of `bytes`, durable, whole or not at all; of two who do it at once one is first.
+///
+/// # Errors
+/// What the operating system says; [`io::ErrorKind::AlreadyExists`] where there is one, and [`io::ErrorKind::Unsupported`] where
+/// the file system cannot give a file its name only if the name is free.
+pub fn create_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    create_whole_by(&[link, rename_to_free], path, bytes)
+}
+
+/// Gives a file, the first, a name that must be free, the second.
+type Naming = fn(&Path, &Path) -> io::Result<()>;
+
+/// Hard links are not everywhere: neither on FAT nor on what some container runtimes mount.
+fn link(scratch: &Path, path: &Path) -> io::Result<()> {
+    fs::hard_link(scratch, path)
+}
+
+fn rename_to_free(scratch: &Path, path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(
+        CWD,
+        scratch,
+        CWD,
+        path,
+        RenameFlags::NOREPLACE,
+    )?)
+}
+
+fn create_whole_by(ways: &[Naming], path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let scratch = scratch(path)?;
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&scratch)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    let written = write().and_then(|()| {
+        let mut why_not = Vec::new();
+        for way in ways {
+            match way(&scratch, path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => why_not.push(error.to_string()),
+                decided => return decided,
+            }
+        }
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "the file system neither links `{}` nor renames a file to it if the name is free ({}), hint: keep the state on another file system, `--state`",
+                path.display(),
+                why_not.join("; ")
+            ),
+        ))
+    });
+    // Of no use any more, whatever came of it; it may have its other name by now.
+    let _ = fs::remove_file(&scratch);
+    written?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// A name beside `path` for a file that is to take its place, which nobody else chooses: neither another thread nor a process
+/// with the same id in another container.
+///
+/// # Errors
+/// There is no randomness.
+pub fn scratch(path: &Path) -> io::Result<PathBuf> {
+    let mut nonce = [0; 8];
+    rand::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".new-{:016x}", u64::from_ne_bytes(nonce)));
+    Ok(name.into())
 }
 
 /// Makes the names in a directory durable: files that were made, renamed or removed in it.
@@ -306,6 +382,38 @@ mod tests {
             assert_eq!(mode(&path), 0o600);
             assert!(!scratch.exists());
         }
+    }
+
+    #[test]
+    fn a_file_is_made_once_whatever_the_file_system_can() {
+        const NO_LINKS: Naming = |_, _| Err(io::ErrorKind::PermissionDenied.into());
+        let directory = tempfile::tempdir().unwrap();
+        let left = || fs::read_dir(directory.path()).unwrap().count();
+        for (place, ways) in [
+            &[link, rename_to_free][..],
+            &[rename_to_free],
+            &[NO_LINKS, rename_to_free],
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let path = directory.path().join(place.to_string());
+            create_whole_by(ways, &path, b"one").unwrap();
+            let refused = create_whole_by(ways, &path, b"two").unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists, "{refused}");
+            assert_eq!((fs::read(&path).unwrap(), mode(&path)), (b"one".to_vec(), 0o600));
+            assert_eq!(left(), place + 1, "nothing else is left");
+        }
+        let refused = create_whole_by(&[NO_LINKS, NO_LINKS], &directory.path().join("none"), b"x").unwrap_err();
+        assert_eq!((refused.kind(), left()), (io::ErrorKind::Unsupported, 3));
+        assert!(refused.to_string().contains("hint:"), "{refused}");
+    }
+
+    #[test]
+    fn scratch_files_stand_beside_and_never_have_one_name() {
+        let [one, other] = [(); 2].map(|()| scratch(Path::new("a/b.c")).unwrap());
+        assert_ne!(one, other);
+        assert!(one.to_str().unwrap().starts_with("a/b.c.new-"), "{one:?}");
     }
 
     #[test]

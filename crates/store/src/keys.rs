@@ -10,9 +10,8 @@ use aws_lc_rs::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fmt, fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 use zeroize::Zeroizing;
@@ -110,24 +109,11 @@ impl Secret {
         Ok(Self(Zeroizing::new(bytes)))
     }
 
-    /// Written whole under another name, then linked: a crash leaves no half key, and a second process no second key.
+    /// A crash leaves no half key, and a second process makes no second key.
     fn create(&self, path: &Path) -> io::Result<()> {
-        let mut nonce = [0; 8];
-        rand::fill(&mut nonce).map_err(|_| io::Error::other("no randomness"))?;
-        let scratch = path.with_extension(format!("new-{:016x}", u64::from_ne_bytes(nonce)));
         let mut line = Zeroizing::new(STANDARD.encode(self.0.as_slice()));
         line.push('\n');
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&scratch)?;
-        file.write_all(line.as_bytes())?;
-        file.sync_all()?;
-        let linked = fs::hard_link(&scratch, path);
-        fs::remove_file(&scratch)?;
-        linked?;
-        path.parent().map_or(Ok(()), files::sync_directory)
+        files::create_whole(path, line.as_bytes())
     }
 
     /// The bytes, for the one who computes with them.

@@ -5,6 +5,7 @@ use portcullis_wire::{Id, Message, Method, Notification, Raw, Request, Response,
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::mpsc;
 
 /// A boxed future that may move between threads.
@@ -28,6 +29,12 @@ pub trait Upstream: Send + Sync {
 
     /// Whether it can still carry a request.
     fn is_alive(&self) -> bool;
+
+    /// What came since `begun` in the place of a message and was passed over, in quotes and bounded: the last line of it. For the
+    /// operator alone.
+    fn garbage_since(&self, _begun: Instant) -> Option<String> {
+        None
+    }
 }
 
 /// A request on its way to a server. Ids are of this hop: the gateway mints them, unique in the process, and uses the same

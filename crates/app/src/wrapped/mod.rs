@@ -7,8 +7,7 @@ mod command;
 use crate::config::name::{NAME_BYTES_MAX, Name};
 use crate::failure::Failure;
 use portcullis_store::files;
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 /// Letters of the digest that tell two servers of one name apart.
@@ -103,22 +102,7 @@ fn take(directory: &Path, mark: &str) -> Result<bool, Failure> {
         files::create_private_directory(parent).map_err(cannot)?;
     }
     files::create_private_directory(directory).map_err(cannot)?;
-    let scratch = directory.join(format!("{MARK}.{}", std::process::id()));
-    let write = || -> io::Result<()> {
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&scratch)?;
-        file.write_all(format!("{mark}\n").as_bytes())?;
-        file.sync_all()?;
-        std::fs::hard_link(&scratch, directory.join(MARK))
-    };
-    let written = write();
-    // Of no use any more, whatever came of it.
-    let _ = std::fs::remove_file(&scratch);
-    match written {
+    match files::create_whole(&directory.join(MARK), format!("{mark}\n").as_bytes()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(owner(directory).as_deref() == Some(mark)),
         Err(error) => Err(cannot(error)),

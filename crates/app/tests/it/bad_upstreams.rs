@@ -67,11 +67,15 @@ fn serve(runtime: &tokio::runtime::Runtime, script: Script) -> String {
 }
 
 /// What a caller hears of each: the code, and what the server did. A line on stdout that is no message is skipped, so there
-/// the deadline speaks.
+/// the deadline speaks, and says that there were such lines.
 fn what_is_heard(cell: &Cell) -> (i64, &'static [&'static str]) {
     const LATE: (i64, &[&str]) = (5040, &["did not answer within 2000 ms"]);
     match (cell.mode, cell.transport) {
-        ("silent" | "slow" | "endless" | "flood", _) | ("garbage" | "noise" | "stranger", "stdio") => LATE,
+        ("silent" | "slow" | "endless" | "flood", _) | ("stranger" | "noise", "stdio") => LATE,
+        ("garbage", "stdio") => (
+            5040,
+            &["did not answer within 2000 ms, and wrote something that is no MCP message"],
+        ),
         ("oversized", _) => (5020, &["sent more than is accepted"]),
         ("garbage" | "noise" | "stranger", _) => (5020, &["answered with something that is no MCP message"]),
         ("dying", _) => (5020, &["closed the connection before it answered"]),
@@ -207,6 +211,11 @@ fn in_a_call_each_is_named_in_time() {
             problem.into_iter().collect()
         })
     });
+    // The operator's log has the line that came in place of a message.
+    let log = gateway.output();
+    let named = "upstream garbage-stdio-call: no answer within 2000 ms, and no MCP message; last line: `";
+    assert!(log.contains(named), "{log}");
+    assert!(!log.contains("silent-stdio-call: no answer within"), "{log}");
 }
 
 #[test]

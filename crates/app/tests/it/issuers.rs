@@ -8,9 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::mpsc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 const A: &str = "https://a.example";
@@ -198,6 +200,76 @@ fn names_that_an_issuer_shares_with_keys_are_warned_about() {
     );
 }
 
+/// `check`, `policy check` and the log of a start name the policy that meets nobody, and say how its name is written.
+#[test]
+fn a_policy_that_names_nobody_is_told_wherever_policies_are_read() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let a = signer();
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let listen = format!("[listen]\naddress = \"{}\"\n", free.local_addr().unwrap());
+    drop(free);
+    let policy = |names: &str| {
+        let text =
+            format!("permit (principal, action, resource);\n@id(\"not-he\")\nforbid ({names}, action, resource);\n");
+        fs::write(state.path().join("p.cedar"), text).unwrap();
+    };
+    policy("principal");
+    configure(state.path(), &listen, &[(A, &a, "")]);
+    for names in [
+        "principal == User::\"ana\"",
+        "principal == User::\"https://a.example#bob\"",
+        "principal in Group::\"staff\"",
+    ] {
+        policy(names);
+        for command in [&["check"][..], &["policy", "check"]] {
+            let (code, said) = run(state.path(), command);
+            assert!(code == Some(0) && !said.contains("warning"), "{names}: {said}");
+        }
+    }
+    for (names, hint) in [
+        ("principal == User::\"bob\"", "`User::\"https://a.example#bob\"`"),
+        (
+            "principal in Group::\"https://a.exmple#staff\"",
+            "did you mean `Group::\"https://a.example#staff\"`?",
+        ),
+    ] {
+        policy(names);
+        for command in [&["check"][..], &["policy", "check"]] {
+            let (code, said) = run(state.path(), command);
+            let told = said.contains("p.cedar:3:") && said.contains("warning: policy `not-he` names");
+            assert!(code == Some(0) && told && said.contains(hint), "{names}: {said}");
+        }
+        let mut process = portcullis()
+            .args(["up", "--config"])
+            .arg(state.path().join("portcullis.toml"))
+            .arg("--state")
+            .arg(state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let (line_to, lines) = mpsc::channel();
+        let reader = std::thread::spawn(move || {
+            // Nobody listens once it was found.
+            log.lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| line_to.send(line))
+                .ok()
+        });
+        let told = |line: &String| line.contains("policy `not-he` names") && line.contains(hint);
+        let begun = Instant::now();
+        let left = || PATIENCE.saturating_sub(begun.elapsed());
+        let found = std::iter::from_fn(|| lines.recv_timeout(left()).ok()).any(|line| told(&line));
+        process.kill().unwrap();
+        process.wait().unwrap();
+        drop(lines);
+        reader.join().unwrap();
+        assert!(found, "{names}");
+    }
+}
+
 /// Every circumstance and every trait of a principal that policy knows can be asked about.
 #[test]
 fn explain_asks_as_anybody_in_any_circumstances() {
@@ -253,6 +325,43 @@ fn explain_asks_as_anybody_in_any_circumstances() {
             let (ended, said) = run(state.path(), &[&asked, more.as_slice()].concat());
             assert_eq!(ended, Some(code), "{policy} {more:?}\n{said}");
         }
+    }
+    // A notification asks to connect as well, whatever its own action is.
+    for (policy, code) in [
+        (
+            "permit (principal, action in [Action::\"connect\", Action::\"method\"], resource);",
+            0,
+        ),
+        ("permit (principal, action == Action::\"method\", resource);", 1),
+        ("permit (principal, action == Action::\"connect\", resource);", 1),
+    ] {
+        fs::write(state.path().join("p.cedar"), policy).unwrap();
+        let asked = ["explain", "--as", "ana", "notifications/vendor/news", "bank"];
+        let (ended, said) = run(state.path(), &asked);
+        let both = [
+            "Action::\"connect\" Server::\"bank\": ",
+            "Action::\"method\" Server::\"bank\": ",
+        ];
+        assert!(
+            ended == Some(code) && both.iter().all(|it| said.contains(it)),
+            "{policy}\n{said}"
+        );
+        let (ended, said) = run(state.path(), &[&asked[..], &["--json"]].concat());
+        let told: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+        assert_eq!(
+            (ended, &told["allowed"]),
+            (Some(code), &json!(code == 0)),
+            "{policy}\n{said}"
+        );
+        assert_eq!(
+            told["connect"]["allowed"],
+            json!(policy.contains("connect")),
+            "{policy}\n{said}"
+        );
+        // A request of the vendor's does not.
+        let (ended, said) = run(state.path(), &["explain", "--as", "ana", "vendor/ask", "bank"]);
+        assert_eq!(ended, Some(i32::from(!policy.contains("method"))), "{policy}\n{said}");
+        assert!(!said.contains("Action::\"connect\""), "{said}");
     }
     let (code, said) = run(state.path(), &["explain", "--time", "noon", "tools/list"]);
     assert!(code == Some(2) && said.contains("hint: for example `2026-"), "{said}");

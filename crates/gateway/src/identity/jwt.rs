@@ -2,6 +2,7 @@
 //! given, never fetched; the algorithm is chosen by configuration, never by the token. It must not know API keys, policy or the
 //! wire.
 
+use super::nameable::IssuerNames;
 use super::subject::{Method, Subject, SubjectKind};
 use aws_lc_rs::digest;
 use base64::Engine as _;
@@ -230,6 +231,19 @@ impl Issuers {
             .values()
             .find(naming)
             .map(|issuer| issuer.config.issuer.as_str())
+    }
+
+    /// How the names begin that each gives.
+    pub(super) fn names(&self) -> Vec<IssuerNames> {
+        let issuers = self.by_name.values().map(|issuer| &issuer.config);
+        issuers
+            .map(|config| IssuerNames {
+                issuer: config.issuer.clone(),
+                kind: config.subject_kind,
+                subject_prefix: config.subject_prefix.clone(),
+                group_prefix: (!config.groups_claim.is_empty()).then(|| config.group_prefix.clone()),
+            })
+            .collect()
     }
 
     /// Whether there is none.

@@ -4,6 +4,7 @@
 mod failures;
 mod jwt;
 mod keys;
+mod nameable;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -11,6 +12,7 @@ mod tests;
 pub use failures::Failures;
 pub use jwt::{IssuerConfig, IssuerError, Issuers, TOKEN_BYTES_MAX, TokenError, share_names};
 pub use keys::{CreatedKey, KEY_PREFIX, KeyFile, KeyFileError, KeyInfo, KeyRing, NewKey};
+pub use nameable::{IssuerNames, Nameable, Party};
 pub use subject::{GROUPS_MAX, ISSUER_BYTES_MAX, Method, NAME_BYTES_MAX, Subject, SubjectError, SubjectKind};
 
 use arc_swap::ArcSwap;
@@ -199,6 +201,13 @@ impl Identity {
         shared.sort_unstable();
         shared.dedup();
         shared
+    }
+
+    /// The names that a credential can give, for the check of policies. Whoever the operating system names is not among them.
+    #[must_use]
+    pub fn nameable(&self) -> Nameable {
+        let keys = self.keys.load();
+        Nameable::new(keys.subjects().chain(self.anonymous.as_deref()), self.issuers.names())
     }
 
     /// Finds out who is asking. A credential that is presented must be good: a bad one is never taken for none.

@@ -148,7 +148,7 @@ impl Gateway {
         let renewed = tokio::task::spawn_blocking(move || {
             gateway.policy.renew(|| {
                 let epoch = gateway.catalog.epoch();
-                (policy::facts(&gateway.catalog.known(), gateway.catalog.paths()), epoch)
+                (gateway.facts(), epoch)
             })
         });
         match renewed.await {

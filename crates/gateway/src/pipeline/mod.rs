@@ -9,7 +9,7 @@ mod outage;
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, IdentityError, Method, Presented};
 use crate::labels::{self, Labelled};
-use crate::policy::{Policy, PolicyError, Problem};
+use crate::policy::{self, CatalogFacts, Policy, PolicyError, Problem};
 use crate::refusal::Refusal;
 use crate::route::{Changed, Greeter, Route, StrayNews, UpstreamPlan, What};
 use crate::screen::Screen;
@@ -164,6 +164,12 @@ impl Gateway {
         trail.news(sink.passed());
         let answer = self.screen.answer(answer?)?;
         Ok(labels::attach(answer))
+    }
+
+    /// What policies may name at this moment.
+    #[must_use]
+    pub fn facts(&self) -> CatalogFacts {
+        policy::facts(&self.catalog.known(), self.catalog.paths(), &self.identity)
     }
 
     /// Puts other API keys in force. For the moment when nothing else can be: a key that was revoked must not live on because

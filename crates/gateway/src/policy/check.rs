@@ -208,6 +208,12 @@ struct Place<'a> {
     statement: Statement,
 }
 
+/// What a policy names, as it stands in the text.
+enum Named {
+    Entity(EntityUid),
+    Text(String),
+}
+
 struct Loader<'a> {
     sources: &'a [Source],
     facts: &'a CatalogFacts,
@@ -377,7 +383,8 @@ impl<'a> Loader<'a> {
         obligations
     }
 
-    /// Every tool, prompt, resource, server and endpoint that a policy names must be known.
+    /// Every tool, prompt, resource, server and endpoint that a policy names must be known, and each principal and group be
+    /// somebody's name.
     fn check_entities(&mut self) {
         let names = Names::new(self.facts);
         let mut found = Vec::new();
@@ -386,15 +393,25 @@ impl<'a> Loader<'a> {
             entities.extend(Scope::of(&rule.policy).entities());
             let mut seen = HashSet::new();
             for uid in entities {
-                if seen.insert(uid.clone())
-                    && let Some((grade, message, hint)) = names.unknown(&uid)
-                {
-                    found.push((place, uid, grade, message, hint));
+                if !seen.insert(uid.clone()) {
+                    continue;
+                }
+                let wrong = names.unknown(&uid).or_else(|| names.nobody(&uid, &rule.label));
+                if let Some((grade, message, hint)) = wrong {
+                    found.push((place, Named::Entity(uid), grade, message, hint));
+                }
+            }
+            for issuer in &rule.reads.issuers {
+                if let Some((grade, message, hint)) = names.unknown_issuer(issuer, &rule.label) {
+                    found.push((place, Named::Text(issuer.clone()), grade, message, hint));
                 }
             }
         }
-        for (place, uid, grade, message, hint) in found {
-            let offset = |place: &Place<'_>| place.statement.find_entity(&place.file.source.text, &uid);
+        for (place, named, grade, message, hint) in found {
+            let offset = |place: &Place<'_>| match &named {
+                Named::Entity(uid) => place.statement.find_entity(&place.file.source.text, uid),
+                Named::Text(text) => place.statement.find_name(&place.file.source.text, text),
+            };
             self.problem_of(place, offset, grade, message, hint);
         }
     }

@@ -5,6 +5,7 @@ use super::{
     Report, ServerFacts, Source, Target as Aim, ToolFacts,
 };
 use crate::catalog::{Known, View};
+use crate::identity::Identity;
 use crate::session::{Call, ListKind, Target, Told};
 use arc_swap::ArcSwap;
 use portcullis_wire::Raw;
@@ -449,11 +450,16 @@ fn question<'a>(call: &'a Call, path: &'a str) -> (Action, Aim<'a>) {
     (action, target)
 }
 
-/// What policy's schema is made of: the last known catalog.
+/// What policies are checked against, and their schema is made of: the last known catalog, and who may come in.
 #[must_use]
-pub fn facts(known: &[(Arc<str>, Known)], endpoints: impl Iterator<Item = String>) -> CatalogFacts {
+pub fn facts(
+    known: &[(Arc<str>, Known)],
+    endpoints: impl Iterator<Item = String>,
+    identity: &Identity,
+) -> CatalogFacts {
     let mut facts = CatalogFacts {
         endpoints: endpoints.collect(),
+        people: Some(identity.nameable()),
         ..CatalogFacts::default()
     };
     for (name, known) in known {

@@ -1,6 +1,7 @@
 //! The words of policy: who (entity types), may do what (actions), to what (targets), and what comes back (decision,
 //! obligations). One place for every name that a policy file may use. It must not know Cedar's API, the wire or a transport.
 
+use crate::identity::Nameable;
 use portcullis_wire::Effect;
 use serde_json::Value;
 use std::fmt;
@@ -227,7 +228,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// What is known of the catalog: the last known one where an upstream is down now.
+/// What policies may name: the catalog, the last known one where an upstream is down now, and who may come in.
 #[derive(Debug, Clone, Default)]
 pub struct CatalogFacts {
     /// The upstreams.
@@ -238,6 +239,8 @@ pub struct CatalogFacts {
     pub prompts: Vec<PromptFacts>,
     /// The gateway's doors, `/mcp` and so on.
     pub endpoints: Vec<String>,
+    /// Whom a credential can stand for; `None` where that is not known, and names of principals are not looked at.
+    pub people: Option<Nameable>,
 }
 
 /// One upstream. Its name must not hold a `/`, for ids are split at the first.

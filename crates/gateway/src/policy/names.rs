@@ -1,8 +1,10 @@
-//! The names that policies may use, looked up in the catalog. It must not know policies, but for the entities that they name.
+//! The names that policies may use, looked up in the catalog and among those who may come in. It must not know policies, but for
+//! the entities and texts that they name.
 
 use super::model::{Action, CatalogFacts, ServerFacts, Target, TargetKind};
 use super::schema;
 use crate::catalog::closest;
+use crate::identity::{Nameable, Party};
 use cedar_policy::EntityUid;
 use std::collections::{HashMap, HashSet};
 
@@ -25,6 +27,7 @@ pub(super) struct Names<'a> {
     tools: HashSet<(&'a str, &'a str)>,
     prompts: HashSet<(&'a str, &'a str)>,
     endpoints: &'a [String],
+    people: Option<&'a Nameable>,
 }
 
 impl<'a> Names<'a> {
@@ -43,6 +46,7 @@ impl<'a> Names<'a> {
                 .map(|prompt| (prompt.server.as_str(), prompt.name.as_str()))
                 .collect(),
             endpoints: &facts.endpoints,
+            people: facts.people.as_ref(),
         }
     }
 
@@ -98,6 +102,74 @@ impl<'a> Names<'a> {
             }
         }
     }
+}
+
+/// How near to an issuer's prefix the begin of a name is that was meant to begin so, from 0 to 1.
+const PREFIX_LIKENESS_MIN: f64 = 0.8;
+/// Most issuers that a hint tells of.
+const ISSUERS_TOLD_MAX: usize = 3;
+
+impl Names<'_> {
+    /// What is wrong with the name of a principal or group that no credential gives, in `policy`. A key may be made at any time:
+    /// it is told only where tokens may name such parties, or the name is written as theirs are.
+    pub(super) fn nobody(&self, uid: &EntityUid, policy: &str) -> Option<(Grade, String, Option<String>)> {
+        let people = self.people?;
+        let kind = uid.type_name().to_string();
+        let party = Party::ALL.into_iter().find(|party| party.as_str() == kind)?;
+        let name: &str = uid.id().as_ref();
+        let of_token = name.contains("://");
+        let is_asked = of_token || people.prefixes(party).next().is_some();
+        if !is_asked || people.has(party, name) {
+            return None;
+        }
+        let message = format!(
+            "policy `{}` names `{uid}`, which nobody is: no key has that name, and no issuer's tokens give it",
+            policy.escape_debug()
+        );
+        let written = |name: &str| format!("`{}::{}`", party.as_str(), schema::quoted(name));
+        let near = people.prefixes(party).find_map(|prefix| meant_by(name, prefix));
+        let ways: Vec<String> = people
+            .prefixes(party)
+            .take(ISSUERS_TOLD_MAX)
+            .map(|prefix| written(&format!("{prefix}{}", if of_token { ".." } else { name })))
+            .collect();
+        let ways = ways.join(" or ");
+        let hint = match (near, ways.is_empty(), party) {
+            (Some(near), ..) => format!("did you mean {}?", written(&near)),
+            (None, true, _) => "no issuer is configured whose tokens give such names, `[[identity.jwt]]`".to_owned(),
+            (None, false, _) if of_token => format!("from a token it is {ways}"),
+            (None, false, Party::Group) => format!("from a token it is {ways}; or make a key, `--group`"),
+            (None, false, _) => format!("from a token it is {ways}; or make a key, `portcullis key create`"),
+        };
+        Some((Grade::Warning, message, Some(hint)))
+    }
+
+    /// What is wrong with a text that `policy` compares `principal.issuer` with.
+    pub(super) fn unknown_issuer(&self, issuer: &str, policy: &str) -> Option<(Grade, String, Option<String>)> {
+        let people = self.people?;
+        if people.issuers().any(|known| known == issuer) {
+            return None;
+        }
+        let (policy, quoted) = (policy.escape_debug(), schema::quoted(issuer));
+        let message = format!("policy `{policy}` asks for the issuer {quoted}, which is not configured");
+        let known: Vec<String> = people.issuers().take(ISSUERS_TOLD_MAX).map(schema::quoted).collect();
+        let hint = match (closest(issuer, people.issuers()), known.is_empty()) {
+            (Some(near), _) => format!("did you mean {}?", schema::quoted(near)),
+            (None, true) => "there is none, `[[identity.jwt]]`".to_owned(),
+            (None, false) => format!("there is {}", known.join(", ")),
+        };
+        Some((Grade::Warning, message, Some(hint)))
+    }
+}
+
+/// The name with the prefix that it was probably meant to have: one that ends with the same mark and is nearly the same.
+fn meant_by(name: &str, prefix: &str) -> Option<String> {
+    let mark = prefix.chars().next_back()?;
+    let times = prefix.matches(mark).count();
+    let (at, found) = name.match_indices(mark).nth(times.checked_sub(1)?)?;
+    let (head, rest) = name.split_at_checked(at.checked_add(found.len())?)?;
+    let likeness = strsim::normalized_damerau_levenshtein(head, prefix);
+    (likeness >= PREFIX_LIKENESS_MIN && !rest.is_empty()).then(|| format!("{prefix}{rest}"))
 }
 
 /// The id of what was probably meant by a target that is not in the catalog; `None` when it is there, when nothing is like it, or

@@ -15,6 +15,8 @@ pub(crate) struct Reads {
     pub(crate) resource: BTreeSet<String>,
     /// Whether `resource` stands somewhere as itself, so that two resources with the same attributes may differ.
     pub(crate) resource_itself: bool,
+    /// Each text that `principal.issuer` is compared with.
+    pub(crate) issuers: BTreeSet<String>,
 }
 
 /// The parts of the context that must be built for a policy.
@@ -74,24 +76,18 @@ impl Reads {
                 Some("transport") => needs.transport = true,
                 Some("client") => needs.client = true,
                 Some("revision") => needs.revision = true,
-                Some("arguments") => {
-                    let wanted = match path.get(1) {
-                        Some(name) => Wanted::Only(BTreeSet::from([name.clone()])),
-                        None => Wanted::All,
-                    };
-                    needs.want(wanted);
-                }
+                Some("arguments") => needs.want(Wanted::by(path.get(1..).unwrap_or_default())),
                 Some(_) => {}
                 // `context` as a whole.
                 None => {
-                    needs = Needs {
+                    needs.or(Needs {
                         method: true,
                         time: true,
                         transport: true,
                         client: true,
                         revision: true,
-                        arguments: Some(Wanted::All),
-                    };
+                        arguments: Some(Wanted::by(&[])),
+                    });
                 }
             }
         }
@@ -103,6 +99,7 @@ impl Reads {
         let Some((operator, operand)) = only_member(node) else {
             return;
         };
+        self.compared(operator, operand);
         match (operator, operand) {
             ("Value", _) => {}
             ("Var", Value::String(name)) => self.variable(name, Vec::new()),
@@ -119,6 +116,22 @@ impl Reads {
             (_, Value::Array(arguments)) => arguments.iter().for_each(|argument| self.walk(argument)),
             _ => {}
         }
+    }
+
+    /// The texts in `principal.issuer == ".."` and `["..", ".."].contains(principal.issuer)`.
+    fn compared(&mut self, operator: &str, operand: &Value) {
+        let (Some(left), Some(right)) = (operand.get("left"), operand.get("right")) else {
+            return;
+        };
+        let texts = match operator {
+            "==" | "!=" if is_issuer(left) => right,
+            "==" | "!=" | "contains" if is_issuer(right) => left,
+            _ => return,
+        };
+        let set = texts.get("Set").and_then(Value::as_array);
+        let texts = set.map_or(std::slice::from_ref(texts), Vec::as_slice).iter();
+        self.issuers
+            .extend(texts.filter_map(|text| text.get("Value")?.as_str().map(str::to_owned)));
     }
 
     fn variable(&mut self, name: &str, path: Vec<String>) {
@@ -149,10 +162,7 @@ impl Needs {
     }
 
     fn want(&mut self, wanted: Wanted) {
-        self.arguments = Some(match self.arguments.take() {
-            Some(already) => already.or(wanted),
-            None => wanted,
-        });
+        self.arguments.get_or_insert_default().or(wanted);
     }
 }
 
@@ -162,6 +172,10 @@ fn only_member(node: &Value) -> Option<(&str, &Value)> {
         1 => object.iter().next().map(|(name, value)| (name.as_str(), value)),
         _ => None,
     }
+}
+
+fn is_issuer(node: &Value) -> bool {
+    chain(node).is_some_and(|(name, path)| name == "principal" && path == ["issuer"])
 }
 
 /// The variable and the names after it, when the node is `variable.a.b`, `variable["a"]` or `variable.a has b.c`.
@@ -228,12 +242,30 @@ mod tests {
     }
 
     #[test]
+    fn what_an_issuer_is_compared_with_is_seen() {
+        for (condition, expected) in [
+            ("principal.issuer == \"a\"", vec!["a"]),
+            ("principal has issuer && \"a\" != principal[\"issuer\"]", vec!["a"]),
+            ("[\"a\", \"b\"].contains(principal.issuer)", vec!["a", "b"]),
+            ("principal.name == \"a\" || context.issuer == \"b\"", vec![]),
+            ("principal.issuer == context.client", vec![]),
+            ("principal.issuer like \"a*\"", vec![]),
+        ] {
+            assert_eq!(Vec::from_iter(reads(condition).issuers), expected, "{condition}");
+        }
+    }
+
+    #[test]
     fn needs_follow_from_reads() {
         let needs = reads("context.arguments.a > 1 && context.arguments.b.c && context.time == context.method").needs();
-        let names = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
-        assert_eq!(needs.arguments, Some(Wanted::Only(names)));
+        let mut wanted = Wanted::by(&["a".to_owned()]);
+        wanted.or(Wanted::by(&["b".to_owned(), "c".to_owned()]));
+        assert_eq!(needs.arguments, Some(wanted));
         assert!(needs.time && needs.method && !needs.client);
-        assert_eq!(reads("context.arguments == {}").needs().arguments, Some(Wanted::All));
+        assert_eq!(
+            reads("context.arguments == {}").needs().arguments,
+            Some(Wanted::by(&[]))
+        );
         assert!(reads("context == {}").needs().revision);
         assert!(!reads("resource.effect == 1").needs_context());
     }

@@ -292,7 +292,7 @@ mod tests {
                     required: true,
                 }],
             }],
-            endpoints: Vec::new(),
+            ..CatalogFacts::default()
         };
         let text = describe(&facts).unwrap();
         for part in [

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Deepest nesting of arguments that a policy may name.
-const DEPTH_MAX: usize = 8;
+pub(super) const DEPTH_MAX: usize = 8;
 /// Most arguments of one tool, nested ones counted.
 const FIELDS_MAX: usize = 512;
 /// Longest name of an argument, in bytes.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 mod drift;
 mod equality;
 mod measure;
+mod people;
 mod starter;
 
 pub(super) fn tool(server: &str, name: &str, effect: Effect, input_schema: Value) -> ToolFacts {
@@ -54,6 +55,7 @@ pub(super) fn bank() -> CatalogFacts {
             }],
         }],
         endpoints: vec!["/mcp".to_owned(), "/mcp/bank".to_owned()],
+        people: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! server remembers of one conversation cannot leak into another. A modern upstream keeps nothing, so its one connection is
 //! shared.
 
+use super::RouteError;
 use portcullis_transport::child::Backoff;
 use portcullis_transport::client::Target;
 use portcullis_transport::{Connected, Eras, Hello, Stray, Upstream, UpstreamError};
@@ -216,6 +217,19 @@ impl Lane {
             .and_then(|cell| cell.get())
             .filter(|link| link.upstream.is_alive())
             .map(Arc::clone)
+    }
+
+    /// What to say when the `deadline` of something is over that took `after`, on `link` or while a connection was opened.
+    pub(crate) fn late(&self, link: Option<&Link>, deadline: tokio::time::Instant, after: Duration) -> RouteError {
+        let begun = deadline.checked_sub(after).unwrap_or(deadline).into_std();
+        RouteError::Deadline {
+            name: Arc::clone(&self.plan.name),
+            after,
+            garbage: match link {
+                Some(link) => link.upstream.garbage_since(begun),
+                None => self.plan.target.garbage_since(begun),
+            },
+        }
     }
 
     /// While the server is down, callers hear so at once; the next attempt waits for the backoff.

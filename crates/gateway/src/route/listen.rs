@@ -2,7 +2,7 @@
 //! gateway drains. List changes come from the gateway's own connections; single resources and extensions' filters are asked
 //! of their modern owner in a subscription of its own, for each client.
 
-use super::{Link, Route, RouteError, translate};
+use super::{Link, LinkKey, Route, RouteError, translate};
 use crate::answer::Body;
 use crate::screen::Sink;
 use crate::session::{Call, Sessions, principal_of};
@@ -12,6 +12,7 @@ use portcullis_wire::{Era, Method, Notification, Raw, json, meta};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 
 /// A list of an upstream changed, or a resource of it.
 #[derive(Debug, Clone)]
@@ -269,12 +270,10 @@ impl Route {
             }
         };
         let after = lane.plan.deadline;
-        tokio::time::timeout(after, opening)
+        let deadline = Instant::now() + after;
+        tokio::time::timeout_at(deadline, opening)
             .await
-            .map_err(|_| RouteError::Deadline {
-                name: Arc::clone(upstream),
-                after,
-            })?
+            .map_err(|_| lane.late(lane.open_link(&LinkKey::Shared).as_deref(), deadline, after))?
     }
 }
 

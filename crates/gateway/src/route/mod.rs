@@ -66,6 +66,8 @@ pub(crate) enum RouteError {
         name: Arc<str>,
         /// The deadline.
         after: Duration,
+        /// What came meanwhile that is no message, for the operator alone.
+        garbage: Option<String>,
     },
     /// Too many calls to this upstream at once, for the whole deadline.
     Busy {
@@ -161,10 +163,7 @@ impl Route {
         let lane = self.lane_of(call)?;
         let after = deadline_of(call, &lane.plan);
         let deadline = Instant::now() + after;
-        let over = || RouteError::Deadline {
-            name: Arc::clone(&lane.plan.name),
-            after,
-        };
+        let over = || lane.late(None, deadline, after);
         let slot = tokio::time::timeout_at(deadline, lane.slots.acquire())
             .await
             .map_err(|_| RouteError::Busy {
@@ -234,9 +233,7 @@ impl Route {
                 biased;
                 event = exchange.next() => event,
                 () = cancelled(call) => return Ok(Body::Silence),
-                () = sleep_until(deadline) => {
-                    return Err(RouteError::Deadline { name: name(), after });
-                }
+                () = sleep_until(deadline) => return Err(lane.late(Some(&link), deadline, after)),
             };
             match event.map_err(|error| RouteError::Upstream { name: name(), error })? {
                 Event::News(notification) => {
@@ -247,7 +244,7 @@ impl Route {
                         return Ok(Body::Silence);
                     }
                     if Instant::now() >= deadline {
-                        return Err(RouteError::Deadline { name: name(), after });
+                        return Err(lane.late(Some(&link), deadline, after));
                     }
                 }
                 Event::Question(question) => {
@@ -465,12 +462,10 @@ impl Route {
         effort.attempts.fetch_add(1, Ordering::Relaxed);
         let after = lane.plan.deadline.min(TELL_TIME_MAX);
         let message = Rope::one(told.notice().notification().whole().clone());
-        let delivered = tokio::time::timeout(after, link.upstream.tell(message)).await;
+        let deadline = Instant::now() + after;
+        let delivered = tokio::time::timeout_at(deadline, link.upstream.tell(message)).await;
         delivered
-            .map_err(|_| RouteError::Deadline {
-                name: Arc::clone(&lane.plan.name),
-                after,
-            })?
+            .map_err(|_| lane.late(Some(&link), deadline, after))?
             .map_err(failed)
     }
 
@@ -573,10 +568,7 @@ impl Route {
         };
         tokio::time::timeout_at(deadline, asked)
             .await
-            .map_err(|_| RouteError::Deadline {
-                name: Arc::clone(upstream),
-                after,
-            })?
+            .map_err(|_| lane.late(lane.open_link(&LinkKey::Shared).as_deref(), deadline, after))?
     }
 
     /// The gateway's own subscription at a modern upstream. Its acknowledgement comes as the first event.
@@ -595,11 +587,10 @@ impl Route {
     /// The gateway's own connection to an upstream, for the greeting.
     pub(crate) async fn greeting(&self, upstream: &Arc<str>) -> Result<(Revision, Raw), RouteError> {
         let lane = self.lane(upstream)?;
-        let connected = tokio::time::timeout(lane.plan.deadline, self.shared_link(lane)).await;
-        let link = connected.map_err(|_| RouteError::Deadline {
-            name: Arc::clone(upstream),
-            after: lane.plan.deadline,
-        })??;
+        let after = lane.plan.deadline;
+        let deadline = Instant::now() + after;
+        let connected = tokio::time::timeout_at(deadline, self.shared_link(lane)).await;
+        let link = connected.map_err(|_| lane.late(None, deadline, after))??;
         Ok((link.revision, link.greeting.clone()))
     }
 

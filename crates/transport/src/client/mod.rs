@@ -6,6 +6,7 @@
 
 mod body;
 mod era;
+mod garbage;
 mod http;
 mod local;
 mod pool;
@@ -45,6 +46,16 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
+    /// What a process wrote since `begun` in place of a message while a connection was opened, in quotes and bounded: the last such
+    /// line. For the operator alone.
+    #[must_use]
+    pub fn garbage_since(&self, begun: std::time::Instant) -> Option<String> {
+        match self {
+            Self::Command(target) => target.opening_garbage.since(begun),
+            Self::Http(_) | Self::Local(_) => None,
+        }
+    }
+
     /// Opens a connection (in the legacy era: a session), after settling the era. Bounded in time by the target's own limits.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! two pipes and the reading task belong to the runtime that connected; requests may come from any.
 
 use super::era::{self, Opening, Verdict};
+use super::garbage::{Beginning, LastGarbage};
 use super::http::garbage;
 use super::strays::Strays;
 use super::target::CommandTarget;
@@ -17,7 +18,7 @@ use portcullis_wire::{Era, Id, Limits, Message, Method, Notification, Request, R
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::unix::pipe;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
@@ -52,6 +53,9 @@ struct Shared {
     strays: Strays,
     waiting: Mutex<Waiting>,
     is_closing: AtomicBool,
+    garbage: LastGarbage,
+    /// The same for whoever waits for the handshake, and has no connection to ask.
+    opening_garbage: Arc<LastGarbage>,
     /// Room for answers of our own, to `ping`.
     replies: Arc<Semaphore>,
     /// Weak, so that dropping the link closes stdin although the reading task goes on.
@@ -94,13 +98,25 @@ impl Writer {
 
 /// Starts the command and shakes hands with it, after probing its era if that is not known.
 pub(super) async fn connect(target: &CommandTarget, hello: &Hello) -> Result<Connected, UpstreamError> {
-    let seconds = target.handshake_time_max.as_secs();
+    let begun = Instant::now();
     timeout(target.handshake_time_max, shake_hands(target, hello))
         .await
-        .unwrap_or(Err(UpstreamError::Timeout { seconds }))
+        .unwrap_or_else(|_| Err(late(target, begun, target.handshake_time_max)))
+}
+
+/// Time is over for a handshake, or a part of it, that began then.
+fn late(target: &CommandTarget, begun: Instant, after: Duration) -> UpstreamError {
+    let seconds = after.as_secs();
+    match target.opening_garbage.since(begun) {
+        Some(line) => UpstreamError::Garbage {
+            detail: format!("no MCP message within {seconds} s; last line: {line}"),
+        },
+        None => UpstreamError::Timeout { seconds },
+    }
 }
 
 async fn shake_hands(target: &CommandTarget, hello: &Hello) -> Result<Connected, UpstreamError> {
+    let begun = Instant::now();
     let mut opening = Opening::new(hello.eras, target.era.settled());
     let mut offer = hello.legacy_revision;
     let (mut link, mut strays) = start(target).await?;
@@ -124,9 +140,7 @@ async fn shake_hands(target: &CommandTarget, hello: &Hello) -> Result<Connected,
                         continue;
                     }
                     Err(_) => {
-                        return Err(UpstreamError::Timeout {
-                            seconds: target.probe_time_max.as_secs(),
-                        });
+                        return Err(late(target, begun, target.probe_time_max));
                     }
                 };
                 match verdict {
@@ -177,6 +191,8 @@ async fn start(target: &CommandTarget) -> Result<(StdioLink, mpsc::Receiver<Stra
         strays,
         waiting: Mutex::default(),
         is_closing: AtomicBool::new(false),
+        garbage: LastGarbage::default(),
+        opening_garbage: Arc::clone(&target.opening_garbage),
         replies: Arc::new(Semaphore::new(REPLIES_WAITING_MAX)),
         writer: Arc::downgrade(&writer),
     });
@@ -290,6 +306,10 @@ impl Upstream for StdioLink {
 
     fn is_alive(&self) -> bool {
         !self.shared.is_closing.load(Ordering::Relaxed) && self.shared.waiting().over.is_none()
+    }
+
+    fn garbage_since(&self, begun: Instant) -> Option<String> {
+        self.shared.garbage.since(begun)
     }
 }
 
@@ -501,6 +521,13 @@ impl Shared {
         }
     }
 
+    fn keep_garbage(&self, line: &Beginning) {
+        self.garbage.keep(line);
+        if self.revision.get().is_none() {
+            self.opening_garbage.keep(line);
+        }
+    }
+
     fn complain(&self, problem: &str) {
         tracing::warn!(server = %self.name, problem, "a line on stdout that is no message");
     }
@@ -538,11 +565,18 @@ async fn read(
     let error = loop {
         match stdout.next().await {
             Ok(Some(line)) => {
-                garbage_lines = if shared.take(line) { 0 } else { garbage_lines + 1 };
+                let beginning = Beginning::of(&line);
+                if shared.take(line) {
+                    garbage_lines = 0;
+                    continue;
+                }
+                garbage_lines += 1;
+                shared.keep_garbage(&beginning);
                 if garbage_lines >= GARBAGE_LINES_MAX {
+                    let last = beginning.quoted();
                     break UpstreamError::Garbage {
                         detail: format!(
-                            "{GARBAGE_LINES_MAX} lines in a row that are no messages (hint: does the command write its log to stdout?)"
+                            "{GARBAGE_LINES_MAX} lines in a row that are no messages; last line: {last} (hint: does the command write its log to stdout?)"
                         ),
                     };
                 }

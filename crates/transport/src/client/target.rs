@@ -2,6 +2,7 @@
 //! have told.
 
 use super::era::EraCache;
+use super::garbage::LastGarbage;
 use super::http::Place;
 use super::pool::{Endpoint, PoolLimits};
 use super::tls::{self, TlsError, TlsOptions};
@@ -246,6 +247,8 @@ pub struct CommandTarget {
     pub(super) probe_time_max: Duration,
     pub(super) handshake_time_max: Duration,
     pub(super) era: Arc<EraCache>,
+    /// Of connections that are being opened.
+    pub(super) opening_garbage: Arc<LastGarbage>,
 }
 
 impl fmt::Debug for CommandTarget {
@@ -275,6 +278,7 @@ impl CommandTarget {
             probe_time_max: Self::PROBE_TIME_MAX,
             handshake_time_max: Self::HANDSHAKE_TIME_MAX,
             era: Arc::default(),
+            opening_garbage: Arc::default(),
         }
     }
 

@@ -1,12 +1,14 @@
 //! Bodies of requests: how much of them is held, for whom, and reading them. A little is taken of anybody, as it comes with the
 //! head; whoever sends more, or when much is held already, is asked first who it is, and from then on has a share, so that
-//! strangers take nobody's place and one caller not everybody's. Who may come in is the [`Doorkeeper`]'s word.
+//! strangers take nobody's place and one caller not everybody's. A share is at most as large as what it leaves free: of several
+//! that grow each is smaller, and the next caller finds as much as the last one took. Who may come in is the [`Doorkeeper`]'s word.
 //!
 //! [`Doorkeeper`]: crate::inbound::Doorkeeper
 
 use super::connection::{Link, Shared};
 use super::http::{Refusal, bad_request, refuse, turned_away};
-use crate::inbound::{Authorization, Knock};
+use crate::inbound::{Authorization, Knock, TurnedAway};
+use crate::upstream::BoxFuture;
 use bytes::{Bytes, BytesMut};
 use http::header::{EXPECT, HeaderValue, RETRY_AFTER};
 use http::{StatusCode, Version, request};
@@ -21,6 +23,8 @@ use std::time::Duration;
 
 /// Room that a body gets before more of it has come, in bytes: what a client declares is not believed beyond this.
 const BODY_ROOM_MAX: usize = 256 << 10;
+/// This part of the memory for bodies is kept for callers who hold little: one of so many.
+const KEPT_FOR_SMALL: usize = 8;
 /// For so long the rest of a refused body is read over, so that its client comes to read why.
 const DISCARD_FOR: Duration = Duration::from_secs(5);
 
@@ -80,8 +84,8 @@ impl Reserved {
         match share {
             _ if held > limits.bodies_bytes_max => Room::Full,
             None if !unasked => Room::Stranger,
-            Some(share) if share > self.share_max() => Room::ShareFull,
-            _ => Room::Enough,
+            None => Room::Enough,
+            Some(share) => self.room(share, held),
         }
     }
 
@@ -90,31 +94,41 @@ impl Reserved {
         let share = self.shared.shares.add(&caller, self.bytes);
         self.caller = Some(caller);
         let to_come = declared.unwrap_or_default().saturating_sub(self.bytes);
-        match share.saturating_add(to_come) > self.share_max() {
+        let held = self.shared.counters.bodies_bytes.load(Ordering::Relaxed);
+        self.room(share.saturating_add(to_come), held.saturating_add(to_come))
+    }
+
+    /// Whether there is room for a share of so many bytes, with `held` in all.
+    fn room(&self, share: usize, held: usize) -> Room {
+        let limits = &self.shared.options.limits;
+        let all = limits.bodies_bytes_max;
+        let free = (all - all / KEPT_FOR_SMALL).saturating_sub(held);
+        let is_small = share <= limits.body_unasked_bytes_max;
+        match share > self.share_max() {
+            _ if held > all => Room::Full,
             true => Room::ShareFull,
-            false => Room::Enough,
+            false if is_small || share <= free => Room::Enough,
+            false => Room::Full,
         }
     }
 
-    /// One message has room for certain.
+    /// One message has room, where nobody else takes much.
     fn share_max(&self) -> usize {
         let options = &self.shared.options;
         let share = options.limits.bodies_bytes_per_caller_max;
         share.max(options.message_limits.message_bytes_max)
     }
-
-    fn give_back(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.shared.counters.bodies_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(caller) = self.caller.take() {
-            self.shared.shares.take_out(&caller, bytes);
-        }
-    }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.give_back();
+        self.shared
+            .counters
+            .bodies_bytes
+            .fetch_sub(self.bytes, Ordering::Relaxed);
+        if let Some(caller) = self.caller.take() {
+            self.shared.shares.take_out(&caller, self.bytes);
+        }
     }
 }
 
@@ -141,13 +155,32 @@ pub(super) async fn read(
     let expects = || head.headers.contains_key(EXPECT);
     match intake.read(expects, &mut body).await {
         Ok(whole) => Ok((whole, intake.reserved)),
-        Err(refusal) => {
+        Err(no) => {
+            // What had come of the body is gone by now, and waits for no refusal.
+            drop(intake);
+            let refusal = match no {
+                No::Now(refusal) => refusal,
+                No::Stranger(turning_away) => turned_away(turning_away.await),
+            };
             // HTTP/2 resets the stream, who waits for `100 Continue` has sent nothing, and who was slow stays so.
             if head.version < Version::HTTP_2 && !expects() && refusal.status() != StatusCode::REQUEST_TIMEOUT {
                 discard(link, body);
             }
             Err(refusal)
         }
+    }
+}
+
+/// Why a body is not read to its end.
+enum No {
+    Now(Refusal),
+    /// Nobody whom the doorkeeper knows sends it; what to say comes when it has been noted.
+    Stranger(BoxFuture<'static, TurnedAway>),
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::Now(refusal)
     }
 }
 
@@ -160,7 +193,7 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    async fn read(&mut self, expects: impl Fn() -> bool, body: &mut Incoming) -> Result<Bytes, Refusal> {
+    async fn read(&mut self, expects: impl Fn() -> bool, body: &mut Incoming) -> Result<Bytes, No> {
         let options = &self.link.shared.options;
         let bytes_max = options.message_limits.message_bytes_max;
         let too_large = || {
@@ -171,7 +204,7 @@ impl Intake<'_> {
         };
         self.declared = match body.size_hint().exact().map(usize::try_from) {
             Some(Ok(length)) if length <= bytes_max => Some(length),
-            Some(_) => return Err(too_large()),
+            Some(_) => return Err(too_large().into()),
             None => None,
         };
         // The first look at the body is what answers `100 Continue`.
@@ -180,7 +213,7 @@ impl Intake<'_> {
             None => expects(),
         };
         if asks_first {
-            Box::pin(self.ask()).await?;
+            self.ask()?;
         }
         // Nearly always the whole body has come with the head: no timer and no copy then.
         let mut first = None;
@@ -198,13 +231,13 @@ impl Intake<'_> {
         if !waiting {
             match first {
                 None => return Ok(Bytes::new()),
-                Some(Err(_)) => return Err(bad_request("the body broke off")),
+                Some(Err(_)) => return Err(bad_request("the body broke off").into()),
                 Some(Ok(frame)) => {
                     let data = frame.into_data().unwrap_or_default();
                     if data.len() > bytes_max {
-                        return Err(too_large());
+                        return Err(too_large().into());
                     }
-                    self.take(data.len()).await?;
+                    self.take(data.len())?;
                     if self.declared == Some(data.len()) {
                         return Ok(data);
                     }
@@ -220,13 +253,13 @@ impl Intake<'_> {
             loop {
                 match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
                     None => return Ok(()),
-                    Some(Err(_)) => return Err(bad_request("the body broke off")),
+                    Some(Err(_)) => return Err(bad_request("the body broke off").into()),
                     Some(Ok(frame)) => {
                         let data = frame.into_data().unwrap_or_default();
                         if whole.len() + data.len() > bytes_max {
-                            return Err(too_large());
+                            return Err(too_large().into());
                         }
-                        self.take(data.len()).await?;
+                        self.take(data.len())?;
                         whole.extend_from_slice(&data);
                     }
                 }
@@ -234,27 +267,20 @@ impl Intake<'_> {
         };
         match tokio::time::timeout(options.limits.body_timeout, rest).await {
             Ok(read) => read.map(|()| whole.freeze()),
-            Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+            Err(_) => Err(refuse(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").into()),
         }
     }
 
     /// Counts `bytes` that have come.
-    async fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
+    fn take(&mut self, bytes: usize) -> Result<(), No> {
         match self.reserved.grow(bytes) {
-            Room::Enough => Ok(()),
-            // On the heap, since it is seldom: each connection has room for the largest future that is not.
-            Room::Stranger => Box::pin(self.ask()).await,
-            Room::ShareFull => Err(share_full()),
-            Room::Full => Err(refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many requests are in work, hint: try again later",
-            )
-            .with(RETRY_AFTER, HeaderValue::from_static("1"))),
+            Room::Stranger => self.ask(),
+            room => room.or_no(),
         }
     }
 
     /// Asks who sends this body, and goes on for somebody who is let in.
-    async fn ask(&mut self) -> Result<(), Refusal> {
+    fn ask(&mut self) -> Result<(), No> {
         let peer = &self.link.peer;
         let caller = match &self.link.shared.options.doorkeeper {
             // Nobody knows callers here: an address is what they have.
@@ -269,29 +295,30 @@ impl Intake<'_> {
                     peer,
                     authorization: authorization.as_ref(),
                 };
-                match doorkeeper(&knock) {
-                    Ok(caller) => caller,
-                    Err(refusing) => {
-                        // A stranger's bytes wait for nothing.
-                        self.reserved.give_back();
-                        return Err(turned_away(refusing.await));
-                    }
-                }
+                doorkeeper(&knock).map_err(No::Stranger)?
             }
         };
-        match self.reserved.belongs_to(caller, self.declared) {
-            Room::Enough => Ok(()),
-            _ => Err(share_full()),
-        }
+        self.reserved.belongs_to(caller, self.declared).or_no()
     }
 }
 
-fn share_full() -> Refusal {
-    refuse(
-        StatusCode::TOO_MANY_REQUESTS,
-        "your requests in work hold all the memory that one caller may have, hint: wait for some of them to end",
-    )
-    .with(RETRY_AFTER, HeaderValue::from_static("1"))
+impl Room {
+    fn or_no(self) -> Result<(), No> {
+        let (status, why) = match self {
+            Self::Enough => return Ok(()),
+            Self::ShareFull => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "your requests in work hold all the memory that one caller may have, hint: wait for some of them to end",
+            ),
+            Self::Full | Self::Stranger => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many requests are in work, hint: try again later",
+            ),
+        };
+        Err(refuse(status, why)
+            .with(RETRY_AFTER, HeaderValue::from_static("1"))
+            .into())
+    }
 }
 
 /// Reads over what is left of a body that was refused: closed at once, the connection would be reset, and a client that still

@@ -65,7 +65,8 @@ pub struct ServerLimits {
     pub requests_per_connection_max: u32,
     /// Request line and headers together, in bytes; 431 beyond. At least 8 KiB.
     pub header_bytes_max: usize,
-    /// Request bodies held at once over all connections, in bytes; 503 beyond.
+    /// Request bodies held at once over all connections, in bytes; 503 beyond. An eighth of it is kept for callers who hold no
+    /// more than `body_unasked_bytes_max`.
     pub bodies_bytes_max: usize,
     /// A body up to this size is read before it is known who sends it, in bytes: most messages are no longer, and who sends
     /// them is found out with the message.
@@ -73,7 +74,7 @@ pub struct ServerLimits {
     /// With more than this held, in bytes, it must be known of every further body. So much is all that strangers can take.
     pub bodies_unasked_bytes_max: usize,
     /// Of that which is held beyond, or of larger bodies, one caller may have so much, in bytes, and at least one message; 429
-    /// beyond.
+    /// beyond. Nor may it have more than what that leaves free of all but the eighth for small ones; 503 beyond.
     pub bodies_bytes_per_caller_max: usize,
     /// TLS handshake, and request line with headers from their first byte. Looked at once in this time, so that up to twice
     /// as much may pass.

@@ -9,7 +9,7 @@ use portcullis_transport::client::{CommandTarget, Target};
 use portcullis_transport::{Connected, Eras, Event, Stray, UpstreamError};
 use portcullis_wire::{Era, Limits, Method, Revision};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Reads lines, notes them in the file `$1`, and does what the cases say; `$id` is the id of the line.
@@ -301,7 +301,10 @@ async fn a_few_lines_of_garbage_are_passed_over_and_sixteen_end_the_connection()
         .await
         .unwrap();
     let error = ask(&connected, outgoing(4, Method::ToolsList, "{}")).await.unwrap_err();
-    assert!(matches!(error, UpstreamError::Garbage { .. }), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "not a valid MCP message: 16 lines in a row that are no messages; last line: `[1]` (hint: does the command write its log to stdout?)"
+    );
     assert_eq!(within("the other's end", other.next()).await.unwrap_err(), error);
     assert!(!connected.link.is_alive());
     assert!(matches!(
@@ -309,6 +312,36 @@ async fn a_few_lines_of_garbage_are_passed_over_and_sixteen_end_the_connection()
         Some(Stray::Gone(_))
     ));
     assert_eq!(connected.link.request(call(5)).await.unwrap_err(), error);
+}
+
+/// Whoever waits in vain hears what came in place of an answer, and whoever has one does not.
+#[tokio::test]
+async fn what_came_in_place_of_an_answer_is_told() {
+    let chatty = Command::running(r"while read -r line; do printf 'Loading \033[2J\nmodel..\n'; done");
+    let Target::Command(target) = chatty.target.clone() else {
+        panic!("a command")
+    };
+    let times = Duration::from_secs(2);
+    let target = Target::Command(target.with_times(times, times));
+    let (probed, modern) = tokio::join!(connect(&target, Eras::Probe), connect(&target, Eras::Modern));
+    for connected in [probed, modern] {
+        assert_eq!(
+            connected.map(|_| ()).unwrap_err().to_string(),
+            "not a valid MCP message: no MCP message within 2 s; last line: `model..`"
+        );
+    }
+    let begun = Instant::now();
+    let command = Command::new(
+        MODERN,
+        &format!("*tools/call*) say 'oops'; say '{}'; result '{{}}';;", "x".repeat(300)),
+    );
+    let connected = command.connect().await;
+    assert_eq!(connected.link.garbage_since(begun), None);
+    ask(&connected, call(1)).await.unwrap();
+    let last = connected.link.garbage_since(begun).unwrap();
+    assert_eq!(last, format!("`{}..`", "x".repeat(160)));
+    assert_eq!(command.target.garbage_since(begun), None, "the connection was open");
+    assert_eq!(connected.link.garbage_since(Instant::now()), None);
 }
 
 #[tokio::test]

@@ -8,12 +8,14 @@ use hyper::body::{Frame, SizeHint};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis_transport::server::{HttpServer, Options};
+use portcullis_transport::{BoxFuture, Knock, TurnedAway};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 const CALL: &str = "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\n";
 const CONTINUE: &str = "Expect: 100-continue\r\n";
@@ -224,7 +226,7 @@ async fn strangers_who_really_send_keep_nobody_out() {
     })
     .await;
     assert!(server.metrics().bodies_bytes <= 20_000, "{:?}", server.metrics());
-    for bytes in [1_000, 8_000, 70_000] {
+    for bytes in [1_000, 8_000, 30_000] {
         let (head, body) = sized("echo", "good", bytes);
         let answer = Client::once(address, &(head + &body)).await;
         assert_eq!(answer.status, 200, "{bytes}: {answer:?}");
@@ -271,6 +273,60 @@ async fn one_caller_does_not_take_the_place_of_all() {
     assert_eq!(Client::once(address, &whole("echo", "one", 18_000)).await.status, 200);
 }
 
+/// Of several callers who take what they can, each gets at most what is left free, so that the next one is served all the same.
+#[tokio::test]
+async fn several_callers_do_not_take_the_place_of_all() {
+    let mut options = limits(|limits| {
+        limits.bodies_bytes_max = 120_000;
+        limits.body_unasked_bytes_max = 8_000;
+        limits.bodies_unasked_bytes_max = 0;
+        limits.bodies_bytes_per_caller_max = 30_000;
+    });
+    options.message_limits.message_bytes_max = 30_000;
+    let (server, address, script) = serve(options);
+    let whole = |name: &str, who: &str, bytes: usize| {
+        let (head, body) = sized(name, who, bytes);
+        head + &body
+    };
+    let mut held = Vec::new();
+    for (who, bytes) in [("one", 30_000), ("two", 30_000), ("three", 20_000)] {
+        let mut client = Client::connect(address).await;
+        client.send(&whole("gate", who, bytes)).await;
+        held.push(client);
+        until("the call", || script.begun.load(Ordering::SeqCst) == held.len()).await;
+    }
+    // 105,000 are for shares of any size: 25,000 are left of them, of which nobody may have more than 12,500.
+    for (who, bytes) in [("three", 9_000), ("four", 13_000)] {
+        let answer = Client::once(address, &whole("echo", who, bytes)).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{who}");
+        assert!(answer.body.contains("hint:"), "{answer:?}");
+    }
+    // One that does not say how much it will be is told when it is too much.
+    let (head, body) = sized("echo", "four", 13_000);
+    let mut client = Client::connect(address).await;
+    client.send(&undeclared(&head)).await;
+    client.send(&chunk(&body[..12_000])).await;
+    until("a part of it", || server.metrics().bodies_bytes == 92_000).await;
+    assert_eq!(client.ask(&chunk(&body[12_000..])).await.status, 503);
+    until("the part to be given back", || server.metrics().bodies_bytes == 80_000).await;
+    assert_eq!(Client::once(address, &whole("echo", "four", 12_000)).await.status, 200);
+    // Whoever holds little has what is kept for such callers, to the last byte.
+    for who in ["four", "five", "six", "seven", "eight"] {
+        let mut client = Client::connect(address).await;
+        client.send(&whole("gate", who, 8_000)).await;
+        held.push(client);
+        until("the call", || script.begun.load(Ordering::SeqCst) == held.len()).await;
+    }
+    assert_eq!(server.metrics().bodies_bytes, 120_000);
+    assert_eq!(Client::once(address, &whole("echo", "nine", 1_000)).await.status, 503);
+    for mut client in held {
+        script.gate.notify_waiters();
+        assert_eq!(client.answer().await.status, 200);
+    }
+    until("the shares to be given back", || server.metrics().bodies_bytes == 0).await;
+    assert_eq!(Client::once(address, &whole("echo", "four", 30_000)).await.status, 200);
+}
+
 #[tokio::test]
 async fn who_is_turned_away_while_it_sends_comes_to_read_why() {
     let (server, address, script) = serve(Options::default());
@@ -281,6 +337,38 @@ async fn who_is_turned_away_while_it_sends_comes_to_read_why() {
     // All of it was read over, and what follows is a request.
     assert_eq!(client.ask(&call("echo")).await.status, 200);
     assert_eq!(asked(&script), (1, 0));
+}
+
+/// The refusal may take its time; the body does not wait for it.
+#[tokio::test]
+async fn what_a_stranger_sent_is_let_go_before_the_refusal_comes() {
+    let script = Arc::new(Script::default());
+    let (noted, says_why) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (to_note, why) = (noted.clone(), says_why.clone());
+    let options = Options {
+        doorkeeper: Some(Arc::new(move |_: &Knock<'_>| {
+            to_note.notify_one();
+            let why = why.clone();
+            Err(Box::pin(async move {
+                why.notified().await;
+                TurnedAway {
+                    challenge: "Bearer".to_owned(),
+                    message: "no".to_owned(),
+                }
+            }) as BoxFuture<'static, TurnedAway>)
+        })),
+        ..Options::default()
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = HttpServer::start(vec![listener], options, script.handler()).unwrap();
+    let (head, body) = sized("echo", "bad", LARGE);
+    let mut client = Client::connect(server.address().unwrap()).await;
+    client.send(&undeclared(&head)).await;
+    client.send(&chunk(&body)).await;
+    within("the doorkeeper", noted.notified()).await;
+    until("the body to be let go", || server.metrics().bodies_bytes == 0).await;
+    says_why.notify_one();
+    assert_eq!(client.ask("0\r\n\r\n").await.status, 401);
 }
 
 #[tokio::test]

@@ -146,6 +146,9 @@ fn an_argument_that_is_no_longer_declared_does_not_slip_past_a_policy_for_many_t
     for text in [
         r#"permit (principal, action, resource);
            forbid (principal, action == Action::"tools/call", resource)
+           when { context has arguments && context.arguments has amount && context.arguments.amount > 50000 };"#,
+        r#"permit (principal, action, resource);
+           forbid (principal, action == Action::"tools/call", resource)
            when { context.arguments has amount && context.arguments.amount > 50000 };"#,
         r#"permit (principal, action == Action::"tools/call", resource)
            unless { context.arguments has amount && context.arguments.amount > 50000 };"#,
@@ -164,6 +167,37 @@ fn an_argument_that_is_no_longer_declared_does_not_slip_past_a_policy_for_many_t
                 "{text}"
             );
             assert!(call(&engine, &ana, FIND, r#"{"name":"x"}"#).allowed, "{text}");
+        }
+    }
+}
+
+/// The same of a member of an argument: the tool declares `address`, and not what a policy reads in it.
+#[test]
+fn a_member_of_an_argument_that_is_not_declared_does_not_slip_past_a_policy() {
+    let ana = user("ana", &[]);
+    let address = json!({"type": "object", "properties": {"city": {"type": "string"}}});
+    let facts = with_transfer(json!({"properties": {"to": {"type": "string"}, "address": address}}));
+    for text in [
+        r#"permit (principal, action, resource);
+           forbid (principal, action == Action::"tools/call", resource)
+           when { context.arguments has address && context.arguments.address has country
+                  && context.arguments.address.country == "x" };"#,
+        r#"permit (principal, action == Action::"tools/call", resource)
+           unless { context.arguments has address.country && context.arguments.address.country == "x" };"#,
+    ] {
+        let (engine, _) = load(text, &facts);
+        let refused = call(&engine, &ana, TRANSFER, r#"{"address":{"city":"y","country":"x"}}"#);
+        assert_eq!(
+            (refused.allowed, refused.reason),
+            (false, ReasonCode::ArgumentMismatch),
+            "{text}"
+        );
+        for good in [
+            "{}",
+            r#"{"address":{}}"#,
+            r#"{"address":{"city":"y","street":"z"},"country":"x"}"#,
+        ] {
+            assert!(call(&engine, &ana, TRANSFER, good).allowed, "{text} {good}");
         }
     }
 }

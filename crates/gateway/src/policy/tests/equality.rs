@@ -243,7 +243,7 @@ fn whole(engine: &Engine, ask: &Ask<'_>) -> Option<Outcome> {
         transport: true,
         client: true,
         revision: true,
-        arguments: Some(Wanted::All),
+        arguments: Some(Wanted::by(&[])),
     };
     let context = context(&needs, spelled_out.shape.as_deref(), &ask.circumstances).ok()?;
     let (principal, resource) = (&spelled_out.principal.uid, &spelled_out.resource.uid);

@@ -80,7 +80,7 @@ pub(crate) fn audit(plan: &Plan, command: &AuditCommand) -> Result<(), Failure> 
 fn principal(name: &str, agent: bool) -> Result<String, Failure> {
     let kind = if agent { SubjectKind::Agent } else { SubjectKind::User };
     let subject = Subject::new(kind, name, [], Method::Key, None).map_err(Failure::usage)?;
-    Ok(subject.principal())
+    Ok(subject.principal().to_string())
 }
 
 fn handle(directory: &Path, principal: &str) -> Result<String, Failure> {

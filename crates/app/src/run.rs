@@ -49,7 +49,7 @@ impl InForce {
 
     fn handler(&self) -> Arc<Handler> {
         let own = self.clone();
-        Arc::new(move |inbound: Inbound| -> BoxFuture<'static, Handled> { Box::pin(own.now().handle(inbound)) })
+        Arc::new(move |inbound: Box<Inbound>| -> BoxFuture<'static, Handled> { Box::pin(own.now().handle(inbound)) })
     }
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// What came of a call, with the call and what was decided for it: the answer is screened by that.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    pub(crate) call: Call,
-    pub(crate) decided: Decided,
+    pub(crate) call: Box<Call>,
+    pub(crate) decided: Arc<Decided>,
     pub(crate) body: Body,
 }
 
@@ -27,13 +27,13 @@ pub(crate) enum Body {
         session: Option<Arc<str>>,
     },
     /// A server's response, in the client's era; its id is still ours.
-    Upstream(Response),
+    Upstream(Box<Response>),
     /// A legacy server's question, under the id that the client will answer.
     Question {
         /// The id of the question towards the client.
         id: Id,
         /// The question as it came.
-        request: Request,
+        request: Box<Request>,
     },
     /// The client has cancelled: the record has an outcome, the wire has nothing.
     Silence,

@@ -82,7 +82,7 @@ impl Refusal {
     }
 
     /// The stable code that the record holds.
-    pub(crate) const fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Ledger(_) => "record_unwritable",
             Self::Policy(PolicyError::Denied(decided)) => decided.reason,

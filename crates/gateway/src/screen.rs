@@ -55,7 +55,7 @@ pub(crate) const NOTIFICATION_BYTES_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Screened<T> {
     value: T,
-    decided: Decided,
+    decided: Arc<Decided>,
 }
 
 impl<T> Screened<T> {
@@ -67,7 +67,7 @@ impl<T> Screened<T> {
         self.value
     }
 
-    pub(crate) fn into_parts(self) -> (T, Decided) {
+    pub(crate) fn into_parts(self) -> (T, Arc<Decided>) {
         (self.value, self.decided)
     }
 }
@@ -120,7 +120,7 @@ impl Screen {
     }
 
     /// Looks at what goes to the server.
-    pub(crate) fn call(&self, call: Permitted<Call>) -> Result<Screened<Call>, ScreenError> {
+    pub(crate) fn call(&self, call: Permitted<Box<Call>>) -> Result<Screened<Box<Call>>, ScreenError> {
         carry_out(call.decided())?;
         let (call, decided) = call.into_parts();
         let answered = match call.target() {
@@ -129,7 +129,7 @@ impl Screen {
         };
         let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
         if let Some(finding) = self.settings.inbound(inbound)? {
-            tracing::warn!(%finding, item = call.item(), "hidden characters in a request");
+            tracing::warn!(%finding, item = &*call.item(), "hidden characters in a request");
         }
         if let (Target::Tool(tool), true) = (call.target(), self.settings.schema) {
             arguments(tool, call.request())?;
@@ -152,7 +152,7 @@ impl Screen {
     }
 
     /// The sink for the news of a call.
-    pub(crate) fn sink(&self, call: &Screened<Call>) -> Sink {
+    pub(crate) fn sink(&self, call: &Screened<Box<Call>>) -> Sink {
         self.sink_to(call.get().client().outlet.clone())
     }
 
@@ -177,14 +177,14 @@ impl Screen {
             }
             Body::Question { id, request } => Body::Question {
                 id,
-                request: self.settings.question(request)?,
+                request: Box::new(self.settings.question(*request)?),
             },
             own @ (Body::Own { .. } | Body::Silence) => own,
         };
         Ok(Screened {
             value: Answer {
                 call,
-                decided: Decided::default(),
+                decided: Arc::clone(&decided),
                 body,
             },
             decided,
@@ -205,11 +205,11 @@ impl Screen {
 }
 
 impl ScreenSettings {
-    fn response(&self, response: Response) -> Result<Response, ScreenError> {
+    fn response(&self, response: Box<Response>) -> Result<Box<Response>, ScreenError> {
         match self.outbound(response.whole())? {
             None => Ok(response),
             Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
-                Ok(Message::Response(clean)) => Ok(clean),
+                Ok(Message::Response(clean)) => Ok(Box::new(clean)),
                 _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
             },
         }

@@ -1,19 +1,20 @@
 //! What the record says about this call, and the only file that may write a call to the ledger.
 
 use crate::answer::{Answer, Body};
+use crate::identity::{Caller, Subject};
 use crate::labels::{Label, Labelled};
 use crate::policy::Decided;
 use crate::refusal::{Face, Refusal};
 use crate::route::Effort;
 use crate::screen::Screened;
-use crate::session::{Asked, Call, Notice, Session, principal_of};
+use crate::session::{Asked, Call, Notice, Session};
 use bytes::Bytes;
 use portcullis_ledger::{
     CallId, Content, Decision, Durability, EffectClass, Event, EventKind, Intended, Ledger, LedgerError, Outcome,
     Request, Sealed, Status, Verdict, VerdictKind, Who, digest,
 };
 use portcullis_transport::{Ask, Inbound, Reply};
-use portcullis_wire::{Effect, Era, Id, Impact, Rope, error};
+use portcullis_wire::{Effect, Era, Id, Impact, Method, Rope, error};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,18 +24,17 @@ pub(crate) struct Trail {
     ledger: Ledger,
     call: CallId,
     begun: Instant,
-    subject: String,
-    client: String,
+    subject: Option<Arc<Subject>>,
     session: Option<Arc<str>>,
-    method: String,
-    item: String,
+    method: Option<Method>,
+    item: Arc<str>,
     definition: Option<[u8; 32]>,
     upstream: Option<Arc<str>>,
     revision: &'static str,
     era: Era,
     id: Option<Id>,
     input: Content,
-    decided: Decided,
+    decided: Option<Arc<Decided>>,
     allowed: bool,
     impact: Impact,
     pub(crate) effort: Effort,
@@ -89,22 +89,22 @@ impl Default for RecordSettings {
 
 impl Trail {
     /// The trail of a message of which only the envelope is known.
-    pub(crate) fn begin(recorder: &Recorder, inbound: &Inbound) -> Self {
+    pub(crate) fn begin(recorder: &Recorder, inbound: &Inbound) -> Box<Self> {
         let era = inbound.revision.era();
         match &inbound.ask {
-            Ask::Request(request) => Self::new(recorder, Some(request.id().clone()), request.method().as_str(), era),
-            Ask::Refused(refused) => Self::new(recorder, refused.id.clone(), "", era),
-            _ => Self::new(recorder, None, "", era),
+            Ask::Request(request) => Self::new(recorder, Some(request.id().clone()), Some(request.method()), era),
+            Ask::Refused(refused) => Self::new(recorder, refused.id.clone(), None, era),
+            _ => Self::new(recorder, None, None, era),
         }
     }
 
     /// The trail of a call that waited for a client's answer in vain.
-    pub(crate) fn of_parked(recorder: &Recorder, asked: &Asked, session: &Session) -> Self {
+    pub(crate) fn of_parked(recorder: &Recorder, asked: &Asked, session: &Session) -> Box<Self> {
         let request = &asked.request;
         let mut trail = Self::new(
             recorder,
             Some(request.id().clone()),
-            request.method().as_str(),
+            Some(request.method()),
             session.revision.era(),
         );
         trail.session = Some(Arc::clone(&session.id));
@@ -114,11 +114,11 @@ impl Trail {
     }
 
     /// The trail of a notification on its way to `upstream`; `None` where it concerns nobody.
-    pub(crate) fn of_notice(recorder: &Recorder, notice: &Notice, upstream: Option<&Arc<str>>) -> Self {
+    pub(crate) fn of_notice(recorder: &Recorder, notice: &Notice, upstream: Option<&Arc<str>>) -> Box<Self> {
         let (session, notification) = (notice.session(), notice.notification());
-        let mut trail = Self::new(recorder, None, notification.method().as_str(), session.revision.era());
+        let mut trail = Self::new(recorder, None, Some(notification.method()), session.revision.era());
         trail.caller(notice.caller());
-        trail.item = upstream.map_or_else(String::new, ToString::to_string);
+        trail.item = upstream.map(Arc::clone).unwrap_or_default();
         trail.upstream = upstream.map(Arc::clone);
         trail.session = Some(Arc::clone(&session.id));
         trail.revision = session.revision.as_str();
@@ -128,16 +128,16 @@ impl Trail {
         trail
     }
 
-    fn new(recorder: &Recorder, id: Option<Id>, method: &str, era: Era) -> Self {
-        Self {
+    /// In a box, because it is handed on from stage to stage.
+    fn new(recorder: &Recorder, id: Option<Id>, method: Option<&Method>, era: Era) -> Box<Self> {
+        Box::new(Self {
             call: recorder.ledger.call_id(),
             ledger: recorder.ledger.clone(),
             begun: Instant::now(),
-            subject: String::new(),
-            client: String::new(),
+            subject: None,
             session: None,
-            method: method.to_owned(),
-            item: String::new(),
+            method: method.cloned(),
+            item: Arc::default(),
             definition: None,
             upstream: None,
             revision: "",
@@ -147,18 +147,17 @@ impl Trail {
                 digest: [0; 32],
                 bytes: 0,
             },
-            decided: Decided::default(),
+            decided: None,
             allowed: false,
             impact: Impact::READ,
             effort: Effort::default(),
             news: 0,
             stage: Stage::Open,
-        }
+        })
     }
 
-    pub(crate) fn caller(&mut self, caller: &crate::identity::Caller) {
-        self.subject = principal_of(caller);
-        self.client = caller.subject().client().unwrap_or("").to_owned();
+    pub(crate) fn caller(&mut self, caller: &Caller) {
+        self.subject = Some(Arc::clone(caller.subject()));
     }
 
     pub(crate) fn admitted(&mut self, call: &Call) {
@@ -173,7 +172,7 @@ impl Trail {
         self.era = call.era();
         self.impact = call.impact();
         self.id = Some(call.request().id().clone());
-        self.method = call.request().method().to_string();
+        self.method = Some(call.request().method().clone());
         let input = match call.target() {
             crate::session::Target::Resume { response, .. } | crate::session::Target::Answer { response, .. } => {
                 response.whole().clone()
@@ -183,8 +182,8 @@ impl Trail {
         self.input = content_of(&self.ledger, &[input]);
     }
 
-    pub(crate) fn decided(&mut self, decided: &Decided, allowed: bool) {
-        self.decided = decided.clone();
+    pub(crate) fn decided(&mut self, decided: &Arc<Decided>, allowed: bool) {
+        self.decided = Some(Arc::clone(decided));
         self.allowed = allowed;
     }
 
@@ -221,37 +220,41 @@ impl Trail {
 
     fn log(&self, refusal: &Refusal) {
         tracing::info!(
-            method = self.method,
-            item = self.item,
+            method = self.method(),
+            item = &*self.item,
             "refused: {}",
             refusal.for_operator()
         );
     }
 
+    fn method(&self) -> &str {
+        self.method.as_ref().map_or("", Method::as_str)
+    }
+
     /// The names that the decision's record borrows.
     fn names(&self) -> Names<'_> {
+        let Some(decided) = &self.decided else {
+            return Names::default();
+        };
+        let obligations = decided.obligations.iter();
         Names {
-            policies: self.decided.policies.iter().map(|id| &**id).collect(),
-            obligations: self
-                .decided
-                .obligations
-                .iter()
-                .map(|obligation| obligation.kind.as_str())
-                .collect(),
+            policies: decided.policies.iter().map(|id| &**id).collect(),
+            obligations: obligations.map(|obligation| obligation.kind.as_str()).collect(),
         }
     }
 
     /// The decision as the ledger takes it; `reason` where policy had no part in it.
     fn decision<'a>(&'a self, names: &'a Names<'a>, reason: &'a str) -> Decision<'a> {
+        let subject = self.subject.as_deref();
         Decision {
             call: self.call,
             who: Who {
-                subject: &self.subject,
-                client: &self.client,
+                subject: subject.map_or("", |subject| subject.principal()),
+                client: subject.and_then(Subject::client).unwrap_or(""),
                 session: self.session.as_deref(),
             },
             request: Request {
-                method: &self.method,
+                method: self.method(),
                 tool: &self.item,
                 tool_definition: self.definition,
                 upstream: self.upstream.as_deref().unwrap_or(""),
@@ -263,13 +266,13 @@ impl Trail {
             },
             input: self.input,
             policy: Verdict {
-                set: &self.decided.set,
+                set: self.decided.as_ref().map_or("", |decided| &decided.set),
                 ids: &names.policies,
                 decision: match self.allowed {
                     true => VerdictKind::Allow,
                     false => VerdictKind::Deny,
                 },
-                reason_code: match self.decided.reason {
+                reason_code: match self.decided.as_ref().map_or("", |decided| decided.reason) {
                     "" => reason,
                     code => code,
                 },
@@ -280,6 +283,7 @@ impl Trail {
     }
 }
 
+#[derive(Default)]
 struct Names<'a> {
     policies: Vec<&'a str>,
     obligations: Vec<&'a str>,
@@ -328,7 +332,7 @@ impl Recorder {
 
     /// Every request, allowed or refused, ends on the record before it ends on the wire. If the record cannot be written, what
     /// goes out is the one reply that says so.
-    pub(crate) async fn seal(&self, mut trail: Trail, outcome: Result<Labelled, Refusal>) -> Sealed<Reply> {
+    pub(crate) async fn seal(&self, mut trail: Box<Trail>, outcome: Result<Labelled, Refusal>) -> Sealed<Reply> {
         let (reply, outcome) = match outcome {
             Ok(labelled) => {
                 let (content, is_error, reason) = weigh(&self.ledger, &labelled);
@@ -371,7 +375,7 @@ impl Recorder {
     }
 
     /// What became of a notification, on the record. Nobody waits for it, so that it need not be synced at once.
-    pub(crate) async fn told(&self, mut trail: Trail, outcome: Result<(), Refusal>) {
+    pub(crate) async fn told(&self, mut trail: Box<Trail>, outcome: Result<(), Refusal>) {
         if let Err(refusal) = &outcome {
             trail.log(refusal);
         }

@@ -1,6 +1,7 @@
 //! What a server-side transport hands to the gateway, and what it may write back: a [`Sealed`] reply, or what comes from an
 //! [`Outlet`]. There is no other way out to a client.
 
+use crate::outlet::Outlet;
 use crate::upstream::BoxFuture;
 use portcullis_ledger::Sealed;
 use portcullis_wire::message::Refused;
@@ -8,7 +9,6 @@ use portcullis_wire::{Id, Notification, Request, Response, Revision, Rope};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// One message (or HTTP act) of a client. Nothing in it is trusted yet.
 #[derive(Debug)]
@@ -143,79 +143,7 @@ pub struct Reply {
 }
 
 /// The one function through which a transport reaches the gateway.
-pub type Handler = dyn Fn(Inbound) -> BoxFuture<'static, Handled> + Send + Sync;
-
-/// One thing to write on a stream.
-#[derive(Debug)]
-pub enum Delivery {
-    /// A notification for the client, in order.
-    News(Rope),
-    /// A reply to the request whose outlet this is, sealed: a further question, or the end.
-    Reply(Sealed<Reply>),
-}
-
-/// The way to one stream of a client. Made by a transport, carried by [`Inbound`]. Only the gateway's `screen` may write
-/// news to it (it makes a sink of it) and only its `pipeline` sealed replies; a tidy test holds the callers to that.
-#[derive(Debug, Clone)]
-pub struct Outlet {
-    sender: mpsc::Sender<Delivery>,
-}
-
-/// The client is gone or the stream is full beyond its limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the client's stream is closed")]
-pub struct OutletClosed;
-
-impl Outlet {
-    /// Deliveries that may wait in one outlet before the sender has to.
-    pub const QUEUE_MAX: usize = 64;
-
-    /// An outlet and its receiving end.
-    #[must_use]
-    pub fn channel() -> (Self, mpsc::Receiver<Delivery>) {
-        let (sender, receiver) = mpsc::channel(Self::QUEUE_MAX);
-        (Self { sender }, receiver)
-    }
-
-    /// Writes screened news; waits for room, so that a slow client slows the server and nothing is lost.
-    ///
-    /// # Errors
-    /// [`OutletClosed`].
-    pub async fn danger_news(&self, message: Rope) -> Result<(), OutletClosed> {
-        self.sender
-            .send(Delivery::News(message))
-            .await
-            .map_err(|_| OutletClosed)
-    }
-
-    /// Writes screened news if there is room now: for standalone messages, where nobody may wait for a client that does not
-    /// read.
-    ///
-    /// # Errors
-    /// [`OutletClosed`] also when the queue is full.
-    pub fn danger_try_news(&self, message: Rope) -> Result<(), OutletClosed> {
-        self.sender.try_send(Delivery::News(message)).map_err(|_| OutletClosed)
-    }
-
-    /// Delivers a sealed reply to the stream of the request that it answers.
-    ///
-    /// # Errors
-    /// [`OutletClosed`].
-    pub async fn reply(&self, reply: Sealed<Reply>) -> Result<(), OutletClosed> {
-        self.sender.send(Delivery::Reply(reply)).await.map_err(|_| OutletClosed)
-    }
-
-    /// Whether the client's end is gone.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.sender.is_closed()
-    }
-
-    /// Waits until the client's end is gone.
-    pub async fn closed(&self) {
-        self.sender.closed().await;
-    }
-}
+pub type Handler = dyn Fn(Box<Inbound>) -> BoxFuture<'static, Handled> + Send + Sync;
 
 /// The id that a reply answers is only for logs; kept here so that transports need not parse.
 #[must_use]

@@ -6,16 +6,15 @@ pub mod client;
 pub mod inbound;
 pub mod launcher;
 pub mod lines;
+pub mod outlet;
 pub mod server;
 pub mod sse;
 pub mod tls;
 mod turn;
 pub mod upstream;
 
-pub use inbound::{
-    Ask, Authorization, Delivery, Doorkeeper, Handled, Handler, Inbound, Knock, Outlet, OutletClosed, Peer, Reply,
-    TurnedAway,
-};
+pub use inbound::{Ask, Authorization, Doorkeeper, Handled, Handler, Inbound, Knock, Peer, Reply, TurnedAway};
+pub use outlet::{Delivery, Outlet, OutletClosed, OutletEnd};
 pub use upstream::{
     BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray, Upstream,
     UpstreamError,

@@ -1,7 +1,7 @@
 //! What the gateway knows of a server: something that takes MCP messages and gives events back. How the bytes travel is
 //! `client`'s matter; what a message means is the gateway's.
 
-use portcullis_wire::{Id, Message, Method, Notification, Raw, Request, Response, Revision, Rope};
+use portcullis_wire::{Message, Method, Notification, Raw, Request, Response, Revision, Rope};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -59,9 +59,9 @@ pub enum Event {
     /// Progress, a log message, any notification on this request's stream.
     News(Notification),
     /// A request of the server to the client (legacy): elicitation, sampling, roots, ping.
-    Question(Request),
+    Question(Box<Request>),
     /// The end.
-    Answer(Response),
+    Answer(Box<Response>),
 }
 
 /// The receiving end of one request.
@@ -151,9 +151,9 @@ impl Exchange {
 
     /// An exchange whose answer is here already.
     #[must_use]
-    pub fn answered(response: Response) -> Self {
+    pub const fn answered(response: Box<Response>) -> Self {
         Self {
-            source: Source::Answered(Box::new(response)),
+            source: Source::Answered(response),
             cancel: None,
         }
     }
@@ -165,7 +165,7 @@ impl Exchange {
     pub async fn next(&mut self) -> Result<Event, UpstreamError> {
         let event = match &mut self.source {
             Source::Answered(_) => match std::mem::replace(&mut self.source, Source::Ended) {
-                Source::Answered(response) => Ok(Event::Answer(*response)),
+                Source::Answered(response) => Ok(Event::Answer(response)),
                 _ => Err(ended()),
             },
             Source::Channel(events) => events.recv().await.unwrap_or_else(|| Err(ended())),
@@ -318,10 +318,10 @@ pub trait Server: Send + Sync + 'static {
 pub fn event_of(message: Message, id: u64) -> Result<Event, UpstreamError> {
     match message {
         Message::Notification(notification) => Ok(Event::News(notification)),
-        Message::Request(request) => Ok(Event::Question(request)),
+        Message::Request(request) => Ok(Event::Question(Box::new(request))),
         Message::Response(response) => match response.id() {
-            None => Ok(Event::Answer(response)),
-            Some(answered) if *answered == Id::number(id) => Ok(Event::Answer(response)),
+            None => Ok(Event::Answer(Box::new(response))),
+            Some(answered) if answered.as_u64() == Some(id) => Ok(Event::Answer(Box::new(response))),
             Some(answered) => Err(UpstreamError::Garbage {
                 detail: format!("an answer to request {answered:?}, expected {id}"),
             }),

@@ -29,7 +29,7 @@ pub struct Caller {
 impl Caller {
     /// Whom the credential stands for.
     #[must_use]
-    pub fn subject(&self) -> &Subject {
+    pub const fn subject(&self) -> &Arc<Subject> {
         &self.subject
     }
 }
@@ -196,7 +196,12 @@ impl Identity {
         let mut shared: Vec<(String, String)> = keys
             .subjects()
             .chain(anonymous)
-            .filter_map(|subject| Some((subject.principal(), self.issuers.naming(subject)?.to_owned())))
+            .filter_map(|subject| {
+                Some((
+                    subject.principal().to_string(),
+                    self.issuers.naming(subject)?.to_owned(),
+                ))
+            })
             .collect();
         shared.sort_unstable();
         shared.dedup();

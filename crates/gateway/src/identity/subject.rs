@@ -3,6 +3,7 @@
 
 use aws_lc_rs::digest;
 use std::fmt;
+use std::sync::Arc;
 
 /// Longest name of a subject, group or client, in bytes.
 pub const NAME_BYTES_MAX: usize = 256;
@@ -75,6 +76,8 @@ pub struct Subject {
     method: Method,
     client: Option<String>,
     issuer: Option<String>,
+    /// Made once: every call is recorded under it.
+    principal: Arc<str>,
     digest: [u8; 32],
 }
 
@@ -122,6 +125,7 @@ impl Subject {
             checked("client", client)?;
         }
         let subject = Self {
+            principal: format!("{}:{name}", kind.as_str()).into(),
             kind,
             name,
             groups,
@@ -203,8 +207,8 @@ impl Subject {
 
     /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
     #[must_use]
-    pub fn principal(&self) -> String {
-        format!("{}:{}", self.kind.as_str(), self.name)
+    pub const fn principal(&self) -> &Arc<str> {
+        &self.principal
     }
 
     /// SHA-256 over all of the above: two subjects with the same digest are the same subject, so that it may key a cache of

@@ -663,7 +663,11 @@ fn issuers_and_keys_name_subjects_of_their_own() {
     ];
     let named = callers.each_ref().map(|caller| {
         let subject = caller.subject();
-        (subject.principal(), subject.groups().join(","), subject.issuer())
+        (
+            subject.principal().to_string(),
+            subject.groups().join(","),
+            subject.issuer(),
+        )
     });
     let expected = [
         ("user:owner", "clerks", None),

@@ -89,7 +89,7 @@ impl Gateway {
     }
 
     /// Takes one message from a transport to its end.
-    pub async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
+    pub async fn handle(self: Arc<Self>, inbound: Box<Inbound>) -> Handled {
         let mut trail = Trail::begin(&self.recorder, &inbound);
         let caller = match self.authenticate(&inbound.peer, inbound.authorization.as_ref()) {
             Ok(caller) => caller,
@@ -98,12 +98,12 @@ impl Gateway {
         trail.caller(&caller);
         self.settle(&inbound).await;
         match self.sessions.admit(&self.catalog, inbound, caller) {
-            Ok(Admitted::Call(call)) => Handled::Sealed(self.finish(*call, trail).await),
+            Ok(Admitted::Call(call)) => Handled::Sealed(self.finish(call, trail).await),
             Ok(Admitted::Resumed(call)) => {
                 // The client's answer is taken; what comes of it belongs on the stream of the call that asked.
                 tokio::spawn(async move {
                     let outlet = call.client().outlet.clone();
-                    let reply = self.finish(*call, trail).await;
+                    let reply = self.finish(call, trail).await;
                     // A client that is gone has no stream; the outcome is on the record.
                     let _ = outlet.reply(reply).await;
                 });
@@ -129,7 +129,7 @@ impl Gateway {
     }
 
     /// One call to its sealed reply, whatever happens.
-    async fn finish(self: &Arc<Self>, call: Call, mut trail: Trail) -> Sealed<Reply> {
+    async fn finish(self: &Arc<Self>, call: Box<Call>, mut trail: Box<Trail>) -> Sealed<Reply> {
         trail.admitted(&call);
         let waits = match call.target() {
             Target::Resume { asked, .. } => call
@@ -151,7 +151,7 @@ impl Gateway {
     }
 
     /// The stages.
-    async fn run(&self, call: Call, trail: &mut Trail) -> Result<Labelled, Refusal> {
+    async fn run(&self, call: Box<Call>, trail: &mut Trail) -> Result<Labelled, Refusal> {
         let call = self
             .policy
             .decide(call)
@@ -188,7 +188,7 @@ impl Gateway {
             Ok(caller) => Ok(match (caller.subject().method(), knock.peer.address) {
                 // All have one name.
                 (Method::Anonymous, Some(address)) => address.ip().to_canonical().to_string().into(),
-                _ => principal_of(&caller).into(),
+                _ => Arc::clone(principal_of(&caller)),
             }),
             Err(error) => Err(Box::pin(async move { self.turn_away(error).await })),
         }

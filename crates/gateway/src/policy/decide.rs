@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub(crate) struct Permitted<T> {
     value: T,
-    decided: Decided,
+    decided: Arc<Decided>,
 }
 
 /// What policy said, for the record and for the stages that carry out obligations.
@@ -39,15 +39,23 @@ pub(crate) struct Decided {
 #[derive(Debug)]
 pub(crate) enum PolicyError {
     /// Policy said no.
-    Denied(Decided),
+    Denied(Arc<Decided>),
 }
 
 impl<T> Permitted<T> {
-    pub(crate) const fn decided(&self) -> &Decided {
+    /// For this file, which decides.
+    fn new(value: T, decided: Decided) -> Self {
+        Self {
+            value,
+            decided: Arc::new(decided),
+        }
+    }
+
+    pub(crate) const fn decided(&self) -> &Arc<Decided> {
         &self.decided
     }
 
-    pub(crate) fn into_parts(self) -> (T, Decided) {
+    pub(crate) fn into_parts(self) -> (T, Arc<Decided>) {
         (self.value, self.decided)
     }
 }
@@ -174,7 +182,7 @@ impl Policy {
     }
 
     /// Asks the policies in force. A resumed call is decided again, on the arguments of the call that asked.
-    pub(crate) fn decide(&self, call: Call) -> Result<Permitted<Call>, PolicyError> {
+    pub(crate) fn decide(&self, call: Box<Call>) -> Result<Permitted<Box<Call>>, PolicyError> {
         let force = self.force.load();
         let Some(engine) = &force.engine else {
             let decided = Decided {
@@ -183,7 +191,7 @@ impl Policy {
                 visible: all_of(&call),
                 ..Decided::default()
             };
-            return Ok(Permitted { value: call, decided });
+            return Ok(Permitted::new(call, decided));
         };
         let params = call.request().params();
         let arguments = params.as_ref().and_then(|params| params.get("arguments"));
@@ -208,14 +216,14 @@ impl Policy {
         let decision = decide(action, target);
         let mut decided = decided_of(&decision, &force.set);
         if !decision.allowed {
-            return Err(PolicyError::Denied(decided));
+            return Err(PolicyError::Denied(Arc::new(decided)));
         }
         if matches!(call.target(), Target::Listen) {
             // One request subscribes to many resources: each is asked about as a subscription to it alone would be.
             let uris = listened(params.as_ref());
             if uris.len() > LISTENED_MAX {
                 decided.reason = "too_many_resources";
-                return Err(PolicyError::Denied(decided));
+                return Err(PolicyError::Denied(Arc::new(decided)));
             }
             for uri in &uris {
                 let Some(server) = call.view().owner_of(uri) else {
@@ -223,14 +231,14 @@ impl Policy {
                 };
                 let decision = decide(Action::Subscribe, Aim::Resource { server: &server, uri });
                 if !decision.allowed {
-                    return Err(PolicyError::Denied(decided_of(&decision, &force.set)));
+                    return Err(PolicyError::Denied(Arc::new(decided_of(&decision, &force.set))));
                 }
             }
         }
         if let Target::List(kind, _) = call.target() {
             decided.visible = Some(self.visible(engine, force.epoch, &call, *kind));
         }
-        Ok(Permitted { value: call, decided })
+        Ok(Permitted::new(call, decided))
     }
 
     /// Asks the policies in force about a notification: whoever sends it must be allowed to `connect` to the server, and for one
@@ -243,7 +251,7 @@ impl Policy {
                 reason: "policy_disabled",
                 ..Decided::default()
             };
-            return Ok(Permitted { value: told, decided });
+            return Ok(Permitted::new(told, decided));
         };
         let notice = told.notice();
         let method = notice.notification().method().as_str();
@@ -287,8 +295,8 @@ impl Policy {
             }
         }
         match allowed {
-            true => Ok(Permitted { value: told, decided }),
-            false => Err(PolicyError::Denied(decided)),
+            true => Ok(Permitted::new(told, decided)),
+            false => Err(PolicyError::Denied(Arc::new(decided))),
         }
     }
 

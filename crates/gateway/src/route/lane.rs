@@ -40,7 +40,7 @@ pub(crate) enum LinkKey {
     /// The gateway's own: probes, lists, and for a modern upstream all calls.
     Shared,
     /// A stateless client's, towards a legacy upstream.
-    Principal(String),
+    Principal(Arc<str>),
     /// A legacy client session's.
     Session(Arc<str>),
 }

@@ -203,7 +203,7 @@ impl Route {
         let owner_of = |name: &str| match key {
             "taskIds" => sessions
                 .tasks
-                .owner(name, &principal)
+                .owner(name, principal)
                 .filter(|owner| view.upstreams.contains(owner)),
             _ => view.owner_of(name),
         };

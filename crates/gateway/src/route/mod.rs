@@ -131,7 +131,7 @@ impl Route {
     /// [`RouteError`]; the call's own decision comes back with it, for the record.
     pub(crate) async fn send(
         &self,
-        call: Intended<Screened<Call>>,
+        call: Intended<Screened<Box<Call>>>,
         sink: Sink,
         sessions: &Sessions,
         effort: &Effort,
@@ -317,7 +317,7 @@ impl Route {
         call: &Call,
         link: Arc<Link>,
         exchange: Exchange,
-        question: Request,
+        question: Box<Request>,
         sessions: &Sessions,
         deadline: Instant,
     ) -> Result<Body, RouteError> {
@@ -537,7 +537,7 @@ impl Route {
             None => result.at(&["task", "taskId"]),
         };
         if let Some(id) = id.as_ref().and_then(Raw::as_string) {
-            sessions.tasks.made(&id, &principal_of(call.caller()), upstream);
+            sessions.tasks.made(&id, principal_of(call.caller()), upstream);
         }
     }
 
@@ -560,7 +560,7 @@ impl Route {
                     error,
                 })?;
                 match event {
-                    Event::Answer(response) => return Ok(response),
+                    Event::Answer(response) => return Ok(*response),
                     Event::Question(question) => refuse_question(&link, &question).await,
                     Event::News(_) => {}
                 }
@@ -686,7 +686,7 @@ fn link_key(call: &Call, lane: &Lane) -> LinkKey {
         (Era::Legacy, Some(speaks), Some(session)) if speaks.legacy => LinkKey::Session(Arc::clone(&session.id)),
         (_, Some(speaks), _) if speaks.modern => LinkKey::Shared,
         (Era::Legacy, None, Some(session)) => LinkKey::Session(Arc::clone(&session.id)),
-        _ => LinkKey::Principal(principal_of(call.caller())),
+        _ => LinkKey::Principal(Arc::clone(principal_of(call.caller()))),
     }
 }
 

@@ -137,11 +137,11 @@ fn modern_meta(hop: &Hop<'_>) -> Vec<u8> {
 
 /// The response in the client's era. Its id stays ours until the reply is built.
 pub(super) fn response(
-    response: Response,
+    response: Box<Response>,
     server: Era,
     client: Revision,
     method: &Method,
-) -> Result<Response, Untranslatable> {
+) -> Result<Box<Response>, Untranslatable> {
     if server == client.era() {
         return Ok(response);
     }
@@ -179,7 +179,7 @@ pub(super) fn response(
     }
     let text = edits.finish().into_bytes();
     match Message::parse(text, &Limits::default()) {
-        Ok(Message::Response(translated)) => Ok(translated),
+        Ok(Message::Response(translated)) => Ok(Box::new(translated)),
         _ => Err(Untranslatable("a response that cannot be rewritten".to_owned())),
     }
 }
@@ -272,9 +272,9 @@ mod tests {
         }
     }
 
-    fn a_response(text: &'static str) -> Response {
+    fn a_response(text: &'static str) -> Box<Response> {
         match parse(text) {
-            Message::Response(response) => response,
+            Message::Response(response) => Box::new(response),
             other => panic!("{other:?}"),
         }
     }

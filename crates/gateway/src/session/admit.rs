@@ -100,7 +100,12 @@ fn kept(params: Option<&Raw>, member: &'static str) -> Result<Option<Raw>, Sessi
 
 impl Sessions {
     /// Admits one message.
-    pub(crate) fn admit(&self, catalog: &Catalog, inbound: Inbound, caller: Caller) -> Result<Admitted, SessionError> {
+    pub(crate) fn admit(
+        &self,
+        catalog: &Catalog,
+        inbound: Box<Inbound>,
+        caller: Caller,
+    ) -> Result<Admitted, SessionError> {
         let view = catalog
             .view(&inbound.endpoint)
             .ok_or_else(|| SessionError::UnknownEndpoint(inbound.endpoint.to_string()))?;
@@ -283,7 +288,7 @@ impl Arrival<'_> {
                 let upstream = self
                     .sessions
                     .tasks
-                    .owner(&id, &principal_of(&self.caller))
+                    .owner(&id, principal_of(&self.caller))
                     .ok_or(SessionError::UnknownTask)?;
                 Ok(Target::Task { upstream })
             }

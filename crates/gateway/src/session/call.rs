@@ -230,16 +230,16 @@ impl Call {
     }
 
     /// `upstream/name` of the tool, prompt or resource; empty where there is none.
-    pub(crate) fn item(&self) -> String {
+    pub(crate) fn item(&self) -> Arc<str> {
         match self.aim() {
-            Target::Tool(tool) => tool.id.to_string(),
-            Target::Prompt(item) => item.id.to_string(),
-            Target::Completion { upstream, name } => format!("{upstream}/{name}"),
+            Target::Tool(tool) => Arc::clone(&tool.id),
+            Target::Prompt(item) => Arc::clone(&item.id),
+            Target::Completion { upstream, name } => format!("{upstream}/{name}").into(),
             // A URI may hold personal data and a task id is a handle: the record has the upstream and a commitment.
             Target::Resource { upstream, .. } | Target::Task { upstream, .. } | Target::Vendor { upstream } => {
-                upstream.to_string()
+                Arc::clone(upstream)
             }
-            _ => String::new(),
+            _ => Arc::default(),
         }
     }
 

@@ -155,7 +155,7 @@ impl Sessions {
         };
         let session = Arc::new(Session {
             id,
-            owner: principal_of(caller).into(),
+            owner: Arc::clone(principal_of(caller)),
             endpoint: Arc::clone(endpoint),
             revision,
             capabilities: client.capabilities.clone().unwrap_or_else(empty_object),
@@ -188,7 +188,7 @@ impl Sessions {
             let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
             table.sessions.get(id).map(Arc::clone)?
         };
-        if *session.owner != *principal_of(caller) || &*session.endpoint != endpoint {
+        if session.owner != *principal_of(caller) || &*session.endpoint != endpoint {
             return None;
         }
         *session.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -395,7 +395,7 @@ pub(crate) fn empty_object() -> Raw {
 }
 
 /// `user:NAME` or `agent:NAME`: what sessions, tasks and records are bound to.
-pub(crate) fn principal_of(caller: &Caller) -> String {
+pub(crate) fn principal_of(caller: &Caller) -> &Arc<str> {
     caller.subject().principal()
 }
 

@@ -253,10 +253,10 @@ pub(super) const fn may_be_modern(error: &UpstreamError) -> bool {
 pub(super) async fn answer(exchange: &mut Exchange, strays: &Strays) -> Result<Response, UpstreamError> {
     loop {
         match exchange.next().await? {
-            Event::Answer(answer) => return Ok(answer),
+            Event::Answer(answer) => return Ok(*answer),
             Event::News(news) => strays.news(news),
             // Before the handshake is over a server should ask for nothing but `ping`, which is answered below us.
-            Event::Question(question) => drop(strays.question(question)),
+            Event::Question(question) => drop(strays.question(*question)),
         }
     }
 }

@@ -356,7 +356,8 @@ impl Wire {
         headers: HeaderMap,
         message: Rope,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let mut request = Request::new(RopeBody::from(message));
+        // In a box: it is handed on several times before hyper takes it.
+        let mut request = Box::new(Request::new(RopeBody::from(message)));
         *request.method_mut() = verb;
         *request.uri_mut() = self.place.origin_form.clone();
         *request.headers_mut() = headers;

@@ -105,9 +105,9 @@ async fn handle(server: Arc<dyn Server>, request: Request, events: mpsc::Sender<
     let _ = events.send(answer_of(text).map(Event::Answer)).await;
 }
 
-fn answer_of(text: Bytes) -> Result<Response, UpstreamError> {
+fn answer_of(text: Bytes) -> Result<Box<Response>, UpstreamError> {
     match parse(text)? {
-        Message::Response(response) => Ok(response),
+        Message::Response(response) => Ok(Box::new(response)),
         Message::Request(_) | Message::Notification(_) => Err(UpstreamError::Garbage {
             detail: "the built-in server's answer is none".to_owned(),
         }),

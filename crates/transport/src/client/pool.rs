@@ -126,7 +126,7 @@ impl Endpoint {
     /// have been.
     pub(super) async fn send(
         &self,
-        mut request: Request<RopeBody>,
+        mut request: Box<Request<RopeBody>>,
         absolute: &Uri,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let shelf = self.shelf();
@@ -149,10 +149,10 @@ impl Endpoint {
                     ));
                 }
                 // Closed in the moment of sending, before a byte was written: safe to send again.
-                Err(mut refused) => match refused.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(failed(refused.error())),
-                },
+                Err(Refused {
+                    unsent: Some(unsent), ..
+                }) => request = unsent,
+                Err(refused) => return Err(failed(&refused.error)),
             }
             *request.uri_mut() = origin_form;
         }
@@ -170,7 +170,7 @@ impl Endpoint {
                     _slot: slot,
                 },
             )),
-            Err(refused) => Err(failed(refused.error())),
+            Err(refused) => Err(failed(&refused.error)),
         }
     }
 
@@ -335,12 +335,24 @@ enum Connection {
 
 type Sent = (Response<Incoming>, Option<http1::SendRequest<RopeBody>>);
 
+/// A request that a connection did not take to its end.
+struct Refused {
+    /// The request, where no byte of it was written.
+    unsent: Option<Box<Request<RopeBody>>>,
+    error: hyper::Error,
+}
+
+impl From<TrySendError<Request<RopeBody>>> for Refused {
+    fn from(mut refused: TrySendError<Request<RopeBody>>) -> Self {
+        Self {
+            unsent: refused.take_message().map(Box::new),
+            error: refused.into_error(),
+        }
+    }
+}
+
 impl Connection {
-    async fn send(
-        self,
-        mut request: Request<RopeBody>,
-        absolute: &Uri,
-    ) -> Result<Sent, TrySendError<Request<RopeBody>>> {
+    async fn send(self, mut request: Box<Request<RopeBody>>, absolute: &Uri) -> Result<Sent, Refused> {
         match self {
             Self::Http1(mut sender) => {
                 // It was given back the moment its last response ended; its driver may need one more turn.
@@ -348,12 +360,12 @@ impl Connection {
                     // A connection that closed meanwhile refuses the request below and hands it back.
                     let _ = sender.ready().await;
                 }
-                let response = sender.try_send_request(request).await?;
+                let response = sender.try_send_request(*request).await?;
                 Ok((response, Some(sender)))
             }
             Self::Http2(mut sender) => {
                 request.uri_mut().clone_from(absolute);
-                let response = sender.try_send_request(request).await?;
+                let response = sender.try_send_request(*request).await?;
                 Ok((response, None))
             }
         }

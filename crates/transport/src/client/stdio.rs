@@ -436,7 +436,7 @@ impl Shared {
             None => self.only_request().and_then(|id| self.forget(id)),
         };
         match asked {
-            Some(asked) => drop(asked.events.try_send(Ok(Event::Answer(response)))),
+            Some(asked) => drop(asked.events.try_send(Ok(Event::Answer(Box::new(response))))),
             None => tracing::debug!(server = %self.name, id = ?response.id(), "an answer that nobody waits for"),
         }
     }
@@ -500,7 +500,7 @@ impl Shared {
             Some(request) => match self.waiting().requests.get(&request) {
                 // The last place is the answer's.
                 Some(asked) if asked.events.capacity() > 1 => {
-                    asked.events.try_send(Ok(Event::Question(question))).is_ok()
+                    asked.events.try_send(Ok(Event::Question(Box::new(question)))).is_ok()
                 }
                 _ => false,
             },

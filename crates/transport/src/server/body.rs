@@ -5,7 +5,8 @@
 use super::Phase;
 use super::socket::Busy;
 use super::streams::Reader;
-use crate::inbound::{Delivery, Handled, Reply};
+use crate::inbound::{Handled, Reply};
+use crate::outlet::{Delivery, OutletEnd};
 use crate::sse;
 use crate::upstream::BoxFuture;
 use bytes::Bytes;
@@ -30,7 +31,7 @@ pub(super) struct Exchange {
     run: Option<BoxFuture<'static, Handled>>,
     /// What it returned, while queued news go first.
     handled: Option<Handled>,
-    outlet: mpsc::Receiver<Delivery>,
+    outlet: OutletEnd,
 }
 
 /// What comes next of an exchange.
@@ -47,7 +48,7 @@ pub(super) enum Next {
 }
 
 impl Exchange {
-    pub(super) const fn new(run: BoxFuture<'static, Handled>, outlet: mpsc::Receiver<Delivery>) -> Self {
+    pub(super) const fn new(run: BoxFuture<'static, Handled>, outlet: OutletEnd) -> Self {
         Self {
             run: Some(run),
             handled: None,
@@ -57,11 +58,9 @@ impl Exchange {
 
     /// What is next. After a last reply, a plain answer or the end there is only [`Next::End`] or nothing; do not ask.
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Next> {
-        let mut closed = match self.outlet.poll_recv(context) {
-            Poll::Ready(Some(delivery)) => return Poll::Ready(delivery.into()),
-            Poll::Ready(None) => true,
-            Poll::Pending => false,
-        };
+        if let Poll::Ready(Some(delivery)) = self.outlet.poll_next(context) {
+            return Poll::Ready(delivery.into());
+        }
         if let Some(run) = &mut self.run {
             match run.as_mut().poll(context) {
                 Poll::Ready(handled) => {
@@ -70,18 +69,18 @@ impl Exchange {
                 }
                 Poll::Pending => {
                     // What the poll queued is taken at once; waking up for it would cost a turn.
-                    if !closed && let Poll::Ready(Some(delivery)) = self.outlet.poll_recv(context) {
-                        return Poll::Ready(delivery.into());
-                    }
-                    return Poll::Pending;
+                    return match self.outlet.look() {
+                        Poll::Ready(Some(delivery)) => Poll::Ready(delivery.into()),
+                        _ => Poll::Pending,
+                    };
                 }
             }
         }
-        match self.outlet.try_recv() {
-            Ok(delivery) => return Poll::Ready(delivery.into()),
-            Err(mpsc::error::TryRecvError::Disconnected) => closed = true,
-            Err(mpsc::error::TryRecvError::Empty) => {}
-        }
+        let closed = match self.outlet.look() {
+            Poll::Ready(Some(delivery)) => return Poll::Ready(delivery.into()),
+            Poll::Ready(None) => true,
+            Poll::Pending => false,
+        };
         match self.handled.take() {
             Some(Handled::Sealed(reply)) => Poll::Ready(Next::Reply(reply)),
             Some(plain) => Poll::Ready(Next::Plain(plain)),

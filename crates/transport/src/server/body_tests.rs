@@ -1,7 +1,7 @@
 //! Order and end of what the handler gives.
 
 use super::*;
-use crate::inbound::Outlet;
+use crate::outlet::Outlet;
 
 fn reply(text: &'static str, last: bool) -> Sealed<Reply> {
     Sealed::unrecordable(Reply {

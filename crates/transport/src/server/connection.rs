@@ -4,9 +4,10 @@
 use super::door::Names;
 use super::http;
 use super::intake::Shares;
+use super::rarely::Rarely;
 use super::socket::{self, Activity, Protocol, Verdict, Watched};
 use super::streams::Sessions;
-use super::{Metrics, Options, Phase};
+use super::{Metrics, Options, Phase, ServerLimits};
 use crate::inbound::{Handler, Peer};
 use crate::tls::{self, ServerTls};
 use bytes::BytesMut;
@@ -444,33 +445,42 @@ async fn attend<C: Future<Output = hyper::Result<()>>>(
     activity: &Activity,
 ) -> io::Result<()> {
     let limits = &shared.options.limits;
+    let mut phase = shared.phase.clone();
+    let noticed = Rarely::new(async {
+        tokio::select! {
+            verdict = watch(limits, activity) => verdict,
+            // Nothing more is to be asked on it.
+            _ = draining(&mut phase) => Verdict::Idle,
+        }
+    });
+    let verdict = tokio::select! {
+        biased;
+        result = connection.as_mut() => return result.map_err(io::Error::other),
+        verdict = noticed => verdict,
+    };
+    if verdict == Verdict::Stuck {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    end(connection.as_mut());
+    tokio::select! {
+        biased;
+        result = connection.as_mut() => result.map_err(io::Error::other),
+        _ = Rarely::new(watch(limits, activity)) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Looks at a connection now and then, until there is something to be done about it.
+async fn watch(limits: &ServerLimits, activity: &Activity) -> Verdict {
     let every = limits
         .header_timeout
         .min(limits.write_timeout)
         .min(limits.idle_timeout)
         .max(LOOK_MIN);
-    let mut look = pin!(tokio::time::sleep(every));
-    let mut phase = shared.phase.clone();
-    let mut ending = false;
     loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => return result.map_err(io::Error::other),
-            () = look.as_mut() => {
-                match activity.look(limits.header_timeout, limits.write_timeout, limits.idle_timeout) {
-                    Verdict::Keep => {}
-                    Verdict::Idle if !ending => {
-                        ending = true;
-                        end(connection.as_mut());
-                    }
-                    Verdict::Idle | Verdict::Stuck => return Err(io::ErrorKind::TimedOut.into()),
-                }
-                look.as_mut().reset(Instant::now() + every);
-            }
-            _ = draining(&mut phase), if !ending => {
-                ending = true;
-                end(connection.as_mut());
-            }
+        tokio::time::sleep(every).await;
+        match activity.look(limits.header_timeout, limits.write_timeout, limits.idle_timeout) {
+            Verdict::Keep => {}
+            verdict => return verdict,
         }
     }
 }

@@ -6,7 +6,8 @@ use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::intake::{self, Reserved};
 use super::streams;
-use crate::inbound::{Ask, Authorization, Handled, Inbound, Outlet, Reply, TurnedAway};
+use crate::inbound::{Ask, Authorization, Handled, Inbound, Reply, TurnedAway};
+use crate::outlet::Outlet;
 use crate::turn;
 use bytes::Bytes;
 use http::header::{
@@ -193,7 +194,7 @@ impl Visit {
     /// Calls the handler.
     fn ask(&self, admitted: Admitted, parameters: Vec<(String, Vec<u8>)>, standing: Option<Outlet>) -> Exchange {
         let (outlet, news) = Outlet::channel();
-        let inbound = Inbound {
+        let inbound = Box::new(Inbound {
             peer: self.link.peer.clone(),
             authorization: self
                 .authorization
@@ -210,7 +211,7 @@ impl Visit {
             ask: admitted.ask,
             outlet,
             standing,
-        };
+        });
         Exchange::new((self.shared().handler)(inbound), news)
     }
 

@@ -7,6 +7,7 @@ mod connection;
 mod door;
 mod http;
 mod intake;
+mod rarely;
 mod socket;
 mod stdio;
 mod streams;

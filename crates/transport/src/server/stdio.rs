@@ -3,8 +3,9 @@
 
 use super::body::{Exchange, Next, Source, array};
 use super::door::{self, Admitted};
-use crate::inbound::{Ask, Delivery, Handled, Handler, Inbound, Outlet, Peer};
+use crate::inbound::{Ask, Handled, Handler, Inbound, Peer};
 use crate::lines::{LineError, LineReader, LineWriter};
+use crate::outlet::{Delivery, Outlet};
 use portcullis_wire::message::{self, Refused};
 use portcullis_wire::{Limits, Message, Revision, Rope, RpcError, error};
 use std::future::poll_fn;
@@ -227,7 +228,7 @@ impl Host {
         let lines = self.lines.clone();
         self.standing.abort_all();
         self.standing.spawn(async move {
-            while let Some(delivery) = end.recv().await {
+            while let Some(delivery) = end.next().await {
                 let message = match delivery {
                     Delivery::News(message) => message,
                     Delivery::Reply(reply) => reply.into_inner().message,
@@ -280,7 +281,7 @@ impl Host {
 
     fn ask(&self, admitted: Admitted, standing: Option<Outlet>) -> Exchange {
         let (outlet, news) = Outlet::channel();
-        let inbound = Inbound {
+        let inbound = Box::new(Inbound {
             peer: Peer {
                 address: None,
                 certificate_sha256: None,
@@ -298,7 +299,7 @@ impl Host {
             ask: admitted.ask,
             outlet,
             standing,
-        };
+        });
         Exchange::new((self.handler)(inbound), news)
     }
 }

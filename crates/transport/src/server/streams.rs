@@ -4,7 +4,7 @@
 
 use super::body::{Next, Pulse, Source};
 use super::{Phase, ServerLimits};
-use crate::inbound::Delivery;
+use crate::outlet::{Delivery, OutletEnd};
 use crate::sse;
 use bytes::Bytes;
 use portcullis_wire::Rope;
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 
 /// All sessions of a server that have a standing stream here. A session is in it from the reply that began it until it is
 /// closed or the gateway drops its end of the standing stream; so the gateway bounds their number.
@@ -82,7 +82,7 @@ impl Sessions {
     }
 
     /// Begins a session; `standing` is read from now on.
-    pub(super) fn begin(self: &Arc<Self>, id: Arc<str>, standing: mpsc::Receiver<Delivery>) {
+    pub(super) fn begin(self: &Arc<Self>, id: Arc<str>, standing: OutletEnd) {
         let stream = Arc::new(Stream::new(0, &self.limits, self.kept_bytes.clone()));
         let pump = tokio::spawn(pump_standing(
             standing,
@@ -143,13 +143,8 @@ impl Sessions {
 }
 
 /// Moves what the gateway sends outside any request into the standing stream, until the session ends.
-async fn pump_standing(
-    mut standing: mpsc::Receiver<Delivery>,
-    stream: Arc<Stream>,
-    sessions: Weak<Sessions>,
-    id: Arc<str>,
-) {
-    while let Some(delivery) = standing.recv().await {
+async fn pump_standing(mut standing: OutletEnd, stream: Arc<Stream>, sessions: Weak<Sessions>, id: Arc<str>) {
+    while let Some(delivery) = standing.next().await {
         let message = match delivery {
             Delivery::News(message) => message,
             Delivery::Reply(reply) => reply.into_inner().message,

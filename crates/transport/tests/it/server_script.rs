@@ -114,7 +114,7 @@ impl Script {
         })
     }
 
-    async fn handle(self: Arc<Self>, inbound: Inbound) -> Handled {
+    async fn handle(self: Arc<Self>, inbound: Box<Inbound>) -> Handled {
         if let Some(authorization) = &inbound.authorization
             && authorization.danger_secret() == b"Bearer bad"
         {

@@ -6,8 +6,8 @@ use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::intake::{self, Reserved};
 use super::streams;
-use crate::inbound::{Ask, Authorization, Handled, Inbound, Reply, TurnedAway};
-use crate::outlet::Outlet;
+use crate::inbound::{Ask, Authorization, Handled, Inbound, TurnedAway};
+use crate::outlet::{Outlet, Reply};
 use crate::turn;
 use bytes::Bytes;
 use http::header::{

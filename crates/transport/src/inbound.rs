@@ -1,11 +1,11 @@
 //! What a server-side transport hands to the gateway, and what it may write back: a [`Sealed`] reply, or what comes from an
 //! [`Outlet`]. There is no other way out to a client.
 
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, Reply};
 use crate::upstream::BoxFuture;
 use portcullis_ledger::Sealed;
 use portcullis_wire::message::Refused;
-use portcullis_wire::{Id, Notification, Request, Response, Revision, Rope};
+use portcullis_wire::{Id, Notification, Request, Response, Revision};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -127,20 +127,6 @@ pub struct Knock<'a> {
 /// message would meet, in the making. It must not block. To be let in here is no more than leave to send: the message is
 /// authenticated as any.
 pub type Doorkeeper = dyn Fn(&Knock<'_>) -> Result<Arc<str>, BoxFuture<'static, TurnedAway>> + Send + Sync;
-
-/// A reply as the transport writes it.
-#[derive(Debug)]
-pub struct Reply {
-    /// The JSON-RPC message.
-    pub message: Rope,
-    /// HTTP status where the answer is a single JSON body.
-    pub status: u16,
-    /// A legacy session that begins with this reply, for `Mcp-Session-Id`.
-    pub session: Option<Arc<str>>,
-    /// Whether the request is over with this message. `false` when it is a question of a legacy server: it goes out on the
-    /// same stream, which stays open; what follows comes through the request's [`Outlet`].
-    pub last: bool,
-}
 
 /// The one function through which a transport reaches the gateway.
 pub type Handler = dyn Fn(Box<Inbound>) -> BoxFuture<'static, Handled> + Send + Sync;

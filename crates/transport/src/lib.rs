@@ -13,8 +13,8 @@ pub mod tls;
 mod turn;
 pub mod upstream;
 
-pub use inbound::{Ask, Authorization, Doorkeeper, Handled, Handler, Inbound, Knock, Peer, Reply, TurnedAway};
-pub use outlet::{Delivery, Outlet, OutletClosed, OutletEnd};
+pub use inbound::{Ask, Authorization, Doorkeeper, Handled, Handler, Inbound, Knock, Peer, TurnedAway};
+pub use outlet::{Delivery, Outlet, OutletClosed, OutletEnd, Reply};
 pub use upstream::{
     BoxFuture, CancelOnDrop, Connected, Eras, Event, EventSource, Exchange, Hello, Outgoing, Server, Stray, Upstream,
     UpstreamError,

@@ -298,7 +298,8 @@ impl Route {
                     key: link_key(call, lane),
                     stray: portcullis_transport::Stray::News(notification.clone()),
                 };
-                let _ = self.strays.send(news).await;
+                // Seldom, and larger than what else passes here.
+                let _ = Box::pin(self.strays.send(news)).await;
             }
             Method::LogMessage if link.revision.era() != call.era() => {
                 if wants_log(call, notification) {

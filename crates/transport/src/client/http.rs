@@ -241,7 +241,7 @@ impl Wire {
     async fn discover(self: &Arc<Self>, hello: &Hello) -> Result<Verdict, UpstreamError> {
         let message = era::discover(hello);
         let headers = self.mirrored(&Method::ServerDiscover, None, &[])?;
-        let (response, lease) = self.exchange(Verb::POST, headers, message).await?;
+        let (response, lease) = self.exchange(prepared(Verb::POST, headers, message)).await?;
         let status = response.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) || !is_from_a_server(status) {
             return Err(refusal(response, lease, self.limits()).await);
@@ -260,7 +260,7 @@ impl Wire {
                 Err(error) => no_verdict(hello, &error),
             });
         }
-        let text = read_to_end(response, lease, self.limits().message_bytes_max).await?;
+        let text = read_to_end(response.into_body(), lease, self.limits().message_bytes_max).await?;
         Ok(match Message::parse(text.clone(), self.limits()) {
             Ok(Message::Response(answer)) => era::judge(&answer, Some(status.as_u16()), hello),
             _ => Verdict::Legacy {
@@ -279,7 +279,11 @@ impl Wire {
         // Before the handshake no version is spoken yet, and the header belongs to what follows it.
         let first = Arc::new(Self::new(place, Revision::V2024_11_05, None, strays));
         let (response, lease) = first
-            .exchange(Verb::POST, first.headers.clone(), era::initialize(hello, offer))
+            .exchange(prepared(
+                Verb::POST,
+                first.headers.clone(),
+                era::initialize(hello, offer),
+            ))
             .await?;
         let session = match response.headers().get(SESSION_ID) {
             Some(session) if is_session_id(session) => Some(session.clone()),
@@ -301,25 +305,25 @@ impl Wire {
     }
 
     async fn request(self: &Arc<Self>, outgoing: Outgoing) -> Result<Exchange, UpstreamError> {
+        let headers = match self.is_modern() {
+            true => self.mirrored(&outgoing.method, outgoing.name.as_deref(), &outgoing.parameters)?,
+            false => self.headers.clone(),
+        };
         let Outgoing {
-            id,
-            method,
-            name,
-            parameters,
-            message,
+            id, method, message, ..
         } = outgoing;
-        if self.is_modern() {
-            let headers = self.mirrored(&method, name.as_deref(), &parameters)?;
-            let (response, lease) = self.exchange(Verb::POST, headers, message).await?;
-            return self.receive(id, &method, response, lease, None).await;
-        }
-        // To go away is no cancel here (PROTOCOL 1.5), so it is said; also when the caller goes before the response begins.
-        let wire = self.clone();
-        let mut cancel = CancelOnDrop::new(move || wire.tell_later(era::cancelled(id)));
-        match self.exchange(Verb::POST, self.headers.clone(), message).await {
-            Ok((response, lease)) => self.receive(id, &method, response, lease, Some(cancel)).await,
+        // To go away is no cancel in the legacy era (PROTOCOL 1.5), so it is said; also when the caller goes before the response
+        // begins.
+        let mut cancel = (!self.is_modern()).then(|| {
+            let wire = self.clone();
+            CancelOnDrop::new(move || wire.tell_later(era::cancelled(id)))
+        });
+        match self.exchange(prepared(Verb::POST, headers, message)).await {
+            Ok((response, lease)) => self.receive(id, &method, response, lease, cancel).await,
             Err(error) => {
-                cancel.disarm();
+                if let Some(cancel) = &mut cancel {
+                    cancel.disarm();
+                }
                 Err(error)
             }
         }
@@ -350,19 +354,11 @@ impl Wire {
         Ok(headers)
     }
 
-    async fn exchange(
-        &self,
-        verb: Verb,
-        headers: HeaderMap,
-        message: Rope,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        // In a box: it is handed on several times before hyper takes it.
-        let mut request = Box::new(Request::new(RopeBody::from(message)));
-        *request.method_mut() = verb;
-        *request.uri_mut() = self.place.origin_form.clone();
-        *request.headers_mut() = headers;
+    /// Sends what [`prepared`] made.
+    async fn exchange(&self, request: Box<Request<RopeBody>>) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        let place = &self.place;
         turn::writing().await;
-        self.place.endpoint.send(request, &self.place.absolute).await
+        place.endpoint.send(request, &place.origin_form, &place.absolute).await
     }
 
     /// GET or DELETE; `after` is the event to resume behind.
@@ -379,7 +375,7 @@ impl Wire {
         if let Some(after) = after.and_then(|after| HeaderValue::from_bytes(after.as_bytes()).ok()) {
             headers.insert(LAST_EVENT_ID, after);
         }
-        self.exchange(verb, headers, message).await
+        self.exchange(prepared(verb, headers, message)).await
     }
 
     /// Reads the head of the response to request `id` and, where it is the whole answer, the body.
@@ -399,12 +395,13 @@ impl Wire {
                     let stream = PostStream::new(self.clone(), id, is_subscription, response, lease);
                     return Ok(Exchange::reading(Box::new(stream), cancel));
                 }
-                Some(BodyKind::Json) => self.read_answer(id, response, lease).await,
+                Some(BodyKind::Json) => self.read_answer(id, response.into_body(), lease).await,
                 None => Err(UpstreamError::Garbage {
                     detail: format!("the answer is of type {}", content_type(&response)),
                 }),
             },
-            status => self.read_refusal(id, status, response, lease).await,
+            // Seldom, and larger than all the rest.
+            status => Box::pin(self.read_refusal(id, status, response, lease)).await,
         };
         if let Some(cancel) = &mut cancel {
             cancel.disarm();
@@ -412,13 +409,8 @@ impl Wire {
         received
     }
 
-    async fn read_answer(
-        &self,
-        id: u64,
-        response: Response<Incoming>,
-        lease: Lease,
-    ) -> Result<Exchange, UpstreamError> {
-        let text = read_to_end(response, lease, self.limits().message_bytes_max).await?;
+    async fn read_answer(&self, id: u64, body: Incoming, lease: Lease) -> Result<Exchange, UpstreamError> {
+        let text = read_to_end(body, lease, self.limits().message_bytes_max).await?;
         // 2025-03-26 may answer a single request with a batch of one.
         let text = match self
             .revision
@@ -465,7 +457,7 @@ impl Wire {
             }
             return Err(refusal(response, lease, self.limits()).await);
         }
-        let text = read_to_end(response, lease, self.limits().message_bytes_max).await?;
+        let text = read_to_end(response.into_body(), lease, self.limits().message_bytes_max).await?;
         if let Ok(Event::Answer(answer)) = self.event(text.clone(), id)
             && answer.result().is_none()
         {
@@ -522,7 +514,9 @@ impl Wire {
     }
 
     async fn tell(&self, message: Rope) -> Result<(), UpstreamError> {
-        let (response, lease) = self.exchange(Verb::POST, self.headers.clone(), message).await?;
+        let (response, lease) = self
+            .exchange(prepared(Verb::POST, self.headers.clone(), message))
+            .await?;
         if response.status().is_success() {
             discard(response, lease).await;
             return Ok(());
@@ -563,6 +557,15 @@ impl Wire {
     }
 }
 
+/// A request, but for its URI, whose form is the connection's matter. In a box, because it is handed on several times before it
+/// is sent.
+fn prepared(verb: Verb, headers: HeaderMap, message: Rope) -> Box<Request<RopeBody>> {
+    let mut request = Box::new(Request::new(RopeBody::from(message)));
+    *request.method_mut() = verb;
+    *request.headers_mut() = headers;
+    request
+}
+
 /// What a body is, by its `Content-Type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyKind {
@@ -599,8 +602,7 @@ pub(super) fn content_type(response: &Response<Incoming>) -> String {
 }
 
 /// Reads a whole body and gives its connection back.
-async fn read_to_end(response: Response<Incoming>, lease: Lease, bytes_max: usize) -> Result<Bytes, UpstreamError> {
-    let mut body = response.into_body();
+async fn read_to_end(mut body: Incoming, lease: Lease, bytes_max: usize) -> Result<Bytes, UpstreamError> {
     let text = body::collect(&mut body, bytes_max).await?;
     lease.give_back();
     Ok(text)
@@ -608,7 +610,13 @@ async fn read_to_end(response: Response<Incoming>, lease: Lease, bytes_max: usiz
 
 /// Reads a body that nobody wants, if it is short.
 pub(super) async fn discard(response: Response<Incoming>, lease: Lease) {
-    drop(timeout(CLOSE_TIME_MAX, read_to_end(response, lease, DISCARD_BYTES_MAX)).await);
+    drop(
+        timeout(
+            CLOSE_TIME_MAX,
+            read_to_end(response.into_body(), lease, DISCARD_BYTES_MAX),
+        )
+        .await,
+    );
 }
 
 /// The error for a status that is no answer.
@@ -620,7 +628,7 @@ pub(super) async fn refusal(response: Response<Incoming>, lease: Lease, limits: 
         .map(|value| excerpt(value.as_bytes()));
     let location = response.headers().get(LOCATION).map(|value| excerpt(value.as_bytes()));
     let bytes_max = DISCARD_BYTES_MAX.min(limits.message_bytes_max);
-    let text = match timeout(CLOSE_TIME_MAX, read_to_end(response, lease, bytes_max)).await {
+    let text = match timeout(CLOSE_TIME_MAX, read_to_end(response.into_body(), lease, bytes_max)).await {
         Ok(Ok(text)) => excerpt(&text),
         _ => "the body is long or was cut off".to_owned(),
     };

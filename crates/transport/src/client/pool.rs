@@ -118,8 +118,8 @@ impl Endpoint {
         })
     }
 
-    /// Sends `request` (in origin form, with `Host`; `absolute` is its full URI, for HTTP/2) and waits for the head of the
-    /// response. Waits for a free slot first.
+    /// Sends `request` (with `Host`; its URI is set here: `origin_form`, or `absolute` for HTTP/2) and waits for the head of
+    /// the response. Waits for a free slot first.
     ///
     /// # Errors
     /// [`UpstreamError::Connect`] when nothing was sent, [`UpstreamError::Closed`] or [`UpstreamError::Garbage`] when it may
@@ -127,6 +127,7 @@ impl Endpoint {
     pub(super) async fn send(
         &self,
         mut request: Box<Request<RopeBody>>,
+        origin_form: &Uri,
         absolute: &Uri,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let shelf = self.shelf();
@@ -135,9 +136,8 @@ impl Endpoint {
             // Never closed, so the error cannot be.
             Err(_) => shelf.slots.clone().acquire_owned().await.map_err(|_| no_slot())?,
         };
-        let origin_form = request.uri().clone();
         if let Some(connection) = shelf.take() {
-            match connection.send(request, absolute).await {
+            match connection.send(request, origin_form, absolute).await {
                 Ok((response, sender)) => {
                     return Ok((
                         response,
@@ -154,14 +154,13 @@ impl Endpoint {
                 }) => request = unsent,
                 Err(refused) => return Err(failed(&refused.error)),
             }
-            *request.uri_mut() = origin_form;
         }
         // In a box: what a handshake needs is several times what a request on an open connection does.
         let connection = Box::pin(self.connect()).await?;
         if let Connection::Http2(sender) = &connection {
             shelf.lock().http2.get_or_insert_with(|| sender.clone());
         }
-        match connection.send(request, absolute).await {
+        match connection.send(request, origin_form, absolute).await {
             Ok((response, sender)) => Ok((
                 response,
                 Lease {
@@ -352,9 +351,15 @@ impl From<TrySendError<Request<RopeBody>>> for Refused {
 }
 
 impl Connection {
-    async fn send(self, mut request: Box<Request<RopeBody>>, absolute: &Uri) -> Result<Sent, Refused> {
+    async fn send(
+        self,
+        mut request: Box<Request<RopeBody>>,
+        origin_form: &Uri,
+        absolute: &Uri,
+    ) -> Result<Sent, Refused> {
         match self {
             Self::Http1(mut sender) => {
+                request.uri_mut().clone_from(origin_form);
                 // It was given back the moment its last response ended; its driver may need one more turn.
                 if !sender.is_ready() {
                     // A connection that closed meanwhile refuses the request below and hands it back.

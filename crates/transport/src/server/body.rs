@@ -5,8 +5,8 @@
 use super::Phase;
 use super::socket::Busy;
 use super::streams::Reader;
-use crate::inbound::{Handled, Reply};
-use crate::outlet::{Delivery, OutletEnd};
+use crate::inbound::Handled;
+use crate::outlet::{Delivery, OutletEnd, Reply};
 use crate::sse;
 use crate::upstream::BoxFuture;
 use bytes::Bytes;

@@ -6,8 +6,8 @@ use super::connection::{Link, Shared};
 use super::door::{self, Admitted, Media, Place, Repeated, Version};
 use super::intake::{self, Reserved};
 use super::streams;
-use crate::inbound::{Ask, Authorization, Handled, Inbound, Reply, TurnedAway};
-use crate::outlet::Outlet;
+use crate::inbound::{Ask, Authorization, Handled, Inbound, TurnedAway};
+use crate::outlet::{Outlet, Reply};
 use crate::turn;
 use bytes::Bytes;
 use http::header::{
@@ -42,7 +42,7 @@ pub(super) async fn answer(link: Arc<Link>, request: Request<Incoming>) -> Resul
     link.shared.counters.requests.fetch_add(1, Ordering::Relaxed);
     let mut bytes = None;
     let (head, body) = request.into_parts();
-    let mut response = route(&link, head, body, &mut bytes)
+    let mut response = route(&link, &head, body, &mut bytes)
         .await
         .unwrap_or_else(Refusal::into_response);
     turn::writing().await;
@@ -97,7 +97,7 @@ fn not_allowed(allow: HeaderValue) -> Refusal {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "method not allowed").with(ALLOW, allow)
 }
 
-async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
+async fn route(link: &Arc<Link>, head: &request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
     let endpoint = match door::place(head.uri.path()) {
         Place::Mcp(endpoint) => endpoint,
         // Probes come by address and know no names, so `Host` is not looked at.
@@ -113,12 +113,12 @@ async fn route(link: &Arc<Link>, head: request::Parts, body: Incoming, bytes: &m
             ));
         }
     };
-    let visit = Visit::enter(link, endpoint, &head)?;
+    let mut visit = Visit::enter(link, endpoint, head)?;
     match head.method {
-        Verb::POST => post(visit, &head, body, bytes).await,
+        Verb::POST => post(&mut visit, head, body, bytes).await,
         // Each connection has room for the largest future that is not on the heap; this keeps it small.
-        Verb::GET => Box::pin(get(visit, &head.headers)).await,
-        Verb::DELETE => Box::pin(delete(visit, &head.headers)).await,
+        Verb::GET => Box::pin(get(&visit, &head.headers)).await,
+        Verb::DELETE => Box::pin(delete(&visit, &head.headers)).await,
         Verb::OPTIONS => {
             let mut response = empty(StatusCode::NO_CONTENT);
             response.headers_mut().insert(ALLOW, ALLOW_ALL);
@@ -269,7 +269,7 @@ fn host_and_origin(shared: &Shared, head: &request::Parts) -> Result<(), Refusal
 
 // ---- POST ----
 
-async fn post(mut visit: Visit, head: &request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
+async fn post(visit: &mut Visit, head: &request::Parts, body: Incoming, bytes: &mut Option<Arc<Reserved>>) -> Answer {
     let headers = &head.headers;
     if !door::is_json(headers) {
         return Err(refuse(
@@ -311,7 +311,7 @@ async fn post(mut visit: Visit, head: &request::Parts, body: Incoming, bytes: &m
 }
 
 /// One message that is no batch.
-async fn request(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
+async fn request(visit: &Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
     match admitted.ask {
         Ask::Request(_) if admitted.revision.era() == Era::Modern => modern(visit, admitted, headers).await,
         _ => Box::pin(carried_on(visit, admitted)).await,
@@ -319,7 +319,7 @@ async fn request(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answe
 }
 
 /// A legacy message, or one that wants no answer. It is carried on when the client goes away.
-async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
+async fn carried_on(visit: &Visit, admitted: Admitted) -> Answer {
     let revision = admitted.revision;
     let session = match admitted.opens_session || revision.era() == Era::Modern {
         true => None,
@@ -357,19 +357,19 @@ async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
             visit.shared().sessions.begin(id.clone(), standing);
         }
         if first.is_empty() {
-            return finish(next, detached, &visit);
+            return finish(next, detached, visit);
         }
         first.push(next);
-        let mut response = live_response(detached, first, &visit);
+        let mut response = live_response(detached, first, visit);
         set_session(response.headers_mut(), begun.as_deref());
         return Ok(response);
     }
     match outcome(detached.source(), patience).await {
-        Some(next) if next.is_last() => return finish(next, detached, &visit),
+        Some(next) if next.is_last() => return finish(next, detached, visit),
         next => first.extend(next),
     }
     match session.and_then(|session| visit.shared().sessions.open(&session)) {
-        None => Ok(live_response(detached, first, &visit)),
+        None => Ok(live_response(detached, first, visit)),
         Some(stream) => {
             let (source, work) = detached.take();
             let retry_ms = revision.has_sse_polling().then(|| millis(limits.retry));
@@ -387,7 +387,7 @@ async fn carried_on(visit: Visit, admitted: Admitted) -> Answer {
 }
 
 /// A 2026-07-28 request. The handler runs in this very task; when the client goes away it is dropped, which cancels.
-async fn modern(visit: Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
+async fn modern(visit: &Visit, admitted: Admitted, headers: &HeaderMap) -> Answer {
     let limits = &visit.shared().options.limits;
     let listens = matches!(&admitted.ask, Ask::Request(request) if *request.method() == Method::SubscriptionsListen);
     let parameters = door::parameters(headers);
@@ -432,7 +432,7 @@ fn live_response(detached: Detached, first: Vec<Next>, visit: &Visit) -> Respons
 
 /// A 2025-03-26 batch (basic, "Batching"): all its messages are dispatched at once and their replies come as one array, or
 /// on one stream where there are news.
-async fn batch(visit: Visit, texts: Result<Vec<Bytes>, Refused>, version: Version<'_>, headers: &HeaderMap) -> Answer {
+async fn batch(visit: &Visit, texts: Result<Vec<Bytes>, Refused>, version: Version<'_>, headers: &HeaderMap) -> Answer {
     let revision = match version {
         Version::Known(revision) => revision,
         Version::Absent => Revision::V2025_03_26,
@@ -475,7 +475,7 @@ async fn batch(visit: Visit, texts: Result<Vec<Bytes>, Refused>, version: Versio
             Ok(Next::End) => break,
             later => {
                 let first = replies.into_iter().map(Next::Reply).chain(later.ok()).collect();
-                return Ok(live_response(detached, first, &visit));
+                return Ok(live_response(detached, first, visit));
             }
         }
     }
@@ -497,7 +497,7 @@ fn legacy_version(headers: &HeaderMap) -> Result<Revision, Refusal> {
     }
 }
 
-async fn get(visit: Visit, headers: &HeaderMap) -> Answer {
+async fn get(visit: &Visit, headers: &HeaderMap) -> Answer {
     let revision = legacy_version(headers)?;
     if !door::accepts(headers, Media::Events) {
         return Err(refuse(
@@ -540,7 +540,7 @@ fn unknown_event() -> Refusal {
     bad_request("`Last-Event-ID` is unknown or too long ago, hint: open the stream without it")
 }
 
-async fn delete(visit: Visit, headers: &HeaderMap) -> Answer {
+async fn delete(visit: &Visit, headers: &HeaderMap) -> Answer {
     let revision = legacy_version(headers)?;
     match visit.ask_plainly(revision, Ask::CloseSession).await {
         Next::Plain(Handled::Accepted) => {

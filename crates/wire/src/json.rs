@@ -114,7 +114,7 @@ pub(crate) struct Index {
     is_distinct: bool,
     /// Whether no key is written with escapes. (False where nobody looked.)
     is_plain: bool,
-    /// The members of `_meta`, the last of that name.
+    /// The members of `_meta`, the last of that name that is an object.
     inner: Option<Arc<Index>>,
 }
 
@@ -540,12 +540,14 @@ fn distinct(text: &[u8], members: &[Member], escapes: bool) -> Result<(), JsonEr
     // A handful of members is the rule: compare pairwise there, hash only wide objects.
     let is_plain = || !escapes || !members.iter().any(|member| key(member).contains(&b'\\'));
     if members.len() <= 12 && is_plain() {
+        // The length tells most keys apart, and costs less than to look at the text.
+        let mut lengths = 0_u64;
         for (index, member) in members.iter().enumerate() {
-            // The length tells most keys apart, and costs less than to look at the text.
-            let is_same = |other: &Member| other.key.len() == member.key.len() && key(other) == key(member);
-            if members.iter().take(index).any(is_same) {
+            let length = 1 << (member.key.len() % 64);
+            if lengths & length != 0 && members.iter().take(index).any(|other| key(other) == key(member)) {
                 return Err(duplicate(key(member)));
             }
+            lengths |= length;
         }
         return Ok(());
     }

@@ -173,7 +173,7 @@ struct Envelope {
     params: Option<Range<usize>>,
     result: Option<Range<usize>>,
     error: Option<Range<usize>>,
-    /// Where `params` or `result` begins, the last of them, and its members.
+    /// Where `params` or `result` begins, the last of them that is an object, and its members.
     index: Option<(usize, Arc<Index>)>,
 }
 

@@ -1,7 +1,7 @@
 //! The door: one pass that decides whether a text is JSON that may come in, and notes where the members of a message stand.
 //! Must not know what a member means.
 
-use super::marks::{self, BLOCK, BLOCKS, Carry, Marks};
+use super::marks::{self, BLOCK, BLOCKS, Blocks, Carry, Marks};
 use super::{Index, JsonError, Member, distinct};
 use crate::limits::Limits;
 use fearless_simd::Level;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Checks `text` whole and returns where its value stands.
 pub(super) fn check(text: &[u8], limits: &Limits) -> Result<Range<usize>, JsonError> {
     admit(text, limits)?;
-    let mut door = Door::new(text, limits);
+    let last = marks::last_block(text);
+    let mut door = Door::new(text, &last, limits);
     let first = door.next();
     let value = door.value(first, 0);
     door.leave(value)?;
@@ -23,8 +24,8 @@ pub(super) fn check(text: &[u8], limits: &Limits) -> Result<Range<usize>, JsonEr
 pub(crate) struct Noted {
     /// The members of the message.
     pub(crate) members: Vec<Member>,
-    /// Where its `params` or `result`, the last of them, begins, and the members of that; `None` where it is no object or has
-    /// too many.
+    /// Where its `params` or `result` begins, the last of them that is an object, and the members of that; `None` where there
+    /// is none or it has too many.
     pub(crate) inner: Option<(usize, Arc<Index>)>,
     /// Whether no key of the message is written with escapes.
     pub(crate) is_plain: bool,
@@ -36,7 +37,8 @@ pub(crate) struct Noted {
 /// As [`Raw::parse`] and [`Raw::members`].
 pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonError> {
     admit(text, limits)?;
-    let mut door = Door::new(text, limits);
+    let last = marks::last_block(text);
+    let mut door = Door::new(text, &last, limits);
     let first = door.next();
     if first.byte != b'{' {
         // Bad JSON and good JSON of another type get different errors.
@@ -81,7 +83,7 @@ struct Notes {
     is_plain: bool,
     /// The members whose own members are noted too.
     looked_into: &'static [&'static str],
-    /// Where the last of them begins, and those.
+    /// Where the last of them that is an object begins, and those.
     inner: Option<(usize, Arc<Index>)>,
 }
 
@@ -106,10 +108,12 @@ struct Token {
 
 /// Where the pass is.
 #[derive(Clone, Copy)]
-struct Ahead {
+struct Ahead<'a> {
     /// The tokens of the block that are still ahead.
     tokens: u64,
-    /// Where that block begins.
+    /// That block.
+    bytes: &'a [u8; BLOCK],
+    /// Where it begins.
     block: usize,
 }
 
@@ -117,13 +121,16 @@ struct Ahead {
 /// the next is white space: only numbers and words remain to be read.
 struct Door<'a> {
     text: &'a [u8],
+    blocks: Blocks<'a>,
     depth_max: usize,
     members_max: usize,
     level: Level,
-    ahead: Ahead,
+    ahead: Ahead<'a>,
     /// What was found in the run of blocks that is looked at.
     found: [Marks; BLOCKS],
     carry: Carry,
+    /// Of the containers that are open, by level: the brackets that close them.
+    levels: [u8; Limits::DEPTH_CEILING + 1],
     /// The backslash of a low surrogate that completes a pair.
     low_surrogate: Option<usize>,
     /// Why the pass stopped. Here and not in every step's result, which then fits into registers: a third of the whole cost.
@@ -135,32 +142,6 @@ const COLON: &str = "expected `:`";
 const BEHIND_MEMBER: &str = "expected `,` or `}`";
 const BEHIND_ELEMENT: &str = "expected `,` or `]`";
 
-/// Of the containers that are open, which are objects.
-#[derive(Default)]
-struct Levels {
-    /// Whether the innermost is.
-    is_object: bool,
-    /// A bit a level.
-    objects: [u64; Limits::DEPTH_CEILING / 64 + 1],
-}
-
-impl Levels {
-    #[inline]
-    fn enter(&mut self, depth: usize, is_object: bool) {
-        self.is_object = is_object;
-        if let Some(word) = self.objects.get_mut(depth / 64) {
-            *word = *word & !(1 << (depth % 64)) | u64::from(is_object) << (depth % 64);
-        }
-    }
-
-    /// Back to level `depth`.
-    #[inline]
-    fn leave(&mut self, depth: usize) {
-        let word = self.objects.get(depth / 64).copied().unwrap_or_default();
-        self.is_object = word >> (depth % 64) & 1 == 1;
-    }
-}
-
 /// The pass stopped; [`Door::fault`] says why.
 #[derive(Clone, Copy)]
 struct Stopped;
@@ -168,19 +149,23 @@ struct Stopped;
 type Step = Result<(), Stopped>;
 
 impl<'a> Door<'a> {
-    fn new(text: &'a [u8], limits: &Limits) -> Self {
+    /// `last` is [`marks::last_block`] of `text`.
+    fn new(text: &'a [u8], last: &'a [u8; BLOCK], limits: &Limits) -> Self {
         Self {
             text,
+            blocks: Blocks::of(text, last),
             depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
             members_max: limits.members_max,
             level: Level::new(),
             // The first turn leads to the first block.
             ahead: Ahead {
                 tokens: 0,
+                bytes: last,
                 block: 0_usize.wrapping_sub(BLOCK),
             },
             found: [Marks::default(); BLOCKS],
             carry: Carry::default(),
+            levels: [0; _],
             low_surrogate: None,
             fault: None,
         }
@@ -197,9 +182,9 @@ impl<'a> Door<'a> {
 
     /// The same for a loop that keeps in registers where it is.
     #[inline(always)]
-    fn next_of(&mut self, ahead: &mut Ahead) -> Token {
+    fn next_of(&mut self, ahead: &mut Ahead<'a>) -> Token {
         if ahead.tokens == 0 {
-            *ahead = self.turn(ahead.block);
+            *ahead = self.turn(*ahead);
         }
         let Some(tokens) = NonZeroU64::new(ahead.tokens) else {
             return Token {
@@ -207,48 +192,47 @@ impl<'a> Door<'a> {
                 byte: 0,
             };
         };
-        let at = ahead.block + tokens.trailing_zeros() as usize;
+        let bit = tokens.trailing_zeros() as usize;
         ahead.tokens &= ahead.tokens - 1;
         Token {
-            at,
-            byte: self.text.get(at).copied().unwrap_or_default(),
+            at: ahead.block + bit,
+            byte: ahead.bytes.get(bit).copied().unwrap_or_default(),
         }
     }
 
-    /// The next block behind `block` with a token, or none.
+    /// On to the next block with a token; none is ahead where there is no such block.
     #[inline(never)]
-    fn turn(&mut self, mut block: usize) -> Ahead {
-        loop {
-            block = block.wrapping_add(BLOCK);
-            if block >= self.text.len() || block % (BLOCK * BLOCKS) == 0 && self.look(block).is_err() {
-                return Ahead { tokens: 0, block };
+    fn turn(&mut self, mut ahead: Ahead<'a>) -> Ahead<'a> {
+        while ahead.tokens == 0 {
+            ahead.block = ahead.block.wrapping_add(BLOCK);
+            let index = ahead.block / BLOCK;
+            let Some(bytes) = self.blocks.get(index) else {
+                break;
+            };
+            if index % BLOCKS == 0
+                && marks::look(self.level, self.blocks, index, &mut self.carry, &mut self.found)
+                && self.doubtful(index).is_err()
+            {
+                break;
             }
-            let tokens = self.found.get(block / BLOCK % BLOCKS).map_or(0, |marks| marks.tokens);
-            if tokens != 0 {
-                return Ahead { tokens, block };
-            }
+            ahead.bytes = bytes;
+            ahead.tokens = self.found.get(index % BLOCKS).map_or(0, |marks| marks.tokens);
         }
+        ahead
     }
 
-    /// Finds the marks of the run of blocks that begins at `block`.
-    fn look(&mut self, block: usize) -> Step {
-        let rest = self.text.get(block..).unwrap_or_default();
-        match marks::look(self.level, rest, &mut self.carry, &mut self.found) {
-            true => self.doubtful(block, rest.len().div_ceil(BLOCK)),
-            false => Ok(()),
-        }
-    }
-
-    /// Looks at the doubtful bytes of the run of `blocks` that begins at `block`.
+    /// Looks at the doubtful bytes of the run of blocks that begins with block `first`.
     #[inline(never)]
-    fn doubtful(&mut self, block: usize, blocks: usize) -> Step {
+    fn doubtful(&mut self, first: usize) -> Step {
+        // Where the text ends in this run, what is left of the run before stands behind it.
+        let count = self.text.len().div_ceil(BLOCK) - first;
         let found = self.found;
-        for (index, marks) in found.iter().take(blocks).enumerate() {
+        for (index, marks) in found.iter().take(count).enumerate() {
             let mut doubtful = marks.doubtful;
             while doubtful != 0 {
                 let bit = doubtful.trailing_zeros();
                 doubtful &= doubtful - 1;
-                let at = block + index * BLOCK + bit as usize;
+                let at = (first + index) * BLOCK + bit as usize;
                 self.no_plain_byte(at, marks.escaped >> bit & 1 == 1)?;
             }
         }
@@ -299,11 +283,11 @@ impl<'a> Door<'a> {
     }
 
     /// The value whose first token is `token`, inside `depth` containers. What is nested in it is walked in one loop: nothing is
-    /// kept of a level but whether it is an object.
+    /// kept of a level but what closes it.
     fn value(&mut self, token: Token, depth: usize) -> Step {
         let floor = depth;
         let (mut token, mut depth) = (token, depth);
-        let mut levels = Levels::default();
+        let mut close = 0;
         let mut ahead = self.ahead;
         loop {
             match token.byte {
@@ -314,7 +298,8 @@ impl<'a> Door<'a> {
                     self.deeper(token.at, depth)?;
                     let first = self.next_of(&mut ahead);
                     if first.byte != b'}' {
-                        levels.enter(depth, true);
+                        close = b'}';
+                        self.enter(depth, close);
                         self.colon_of(&mut ahead, first)?;
                         token = self.next_of(&mut ahead);
                         continue;
@@ -326,7 +311,8 @@ impl<'a> Door<'a> {
                     self.deeper(token.at, depth)?;
                     token = self.next_of(&mut ahead);
                     if token.byte != b']' {
-                        levels.enter(depth, false);
+                        close = b']';
+                        self.enter(depth, close);
                         continue;
                     }
                     depth -= 1;
@@ -341,21 +327,18 @@ impl<'a> Door<'a> {
                 let behind = self.next_of(&mut ahead);
                 if behind.byte == b',' {
                     token = self.next_of(&mut ahead);
-                    if levels.is_object {
+                    if close == b'}' {
                         self.colon_of(&mut ahead, token)?;
                         token = self.next_of(&mut ahead);
                     }
                     break;
                 }
-                let (close, what) = match levels.is_object {
-                    true => (b'}', BEHIND_MEMBER),
-                    false => (b']', BEHIND_ELEMENT),
-                };
                 if behind.byte != close {
+                    let what = if close == b'}' { BEHIND_MEMBER } else { BEHIND_ELEMENT };
                     return Err(self.syntax(behind.at, what));
                 }
                 depth -= 1;
-                levels.leave(depth);
+                close = self.levels.get(depth).copied().unwrap_or_default();
             }
         }
     }
@@ -369,7 +352,7 @@ impl<'a> Door<'a> {
     }
 
     #[inline(always)]
-    fn colon_of(&mut self, ahead: &mut Ahead, key: Token) -> Result<Token, Stopped> {
+    fn colon_of(&mut self, ahead: &mut Ahead<'a>, key: Token) -> Result<Token, Stopped> {
         if key.byte != b'"' {
             return Err(self.syntax(key.at, KEY));
         }
@@ -377,6 +360,13 @@ impl<'a> Door<'a> {
         match colon.byte {
             b':' => Ok(colon),
             _ => Err(self.syntax(colon.at, COLON)),
+        }
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, depth: usize, close: u8) {
+        if let Some(level) = self.levels.get_mut(depth) {
+            *level = close;
         }
     }
 
@@ -402,12 +392,14 @@ impl<'a> Door<'a> {
             let colon = self.colon(key)?;
             let range = key.at + 1..self.end_before(colon.at).saturating_sub(1);
             let first = self.next();
-            let known = notes.looked_into.iter().any(|known| self.is(&range, known));
-            if known {
-                let inner = self.looked_into(first, depth)?;
-                notes.inner = inner.map(|index| (first.at, index));
-            } else {
-                self.value(first, depth)?;
+            match first.byte {
+                // Nothing is left to do of a string.
+                b'"' => {}
+                b'{' if notes.looked_into.iter().any(|known| self.is(&range, known)) => {
+                    let inner = self.looked_into(first.at, depth)?;
+                    notes.inner = inner.map(|index| (first.at, index));
+                }
+                _ => self.value(first, depth)?,
             }
             let behind = self.next();
             if !matches!(behind.byte, b',' | b'}') {
@@ -437,13 +429,8 @@ impl<'a> Door<'a> {
         notes.members.push(Member { key, value });
     }
 
-    /// The value that begins with `first`, with its members, if it is an object. One with too many is left to whoever walks it.
-    fn looked_into(&mut self, first: Token, depth: usize) -> Result<Option<Arc<Index>>, Stopped> {
-        if first.byte != b'{' {
-            self.value(first, depth)?;
-            return Ok(None);
-        }
-        let at = first.at;
+    /// The object at `at`, inside `depth` containers, with its members. One with too many is left to whoever walks it.
+    fn looked_into(&mut self, at: usize, depth: usize) -> Result<Option<Arc<Index>>, Stopped> {
         let mut notes = Notes::of(if depth == 1 { &["_meta"] } else { &[] });
         self.object(at, depth + 1, &mut notes)?;
         if notes.is_over {

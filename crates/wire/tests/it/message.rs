@@ -224,7 +224,7 @@ proptest! {
     #[test]
     fn what_is_noted_is_what_a_walk_finds(
         object in texts::any_object(),
-        padding in 0..64_usize,
+        padding in 0..600_usize,
         members_max in select(vec![4, 5, 10_000]),
         member in select(vec!["params", "result"]),
     ) {

@@ -118,6 +118,27 @@ pub(crate) struct Index {
     inner: Option<Arc<Index>>,
 }
 
+impl Index {
+    /// Where the value of the one member `key` stands.
+    #[inline]
+    fn place(&self, text: &[u8], key: &str) -> Option<Range<usize>> {
+        if !self.is_plain || !self.is_distinct {
+            return self.place_if_only(text, key);
+        }
+        // The length tells most keys apart, and costs less than to look at the text.
+        let is_named =
+            |member: &&Member| member.key.len() == key.len() && text.get(member.key.clone()) == Some(key.as_bytes());
+        Some(self.members.iter().find(is_named)?.value.clone())
+    }
+
+    #[cold]
+    fn place_if_only(&self, text: &[u8], key: &str) -> Option<Range<usize>> {
+        let mut named = self.members.iter().filter(|member| is_key(text, &member.key, key));
+        let only = named.next()?;
+        named.next().is_none().then(|| only.value.clone())
+    }
+}
+
 impl PartialEq for Raw {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -250,18 +271,10 @@ impl Raw {
     /// Where that value stands, by offsets into [`Raw::as_bytes`].
     #[must_use]
     pub fn place(&self, key: &str) -> Option<Range<usize>> {
-        let Some(index) = &self.index else {
-            return find(&self.text, key);
-        };
-        // The length tells most keys apart, and costs less than to look at the text.
-        let is_named = |member: &&Member| match index.is_plain {
-            true => member.key.len() == key.len() && self.text.get(member.key.clone()) == Some(key.as_bytes()),
-            false => is_key(&self.text, &member.key, key),
-        };
-        let mut named = index.members.iter().filter(is_named);
-        let only = named.next()?;
-        let is_only = index.is_distinct || named.next().is_none();
-        is_only.then(|| only.value.clone())
+        match &self.index {
+            Some(index) => index.place(&self.text, key),
+            None => find(&self.text, key),
+        }
     }
 
     /// Whether [`Raw::get`] would find a value at `key`.
@@ -490,6 +503,7 @@ pub(crate) fn members(text: &[u8], at: usize) -> Result<Vec<Member>, JsonError> 
 }
 
 /// The value of the one member named `key`; `None` also when the object has duplicates of it.
+#[inline(never)]
 fn find(text: &[u8], key: &str) -> Option<Range<usize>> {
     let mut found = None;
     let mut twice = false;

@@ -48,7 +48,7 @@ pub(crate) fn check_object(text: &[u8], limits: &Limits) -> Result<Noted, JsonEr
     }
     let mut notes = Notes::of(&["params", "result"]);
     let object = door.object(first.at, 1, &mut notes);
-    door.leave(object.map(drop))?;
+    door.leave(object)?;
     if notes.is_over {
         return Err(JsonError::TooManyMembers { max: door.members_max });
     }
@@ -202,23 +202,31 @@ impl<'a> Door<'a> {
 
     /// On to the next block with a token; none is ahead where there is no such block.
     #[inline(never)]
-    fn turn(&mut self, mut ahead: Ahead<'a>) -> Ahead<'a> {
-        while ahead.tokens == 0 {
-            ahead.block = ahead.block.wrapping_add(BLOCK);
-            let index = ahead.block / BLOCK;
+    fn turn(&mut self, ahead: Ahead<'a>) -> Ahead<'a> {
+        let mut block = ahead.block;
+        loop {
+            block = block.wrapping_add(BLOCK);
+            let index = block / BLOCK;
             let Some(bytes) = self.blocks.get(index) else {
-                break;
+                return Ahead { block, ..ahead };
             };
-            if index % BLOCKS == 0
-                && marks::look(self.level, self.blocks, index, &mut self.carry, &mut self.found)
-                && self.doubtful(index).is_err()
-            {
-                break;
+            if index.is_multiple_of(BLOCKS) && self.look(index).is_err() {
+                return Ahead { block, ..ahead };
             }
-            ahead.bytes = bytes;
-            ahead.tokens = self.found.get(index % BLOCKS).map_or(0, |marks| marks.tokens);
+            let tokens = self.found.get(index % BLOCKS).map_or(0, |marks| marks.tokens);
+            if tokens != 0 {
+                return Ahead { tokens, bytes, block };
+            }
         }
-        ahead
+    }
+
+    /// Finds the marks of the run of blocks that begins with block `first`.
+    #[inline(never)]
+    fn look(&mut self, first: usize) -> Step {
+        match marks::look(self.level, self.blocks, first, &mut self.carry, &mut self.found) {
+            true => self.doubtful(first),
+            false => Ok(()),
+        }
     }
 
     /// Looks at the doubtful bytes of the run of blocks that begins with block `first`.
@@ -300,7 +308,7 @@ impl<'a> Door<'a> {
                     if first.byte != b'}' {
                         close = b'}';
                         self.enter(depth, close);
-                        self.colon_of(&mut ahead, first)?;
+                        self.colon(&mut ahead, first)?;
                         token = self.next_of(&mut ahead);
                         continue;
                     }
@@ -328,7 +336,7 @@ impl<'a> Door<'a> {
                 if behind.byte == b',' {
                     token = self.next_of(&mut ahead);
                     if close == b'}' {
-                        self.colon_of(&mut ahead, token)?;
+                        self.colon(&mut ahead, token)?;
                         token = self.next_of(&mut ahead);
                     }
                     break;
@@ -344,15 +352,8 @@ impl<'a> Door<'a> {
     }
 
     /// The colon behind what should be a key.
-    fn colon(&mut self, key: Token) -> Result<Token, Stopped> {
-        let mut ahead = self.ahead;
-        let colon = self.colon_of(&mut ahead, key)?;
-        self.ahead = ahead;
-        Ok(colon)
-    }
-
     #[inline(always)]
-    fn colon_of(&mut self, ahead: &mut Ahead<'a>, key: Token) -> Result<Token, Stopped> {
+    fn colon(&mut self, ahead: &mut Ahead<'a>, key: Token) -> Result<Token, Stopped> {
         if key.byte != b'"' {
             return Err(self.syntax(key.at, KEY));
         }
@@ -381,35 +382,40 @@ impl<'a> Door<'a> {
         }
     }
 
-    /// The object at `at`, at level `depth`, with notes of its members; returns the offset behind it.
-    fn object(&mut self, at: usize, depth: usize, notes: &mut Notes) -> Result<usize, Stopped> {
+    /// The object at `at`, at level `depth`, with notes of its members.
+    fn object(&mut self, at: usize, depth: usize, notes: &mut Notes) -> Step {
         self.deeper(at, depth)?;
-        let mut key = self.next();
+        let mut ahead = self.ahead;
+        let mut key = self.next_of(&mut ahead);
         if key.byte == b'}' {
-            return Ok(key.at + 1);
+            self.ahead = ahead;
+            return Ok(());
         }
         loop {
-            let colon = self.colon(key)?;
+            let colon = self.colon(&mut ahead, key)?;
             let range = key.at + 1..self.end_before(colon.at).saturating_sub(1);
-            let first = self.next();
-            match first.byte {
-                // Nothing is left to do of a string.
-                b'"' => {}
-                b'{' if notes.looked_into.iter().any(|known| self.is(&range, known)) => {
+            let first = self.next_of(&mut ahead);
+            // Nothing is left to do of a string.
+            if first.byte != b'"' {
+                self.ahead = ahead;
+                if first.byte == b'{' && notes.looked_into.iter().any(|known| self.is(&range, known)) {
                     let inner = self.looked_into(first.at, depth)?;
                     notes.inner = inner.map(|index| (first.at, index));
+                } else {
+                    self.value(first, depth)?;
                 }
-                _ => self.value(first, depth)?,
+                ahead = self.ahead;
             }
-            let behind = self.next();
+            let behind = self.next_of(&mut ahead);
             if !matches!(behind.byte, b',' | b'}') {
                 return Err(self.syntax(behind.at, BEHIND_MEMBER));
             }
             self.note(range, first.at..self.end_before(behind.at), notes);
             if behind.byte == b'}' {
-                return Ok(behind.at + 1);
+                self.ahead = ahead;
+                return Ok(());
             }
-            key = self.next();
+            key = self.next_of(&mut ahead);
         }
     }
 
@@ -552,6 +558,7 @@ impl<'a> Door<'a> {
 /// walks would find them, but it need not come to that.
 #[inline(always)]
 fn ends(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "while compiling, and no byte is beyond the table")]
     const ENDS: [bool; 256] = {
         let mut ends = [false; 256];
         let mut list: &[u8] = b",}] \t\n\r";

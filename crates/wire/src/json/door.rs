@@ -558,7 +558,10 @@ impl<'a> Door<'a> {
 /// walks would find them, but it need not come to that.
 #[inline(always)]
 fn ends(byte: u8) -> bool {
-    #[expect(clippy::indexing_slicing, reason = "while compiling, and no byte is beyond the table")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "while compiling, and no byte is beyond the table"
+    )]
     const ENDS: [bool; 256] = {
         let mut ends = [false; 256];
         let mut list: &[u8] = b",}] \t\n\r";

@@ -114,8 +114,29 @@ pub(crate) struct Index {
     is_distinct: bool,
     /// Whether no key is written with escapes. (False where nobody looked.)
     is_plain: bool,
-    /// The members of `_meta`, the last of that name.
+    /// The members of `_meta`, the last of that name that is an object.
     inner: Option<Arc<Index>>,
+}
+
+impl Index {
+    /// Where the value of the one member `key` stands.
+    #[inline]
+    fn place(&self, text: &[u8], key: &str) -> Option<Range<usize>> {
+        if !self.is_plain || !self.is_distinct {
+            return self.place_if_only(text, key);
+        }
+        // The length tells most keys apart, and costs less than to look at the text.
+        let is_named =
+            |member: &&Member| member.key.len() == key.len() && text.get(member.key.clone()) == Some(key.as_bytes());
+        Some(self.members.iter().find(is_named)?.value.clone())
+    }
+
+    #[cold]
+    fn place_if_only(&self, text: &[u8], key: &str) -> Option<Range<usize>> {
+        let mut named = self.members.iter().filter(|member| is_key(text, &member.key, key));
+        let only = named.next()?;
+        named.next().is_none().then(|| only.value.clone())
+    }
 }
 
 impl PartialEq for Raw {
@@ -250,17 +271,16 @@ impl Raw {
     /// Where that value stands, by offsets into [`Raw::as_bytes`].
     #[must_use]
     pub fn place(&self, key: &str) -> Option<Range<usize>> {
-        let Some(index) = &self.index else {
-            return find(&self.text, key);
-        };
-        let is_named = |member: &&Member| match index.is_plain {
-            true => self.text.get(member.key.clone()) == Some(key.as_bytes()),
-            false => is_key(&self.text, &member.key, key),
-        };
-        let mut named = index.members.iter().filter(is_named);
-        let only = named.next()?;
-        let is_only = index.is_distinct || named.next().is_none();
-        is_only.then(|| only.value.clone())
+        match &self.index {
+            Some(index) => index.place(&self.text, key),
+            None => find(&self.text, key),
+        }
+    }
+
+    /// Whether [`Raw::get`] would find a value at `key`.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.place(key).is_some()
     }
 
     /// [`Raw::get`] along a path of keys.
@@ -285,8 +305,7 @@ impl Raw {
     /// The decoded string, if the value is one. Borrowed when there is no escape.
     #[must_use]
     pub fn as_string(&self) -> Option<Cow<'_, str>> {
-        let inner = self.text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        Some(decode(inner))
+        string_of(&self.text)
     }
 
     /// The number, if the value is an integer in range.
@@ -370,7 +389,7 @@ fn str(text: &[u8]) -> &str {
     std::str::from_utf8(text).unwrap_or_default()
 }
 
-fn kind(text: &[u8]) -> Kind {
+pub(crate) fn kind(text: &[u8]) -> Kind {
     match text.first() {
         Some(b'{') => Kind::Object,
         Some(b'[') => Kind::Array,
@@ -379,6 +398,11 @@ fn kind(text: &[u8]) -> Kind {
         Some(b'n') => Kind::Null,
         _ => Kind::Number,
     }
+}
+
+/// The decoded string, if the value `text` is one.
+pub(crate) fn string_of(text: &[u8]) -> Option<Cow<'_, str>> {
+    text.strip_prefix(b"\"")?.strip_suffix(b"\"").map(decode)
 }
 
 /// The offset behind the string whose opening quote is at `at`.
@@ -479,6 +503,7 @@ pub(crate) fn members(text: &[u8], at: usize) -> Result<Vec<Member>, JsonError> 
 }
 
 /// The value of the one member named `key`; `None` also when the object has duplicates of it.
+#[inline(never)]
 fn find(text: &[u8], key: &str) -> Option<Range<usize>> {
     let mut found = None;
     let mut twice = false;
@@ -529,11 +554,14 @@ fn distinct(text: &[u8], members: &[Member], escapes: bool) -> Result<(), JsonEr
     // A handful of members is the rule: compare pairwise there, hash only wide objects.
     let is_plain = || !escapes || !members.iter().any(|member| key(member).contains(&b'\\'));
     if members.len() <= 12 && is_plain() {
+        // The length tells most keys apart, and costs less than to look at the text.
+        let mut lengths = 0_u64;
         for (index, member) in members.iter().enumerate() {
-            let this = key(member);
-            if members.iter().take(index).any(|other| key(other) == this) {
-                return Err(duplicate(this));
+            let length = 1 << (member.key.len() % 64);
+            if lengths & length != 0 && members.iter().take(index).any(|other| key(other) == key(member)) {
+                return Err(duplicate(key(member)));
             }
+            lengths |= length;
         }
         return Ok(());
     }

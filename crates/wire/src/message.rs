@@ -173,7 +173,7 @@ struct Envelope {
     params: Option<Range<usize>>,
     result: Option<Range<usize>>,
     error: Option<Range<usize>>,
-    /// Where `params` or `result` begins, the last of them, and its members.
+    /// Where `params` or `result` begins, the last of them that is an object, and its members.
     index: Option<(usize, Arc<Index>)>,
 }
 
@@ -192,7 +192,7 @@ impl Envelope {
         for member in noted.members {
             let written = text.get(member.key.clone()).unwrap_or_default();
             // An escaped spelling of one of our keys is read by some parsers as the key and by others not at all.
-            if written.contains(&b'\\') {
+            if !noted.is_plain && written.contains(&b'\\') {
                 let key = json::decode(written);
                 if matches!(
                     key.as_ref(),
@@ -217,24 +217,23 @@ impl Envelope {
     }
 
     fn into_message(self, text: Bytes, limits: &Limits) -> Result<Message, Refused> {
-        let raw = |range: &Range<usize>| Raw::slice_of(&text, range.clone());
+        let at = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
         // The id first, so that every later refusal can carry it.
-        let written_id = self.id.as_ref().map(raw);
-        let id = written_id
+        let id = self
+            .id
             .as_ref()
-            .filter(|id| id.as_bytes().len() <= limits.id_bytes_max)
-            .and_then(Id::from_raw);
-        if self.version.as_ref().map(raw).as_ref().map(Raw::as_bytes) != Some(br#""2.0""#) {
+            .filter(|id| id.len() <= limits.id_bytes_max)
+            .and_then(|id| Id::from_raw(&Raw::slice_of(&text, id.clone())));
+        if self.version.as_ref().map(at) != Some(br#""2.0""#) {
             return Err(refused("`jsonrpc` must be \"2.0\"", id));
         }
         let Some(method) = &self.method else {
-            return self.into_response(text, id, written_id.as_ref());
+            return self.into_response(text, id);
         };
         if self.result.is_some() || self.error.is_some() {
             return Err(refused("both a method and a result or error", id));
         }
-        let method = raw(method);
-        let Some(method) = method.as_string() else {
+        let Some(method) = json::string_of(at(method)) else {
             return Err(refused("`method` must be a string", id));
         };
         if method.is_empty() || method.len() > limits.method_bytes_max {
@@ -242,12 +241,12 @@ impl Envelope {
         }
         let method = Method::new(&method);
         if let Some(params) = &self.params
-            && raw(params).kind() != Kind::Object
+            && json::kind(at(params)) != Kind::Object
         {
             return Err(refused("`params` must be an object", id));
         }
-        match (id, self.id, written_id) {
-            (Some(id), Some(id_at), _) => {
+        match (id, self.id) {
+            (Some(id), Some(id_at)) => {
                 if method.is_notification() {
                     return Err(refused("a notification must not have an id", Some(id)));
                 }
@@ -260,7 +259,7 @@ impl Envelope {
                     whole: text,
                 }))
             }
-            (None, _, Some(_)) => Err(refused(
+            (None, Some(_)) => Err(refused(
                 "`id` must be a string or an integer of reasonable length",
                 None,
             )),
@@ -274,20 +273,21 @@ impl Envelope {
         }
     }
 
-    fn into_response(self, text: Bytes, id: Option<Id>, written_id: Option<&Raw>) -> Result<Message, Refused> {
+    fn into_response(self, text: Bytes, id: Option<Id>) -> Result<Message, Refused> {
         let outcome = match (self.result, self.error) {
             (Some(result), None) => OutcomeAt::Result(result),
             (None, Some(error)) => OutcomeAt::Error(error),
             (Some(_), Some(_)) => return Err(refused("both a result and an error", id)),
             (None, None) => return Err(refused("no `method`, `result` or `error`", id)),
         };
-        let null = written_id.is_none_or(|id| id.kind() == Kind::Null);
+        let kind_at = |range: &Range<usize>| json::kind(text.get(range.clone()).unwrap_or_default());
+        let null = self.id.as_ref().is_none_or(|id| kind_at(id) == Kind::Null);
         match (&outcome, &id, null) {
             (_, Some(_), _) | (OutcomeAt::Error(_), None, true) => {}
             _ => return Err(refused("a response needs the request's `id`", None)),
         }
         if let OutcomeAt::Error(error) = &outcome
-            && Raw::slice_of(&text, error.clone()).kind() != Kind::Object
+            && kind_at(error) != Kind::Object
         {
             return Err(refused("`error` must be an object", id));
         }

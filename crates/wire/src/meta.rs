@@ -38,7 +38,7 @@ impl ModernMeta {
     /// Whether `params` carries any of the keys that only a modern client sends.
     #[must_use]
     pub fn is_present(params: Option<&Raw>) -> bool {
-        meta(params).is_some_and(|meta| meta.get(PROTOCOL_VERSION).is_some() || meta.get(CLIENT_CAPABILITIES).is_some())
+        meta(params).is_some_and(|meta| meta.has(PROTOCOL_VERSION) || meta.has(CLIENT_CAPABILITIES))
     }
 
     /// Reads the required keys.

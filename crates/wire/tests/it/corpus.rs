@@ -2,9 +2,10 @@
 //! holds what its schema knows; `any` holds what every revision must carry (vendors' fields, numbers, strings, white space,
 //! ids, deep and wide values).
 
+use crate::json::{agree_on_acceptance, agree_on_meaning};
 use bytes::Bytes;
 use portcullis_testkit::corpus::difference;
-use portcullis_wire::{Edits, Id, Limits, Message, Method, Revision};
+use portcullis_wire::{Edits, Id, Limits, Message, Method, Raw, Revision};
 use std::path::Path;
 
 /// File (its path below the corpus, without the ending), line number, text.
@@ -113,4 +114,32 @@ fn every_method_of_every_revision_is_there() {
             assert!(there, "no {method} of {revision}");
         }
     }
+}
+
+/// What the fuzzer kept: the verdicts and meanings that its target asks for.
+#[test]
+fn the_fuzzers_corpus_gets_the_same_verdict() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/envelope");
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let text = std::fs::read(entry.unwrap().path()).unwrap();
+        count += 1;
+        agree_on_acceptance(&text);
+        let raw = Raw::parse(Bytes::copy_from_slice(&text), &Limits::default());
+        if let (Ok(raw), Ok(value)) = (&raw, serde_json::from_slice(&text)) {
+            let repeated = agree_on_meaning(raw, &value);
+            assert_eq!(raw.refuse_duplicates().is_err(), repeated);
+        }
+        if let Ok(message) = Message::parse(Bytes::copy_from_slice(&text), &Limits::default()) {
+            assert!(raw.is_ok());
+            let original = id_of(&message);
+            if let Some(there) = with_id(&message, &Id::string("another \"id\"")) {
+                let there = there.finish().into_bytes();
+                let back = Message::parse(there, &Limits::default()).unwrap();
+                let back = with_id(&back, &original.unwrap()).unwrap().finish().into_bytes();
+                assert_eq!(back, text);
+            }
+        }
+    }
+    assert!(count > 1000, "only {count}");
 }

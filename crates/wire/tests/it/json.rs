@@ -18,7 +18,7 @@ fn oracle_accepts(text: &[u8]) -> bool {
     std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
-fn agree_on_acceptance(text: &[u8]) {
+pub(crate) fn agree_on_acceptance(text: &[u8]) {
     let accepted = oracle_accepts(text);
     match parse(text) {
         Ok(_) => assert!(accepted, "only we accept it"),
@@ -35,7 +35,7 @@ fn agree_on_acceptance(text: &[u8]) {
 }
 
 /// Whether any object in `raw` repeats a key.
-fn agree_on_meaning(raw: &Raw, value: &Value) -> bool {
+pub(crate) fn agree_on_meaning(raw: &Raw, value: &Value) -> bool {
     match (raw.kind(), value) {
         (Kind::Null, Value::Null) => false,
         (Kind::Bool, Value::Bool(bool)) => {
@@ -126,6 +126,75 @@ proptest! {
         prop_assert_eq!(serde_json::from_slice::<String>(&written).unwrap(), text.clone());
         let raw = parse(&written).unwrap();
         prop_assert_eq!(raw.as_string().unwrap(), text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn large_texts_pass_and_mean_the_same(text in texts::large()) {
+        let raw = parse(text.as_bytes()).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let repeated = agree_on_meaning(&raw, &value);
+        prop_assert_eq!(raw.refuse_duplicates().is_err(), repeated);
+    }
+
+    #[test]
+    fn large_damaged_texts_get_the_same_verdict(text in texts::large_damaged()) {
+        agree_on_acceptance(&text);
+    }
+
+    #[test]
+    fn what_looks_like_numbers_gets_the_same_verdict(
+        numbers in prop::collection::vec("-?[0-9.eE+-]{1,12}|-?[0-9]{1,9}[.][0-9]{0,9}", 1..40),
+    ) {
+        for number in &numbers {
+            agree_on_acceptance(number.as_bytes());
+        }
+        agree_on_acceptance(format!("[{}]", numbers.join(",")).as_bytes());
+    }
+}
+
+/// Most numbers are judged eight bytes at a time, where as many follow.
+#[test]
+fn all_short_numbers_get_the_same_verdict() {
+    let mut numbers = vec![String::new()];
+    for length in 1..=5 {
+        let longer = |number: &String| ["0", "7", "-", ".", "e", "+"].map(|next| format!("{number}{next}"));
+        numbers = numbers.iter().flat_map(longer).collect();
+        assert_eq!(numbers.len(), 6_usize.pow(length));
+        for number in &numbers {
+            agree_on_acceptance(number.as_bytes());
+            agree_on_acceptance(format!("[{number}, 1234567]").as_bytes());
+        }
+    }
+    for behind in 0..=255_u8 {
+        for value in [
+            "7", "70", "0.5", "-3", "1234567", "12345678", "1.345678", "1e5", "true", "false", "null",
+        ] {
+            agree_on_acceptance(&[b"[", value.as_bytes(), &[behind], b"]        "].concat());
+            agree_on_acceptance(&[value.as_bytes(), &[behind]].concat());
+        }
+    }
+}
+
+/// Wherever the blocks and runs of blocks are cut.
+#[test]
+fn every_cut_and_every_wrong_byte_gets_the_same_verdict() {
+    let text = r#"{"a":[1,-2.5e3,true,{}],"b\\":"x\"\n\u00e9", "c" : null , "d":{"e":[ ],"f":[false,"",[0.25]]}}"#;
+    for padding in [0, 17, 40, 63, 64, 430, 470, 500] {
+        let whole = [" ".repeat(padding).as_str(), text].concat().into_bytes();
+        for at in padding..whole.len() {
+            agree_on_acceptance(&whole[..at]);
+            for byte in *b"\"\\{}[]:, \t\n\x0b\x00\x7f\x8001.-eEtfnu/_" {
+                let mut wrong = whole.clone();
+                wrong[at] = byte;
+                agree_on_acceptance(&wrong);
+                wrong.insert(at, whole[at]);
+                agree_on_acceptance(&wrong);
+            }
+        }
     }
 }
 

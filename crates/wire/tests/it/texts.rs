@@ -85,6 +85,18 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     (space(), value(), space()).prop_map(|(before, value, behind)| before + &value + &behind)
 }
 
+/// A valid text of up to some ten thousand bytes, with white space before it, so that everything stands at every place in the
+/// blocks and runs of blocks that the door looks at.
+pub(crate) fn large() -> impl Strategy<Value = String> {
+    (0..600_usize, vec((space(), value()), 1..40), any::<bool>()).prop_map(|(padding, values, dense)| {
+        let values: Vec<_> = values
+            .into_iter()
+            .map(|(space, value)| if dense { value } else { space + &value })
+            .collect();
+        format!("{}[{}]", " ".repeat(padding), values.join(","))
+    })
+}
+
 /// What one mutation does.
 #[derive(Debug, Clone)]
 enum Damage {
@@ -96,6 +108,15 @@ enum Damage {
 
 /// A valid text with one to three wounds.
 pub(crate) fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    wounded(text())
+}
+
+/// The same of a large one.
+pub(crate) fn large_damaged() -> impl Strategy<Value = Vec<u8>> {
+    wounded(large())
+}
+
+fn wounded(text: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     let tokens = vec![
         "\"", "\\", "\\u", "\\ud800", "\\udc00", "{", "}", "[", "]", ",", ":", "-", "0", ".", "e", "+", "null", "tru",
         "\u{0}", "\u{1f}", "\u{7f}", "/", "'", "\u{feff}", "01", "1.", "NaN",
@@ -106,7 +127,7 @@ pub(crate) fn damaged() -> impl Strategy<Value = Vec<u8>> {
         (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
         any::<Index>().prop_map(Damage::Truncate),
     ];
-    (text(), vec(wound, 1..4)).prop_map(|(text, wounds)| {
+    (text, vec(wound, 1..4)).prop_map(|(text, wounds)| {
         let mut text = text.into_bytes();
         for wound in wounds {
             let length = text.len();

@@ -93,6 +93,8 @@ pub(crate) struct Core {
     pub(crate) ending: Ending,
     #[cfg(test)]
     pub(crate) syncs_to_fail: u32,
+    #[cfg(test)]
+    pub(crate) writes_to_fail: u32,
 }
 
 /// The sync before.
@@ -191,8 +193,11 @@ impl Shared {
         self.writable.load(Ordering::Acquire)
     }
 
-    /// Sets the health, and tells everybody who waits.
+    /// Sets the health, and tells everybody whose records are gathered. What is closed stays so.
     pub(crate) fn set_health(&self, core: &mut Core, health: Health) {
+        if matches!(core.health, Health::Closed) {
+            return;
+        }
         if let Health::WriteFailed(reason) | Health::SyncFailed(reason) | Health::Lost(reason) = &health {
             tracing::error!(%reason, "the record cannot be written; calls are refused");
         }
@@ -229,6 +234,11 @@ impl Shared {
 
     /// Puts all that is gathered into the file. On failure the ledger is no longer writable.
     pub(crate) fn write_out(&self, core: &mut Core) -> Result<(), LedgerError> {
+        #[cfg(test)]
+        if let Some(left) = core.writes_to_fail.checked_sub(1) {
+            core.writes_to_fail = left;
+            return Err(self.write_failed(core, &io::Error::other("injected")));
+        }
         match core.writer.write_out() {
             Ok(()) => {
                 if let Some(batch) = core.batch.take() {
@@ -341,6 +351,8 @@ impl Core {
             ending: Ending::No,
             #[cfg(test)]
             syncs_to_fail: 0,
+            #[cfg(test)]
+            writes_to_fail: 0,
         }
     }
 
@@ -498,6 +510,51 @@ mod tests {
             (0, written + 2),
             "unknown, and the recovery"
         );
+    }
+
+    /// An outcome that was gathered and whose call is waited for no more, and another call's failure before it is written.
+    #[test]
+    fn an_outcome_that_fails_with_anothers_ends_unknown_though_nobody_waits_for_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options {
+            retry_interval: Duration::from_millis(1),
+            ..Options::new(directory.path(), "portcullis.local/test")
+        };
+        let ledger = Ledger::open(options).unwrap();
+        let shared = ledger.shared().unwrap();
+        let calls = [ledger.call_id(), ledger.call_id()];
+        for call in calls {
+            let decided = decision(call);
+            let mut intends = Box::pin(ledger.intend(&decided, Durability::Written, ()));
+            while poll(&mut intends).is_none() {}
+        }
+        let ended = outcome(calls[0]);
+        let mut seals = Box::pin(ledger.seal(&ended, Durability::Written, ()));
+        assert!(poll(&mut seals).is_none());
+        drop(seals);
+        {
+            let mut core = shared.lock();
+            core.writes_to_fail = 1;
+            shared.abandon(&mut core, calls[1]);
+        }
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ledger.is_writable() || ledger.progress().open_calls > 0 {
+            assert!(Instant::now() < deadline, "{:?}", ledger.progress());
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_closed_stays_closed() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(directory.path(), "portcullis.local/test")).unwrap();
+        let shared = ledger.shared().unwrap();
+        let mut core = shared.lock();
+        shared.set_health(&mut core, Health::Closed);
+        for later in [Health::Writable, Health::SyncFailed("later".into())] {
+            shared.set_health(&mut core, later);
+            assert!(matches!(core.check(), Err(LedgerError::Closed)) && !shared.is_writable());
+        }
     }
 
     #[test]

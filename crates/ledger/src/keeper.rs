@@ -102,9 +102,10 @@ fn fail_waiters(core: &mut Core, error: &LedgerError) {
 fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a, Core> {
     if matches!(core.health, Health::Writable) && !core.abandoned.is_empty() {
         let abandoned = std::mem::take(&mut core.abandoned);
-        // A failure makes the ledger unwritable and puts them back, for the time when it goes on.
+        // A failure makes the ledger unwritable and puts them back, for the time when it goes on, beside those whose outcomes
+        // were in the batch that failed.
         if close_calls(shared, &mut core, &abandoned).is_err() {
-            core.abandoned = abandoned;
+            core.abandoned.extend(abandoned);
         }
     }
     // Where it fails, whoever gathered hears of it; who waits for what is in the file may still have their sync.
@@ -199,6 +200,9 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
         drop(core);
         let rewritten = recover::rewrite_unsynced(&shared.layout, synced);
         core = shared.lock();
+        if matches!(core.health, Health::Closed) {
+            return core;
+        }
         match rewritten {
             Ok(rewritten) => {
                 tracing::warn!(
@@ -239,6 +243,10 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
         drop(core);
         tried = sync_files(shared, &files);
         core = shared.lock();
+        if matches!(core.health, Health::Closed) {
+            // The next start recovers.
+            return core;
+        }
     }
     match tried {
         Ok(()) => {

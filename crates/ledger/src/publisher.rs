@@ -114,7 +114,8 @@ fn recovered(shared: &Shared, core: &mut Core) {
 fn failed(shared: &Shared, core: &mut Core, error: &io::Error) {
     let reason: Arc<str> = Arc::from(format!("tiles: {error}"));
     core.tiles_trouble = Some(Arc::clone(&reason));
-    if matches!(core.health, Health::Writable) {
+    // The journal is well: what is gathered may still go into it.
+    if matches!(core.health, Health::Writable) && shared.write_out(core).is_ok() {
         shared.set_health(core, Health::WriteFailed(reason));
         shared.wake_sync(core);
     }
@@ -141,4 +142,28 @@ fn retire(shared: &Shared, published: u64) -> io::Result<()> {
         fs::remove_file(path)?;
     }
     files::sync_directory(&shared.layout.journal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Durability, Ledger, Options, samples::decision};
+
+    /// The journal is well where tiles are not: who has a decision gathered when that comes out has it kept.
+    #[test]
+    fn what_is_gathered_is_kept_when_tiles_fail() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(Options::new(directory.path(), "portcullis.local/test")).unwrap();
+        let decided = decision(ledger.call_id());
+        let mut intends = Box::pin(ledger.intend(&decided, Durability::Written, ()));
+        let mut poll = || {
+            let waker = std::task::Waker::noop();
+            intends.as_mut().poll(&mut std::task::Context::from_waker(waker))
+        };
+        assert!(poll().is_pending());
+        let shared = ledger.shared().unwrap();
+        failed(shared, &mut shared.lock(), &io::Error::other("injected"));
+        assert!(!ledger.is_writable());
+        assert!(matches!(poll(), std::task::Poll::Ready(Ok(_))));
+    }
 }

@@ -98,6 +98,13 @@ fn rename_to_free(scratch: &Path, path: &Path) -> io::Result<()> {
     )?)
 }
 
+/// What a file system says that knows no such call. All else is about this file.
+fn is_unsupported(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = Errno::from_io_error(error);
+    errno.is_some_and(|errno| [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL].contains(&errno))
+}
+
 fn create_whole_by(ways: &[Naming], path: &Path, bytes: &[u8]) -> io::Result<()> {
     let scratch = scratch(path)?;
     let write = || {
@@ -113,7 +120,7 @@ fn create_whole_by(ways: &[Naming], path: &Path, bytes: &[u8]) -> io::Result<()>
         let mut why_not = Vec::new();
         for way in ways {
             match way(&scratch, path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => why_not.push(error.to_string()),
+                Err(error) if is_unsupported(&error) => why_not.push(error.to_string()),
                 decided => return decided,
             }
         }
@@ -386,7 +393,8 @@ mod tests {
 
     #[test]
     fn a_file_is_made_once_whatever_the_file_system_can() {
-        const NO_LINKS: Naming = |_, _| Err(io::ErrorKind::PermissionDenied.into());
+        const NO_LINKS: Naming = |_, _| Err(rustix::io::Errno::PERM.into());
+        const BROKEN: Naming = |_, _| Err(rustix::io::Errno::IO.into());
         let directory = tempfile::tempdir().unwrap();
         let left = || fs::read_dir(directory.path()).unwrap().count();
         for (place, ways) in [
@@ -407,6 +415,8 @@ mod tests {
         let refused = create_whole_by(&[NO_LINKS, NO_LINKS], &directory.path().join("none"), b"x").unwrap_err();
         assert_eq!((refused.kind(), left()), (io::ErrorKind::Unsupported, 3));
         assert!(refused.to_string().contains("hint:"), "{refused}");
+        let broken = create_whole_by(&[NO_LINKS, BROKEN], &directory.path().join("none"), b"x").unwrap_err();
+        assert_eq!(broken.raw_os_error(), Some(rustix::io::Errno::IO.raw_os_error()));
     }
 
     #[test]

@@ -150,6 +150,8 @@ async fn pump_standing(mut standing: OutletEnd, stream: Arc<Stream>, sessions: W
             Delivery::Reply(reply) => reply.into_inner().message,
         };
         stream.push(&message).await;
+        // Another thread may write as fast as this one reads.
+        tokio::task::coop::consume_budget().await;
     }
     if let Some(sessions) = sessions.upgrade() {
         sessions.end(&id);

@@ -106,7 +106,7 @@ pub(crate) struct LastSync {
 }
 
 /// The pause between two syncs that several callers share.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What is gathered goes to the file at this length, whether its turn is over or not.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;

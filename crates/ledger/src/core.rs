@@ -455,10 +455,28 @@ mod tests {
         }
     }
 
+    /// A ledger that tries again soon.
+    fn open(directory: &std::path::Path) -> Ledger {
+        Ledger::open(Options {
+            retry_interval: Duration::from_millis(1),
+            ..Options::new(directory, "portcullis.local/test")
+        })
+        .unwrap()
+    }
+
+    /// Waits until it is writable and every call has its outcome.
+    fn goes_on(ledger: &Ledger) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ledger.is_writable() || ledger.progress().open_calls > 0 {
+            assert!(Instant::now() < deadline, "{:?}", ledger.progress());
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn calls_of_one_turn_share_a_write_and_go_nowhere_before_it() {
         let directory = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(Options::new(directory.path(), "portcullis.local/test")).unwrap();
+        let ledger = open(directory.path());
         let decided = [0; 3].map(|_| decision(ledger.call_id()));
         let mut calls = decided
             .each_ref()
@@ -475,11 +493,7 @@ mod tests {
     #[test]
     fn a_batch_that_is_not_written_is_refused_whole() {
         let directory = tempfile::tempdir().unwrap();
-        let options = Options {
-            retry_interval: Duration::from_millis(1),
-            ..Options::new(directory.path(), "portcullis.local/test")
-        };
-        let ledger = Ledger::open(options).unwrap();
+        let ledger = open(directory.path());
         let mut before = Box::pin(async {
             let call = ledger.call_id();
             let _ = ledger.intend(&decision(call), Durability::Written, ()).await.unwrap();
@@ -499,11 +513,7 @@ mod tests {
             core.writer.written()
         };
         assert!(poll(&mut intends).unwrap().is_err() && poll(&mut seals).unwrap().is_err());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !ledger.is_writable() {
-            assert!(Instant::now() < deadline, "never writable again");
-            std::thread::yield_now();
-        }
+        goes_on(&ledger);
         let progress = ledger.progress();
         assert_eq!(
             (progress.open_calls, progress.written),
@@ -516,11 +526,7 @@ mod tests {
     #[test]
     fn an_outcome_that_fails_with_anothers_ends_unknown_though_nobody_waits_for_it() {
         let directory = tempfile::tempdir().unwrap();
-        let options = Options {
-            retry_interval: Duration::from_millis(1),
-            ..Options::new(directory.path(), "portcullis.local/test")
-        };
-        let ledger = Ledger::open(options).unwrap();
+        let ledger = open(directory.path());
         let shared = ledger.shared().unwrap();
         let calls = [ledger.call_id(), ledger.call_id()];
         for call in calls {
@@ -537,17 +543,13 @@ mod tests {
             core.writes_to_fail = 1;
             shared.abandon(&mut core, calls[1]);
         }
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !ledger.is_writable() || ledger.progress().open_calls > 0 {
-            assert!(Instant::now() < deadline, "{:?}", ledger.progress());
-            std::thread::yield_now();
-        }
+        goes_on(&ledger);
     }
 
     #[test]
     fn what_is_closed_stays_closed() {
         let directory = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(Options::new(directory.path(), "portcullis.local/test")).unwrap();
+        let ledger = open(directory.path());
         let shared = ledger.shared().unwrap();
         let mut core = shared.lock();
         shared.set_health(&mut core, Health::Closed);

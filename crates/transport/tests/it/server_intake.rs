@@ -233,20 +233,27 @@ async fn strangers_who_really_send_keep_nobody_out() {
     }
 }
 
-#[tokio::test]
-async fn one_caller_does_not_take_the_place_of_all() {
+/// Memory for bodies that callers share: so much in all, and so much for one message.
+fn shared(bodies: usize, message: usize) -> Options {
     let mut options = limits(|limits| {
-        limits.bodies_bytes_max = 100_000;
+        limits.bodies_bytes_max = bodies;
         limits.body_unasked_bytes_max = 8_000;
         limits.bodies_unasked_bytes_max = 0;
         limits.bodies_bytes_per_caller_max = 30_000;
     });
-    options.message_limits.message_bytes_max = 20_000;
-    let (server, address, script) = serve(options);
-    let whole = |name: &str, who: &str, bytes: usize| {
-        let (head, body) = sized(name, who, bytes);
-        head + &body
-    };
+    options.message_limits.message_bytes_max = message;
+    options
+}
+
+/// Head and body at once.
+fn whole(name: &str, who: &str, bytes: usize) -> String {
+    let (head, body) = sized(name, who, bytes);
+    head + &body
+}
+
+#[tokio::test]
+async fn one_caller_does_not_take_the_place_of_all() {
+    let (server, address, script) = serve(shared(100_000, 20_000));
     let mut held = Client::connect(address).await;
     held.send(&whole("gate", "one", 18_000)).await;
     until("the call", || script.begun.load(Ordering::SeqCst) == 1).await;
@@ -276,18 +283,7 @@ async fn one_caller_does_not_take_the_place_of_all() {
 /// Of several callers who take what they can, each gets at most what is left free, so that the next one is served all the same.
 #[tokio::test]
 async fn several_callers_do_not_take_the_place_of_all() {
-    let mut options = limits(|limits| {
-        limits.bodies_bytes_max = 120_000;
-        limits.body_unasked_bytes_max = 8_000;
-        limits.bodies_unasked_bytes_max = 0;
-        limits.bodies_bytes_per_caller_max = 30_000;
-    });
-    options.message_limits.message_bytes_max = 30_000;
-    let (server, address, script) = serve(options);
-    let whole = |name: &str, who: &str, bytes: usize| {
-        let (head, body) = sized(name, who, bytes);
-        head + &body
-    };
+    let (server, address, script) = serve(shared(120_000, 30_000));
     let mut held = Vec::new();
     for (who, bytes) in [("one", 30_000), ("two", 30_000), ("three", 20_000)] {
         let mut client = Client::connect(address).await;

@@ -88,7 +88,7 @@ pub(crate) struct Core {
     /// When records that nobody waits for are synced all the same.
     pub(crate) sync_due: Option<Instant>,
     pub(crate) last_sync: Option<LastSync>,
-    pub(crate) sync_sleeps: bool,
+    pub(crate) syncer: Syncer,
     pub(crate) tiles_sleep: bool,
     pub(crate) ending: Ending,
     #[cfg(test)]
@@ -105,8 +105,19 @@ pub(crate) struct LastSync {
     pub(crate) waiters: usize,
 }
 
-/// The pause between two syncs that several callers share.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The longest pause between two syncs that several callers share.
+const PAUSE_MAX: Duration = Duration::from_millis(2);
+
+/// What the thread that syncs is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syncer {
+    /// It works, or is about to look for work.
+    Awake,
+    /// It waits for callers to join those who wait.
+    Pauses,
+    /// There was nothing to do.
+    Sleeps,
+}
 
 /// What is gathered goes to the file at this length, whether its turn is over or not.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -284,8 +295,17 @@ impl Shared {
     /// Asks for a sync of everything that is written. The answer comes when it is done.
     pub(crate) fn wait_for_sync(&self, core: &mut Core) -> Waiting {
         let waiting = core.waiters.enter();
+        if core.syncer == Syncer::Pauses && core.pause_ends().is_none() {
+            core.syncer = Syncer::Sleeps;
+        }
         self.wake_sync(core);
         waiting
+    }
+
+    /// The sync to wait for, where the decision that opened a call must be durable.
+    pub(crate) fn decision_sync_for(&self, core: &mut Core, durability: Durability) -> Option<Waiting> {
+        core.waiters.deciding += usize::from(durability == Durability::Durable);
+        self.sync_for(core, durability)
     }
 
     /// The sync to wait for, where the record must be durable.
@@ -295,7 +315,8 @@ impl Shared {
 
     /// A notification costs a system call, so only a thread that sleeps gets one.
     pub(crate) fn wake_sync(&self, core: &mut Core) {
-        if std::mem::take(&mut core.sync_sleeps) {
+        if core.syncer == Syncer::Sleeps {
+            core.syncer = Syncer::Awake;
             self.sync_wake.notify_one();
         }
     }
@@ -346,7 +367,7 @@ impl Core {
             unsynced_segments: Vec::new(),
             sync_due: None,
             last_sync: None,
-            sync_sleeps: false,
+            syncer: Syncer::Awake,
             tiles_sleep: false,
             ending: Ending::No,
             #[cfg(test)]
@@ -356,14 +377,17 @@ impl Core {
         }
     }
 
-    /// When the next sync may begin, where several callers share one: each costs as much CPU time as several calls do, whether
-    /// one waits for it or fifty. A caller alone never waits for others.
+    /// When the next sync may begin, where it may not now. Each costs as much CPU time as several calls do, whether one waits for
+    /// it or fifty, so callers that share syncs go on sharing them: the next one waits until as many wait as did for the last
+    /// one and no call is under way that would join them, but for [`PAUSE_MAX`] at most. A caller alone never waits for others.
     pub(crate) fn pause_ends(&self) -> Option<Instant> {
         let last = self.last_sync?;
-        if last.waiters <= 1 && self.waiters.len() <= 1 {
+        let alone = last.waiters <= 1 && self.waiters.len() <= 1;
+        let complete = self.open.len() <= self.waiters.deciding && self.waiters.len() >= last.waiters;
+        if alone || complete {
             return None;
         }
-        last.ended.checked_add(PAUSE)
+        last.ended.checked_add(PAUSE_MAX)
     }
 
     /// Whether records are taken now.
@@ -560,7 +584,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_that_share_a_sync_pause_and_one_alone_does_not() {
+    fn callers_that_share_syncs_wait_for_each_other_and_one_alone_does_not() {
         let directory = tempfile::tempdir().unwrap();
         let mut core = Core::new(Writer::create(directory.path(), 0, &[]).unwrap(), 0, 0);
         let ended = Instant::now();
@@ -573,13 +597,28 @@ mod tests {
         // Before the first sync there is nothing to keep a distance from.
         waits(&mut core, 50);
         assert_eq!(core.pause_ends(), None);
-        for (before, now, pauses) in [(0, 1, false), (1, 1, false), (1, 2, true), (2, 1, true), (50, 50, true)] {
+        // Waiters before and now, those who wait for a decision among them, calls that are open.
+        for (before, now, deciding, open, pauses) in [
+            (0, 1, 0, 1, false),
+            (1, 1, 0, 1, false),
+            (1, 2, 0, 1, true),
+            (1, 2, 0, 0, false),
+            (2, 1, 0, 0, true),
+            (50, 49, 0, 0, true),
+            (50, 50, 0, 1, true),
+            (50, 50, 0, 0, false),
+            (50, 50, 20, 20, false),
+            (50, 50, 20, 21, true),
+        ] {
             core.last_sync = Some(LastSync { ended, waiters: before });
+            core.open.clear();
+            core.open.extend((0..open).map(|call| (CallId(call), None)));
             waits(&mut core, now);
+            core.waiters.deciding = deciding;
             assert_eq!(
                 core.pause_ends(),
-                pauses.then(|| ended + PAUSE),
-                "{before} before, {now} now"
+                pauses.then(|| ended + PAUSE_MAX),
+                "{before} before, {now} now, {deciding} of them decide, {open} open"
             );
         }
     }

@@ -2,7 +2,7 @@
 //! the disk has failed it tries again until the ledger can go on. It must not know about tiles.
 
 use crate::{
-    core::{Core, Ending, Health, LastSync, Shared},
+    core::{Core, Ending, Health, LastSync, Shared, Syncer},
     record::{Body, Detail},
     recover,
     terms::{CallId, LedgerError},
@@ -11,7 +11,7 @@ use std::{
     fs::File,
     io,
     sync::{Arc, MutexGuard, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// What there is to do next.
@@ -53,13 +53,9 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
                 if core.sync_due.is_some_and(|due| due <= now) || (someone_waits && pause_ends.is_none()) {
                     return (core, Task::Sync);
                 }
-                if let Some(end) = pause_ends.filter(|_| someone_waits) {
-                    // Nobody needs to wake this thread: more that come are what it pauses for.
-                    let pause = end.saturating_duration_since(now);
-                    core = shared
-                        .sync_wake
-                        .wait_timeout(core, pause)
-                        .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
+                if let Some(end) = pause_ends {
+                    // Who comes wakes this thread only where nobody else is waited for.
+                    core = wait(shared, core, Syncer::Pauses, Some(end.saturating_duration_since(now)));
                     continue;
                 }
                 // Records that nobody waits for wake nobody: this thread looks by itself.
@@ -82,16 +78,28 @@ fn next_task<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> (MutexGu
                 (!hopeless).then_some(retry_at)
             }
         };
-        core.sync_sleeps = true;
-        core = match wake_at {
-            Some(at) => shared
-                .sync_wake
-                .wait_timeout(core, at.saturating_duration_since(now))
-                .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core),
-            None => shared.sync_wake.wait(core).unwrap_or_else(PoisonError::into_inner),
-        };
-        core.sync_sleeps = false;
+        let time = wake_at.map(|at| at.saturating_duration_since(now));
+        core = wait(shared, core, Syncer::Sleeps, time);
     }
+}
+
+/// Waits to be woken, for `time` at most.
+fn wait<'a>(
+    shared: &'a Shared,
+    mut core: MutexGuard<'a, Core>,
+    how: Syncer,
+    time: Option<Duration>,
+) -> MutexGuard<'a, Core> {
+    core.syncer = how;
+    let wake = &shared.sync_wake;
+    let mut core = match time {
+        Some(time) => wake
+            .wait_timeout(core, time)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core),
+        None => wake.wait(core).unwrap_or_else(PoisonError::into_inner),
+    };
+    core.syncer = Syncer::Awake;
+    core
 }
 
 fn fail_waiters(core: &mut Core, error: &LedgerError) {

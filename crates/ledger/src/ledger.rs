@@ -113,7 +113,7 @@ impl Ledger {
             admit(&core, call)?;
             let record = shared.gather(&mut core, &[body], Undo::Opened(call))?;
             core.open.insert(call, Some(call_key));
-            (record, shared.sync_for(&mut core, durability))
+            (record, shared.decision_sync_for(&mut core, durability))
         };
         // Should it fail, or the caller lose patience, the decision may stand, and nobody acts on it.
         let mut guard = AbandonUnlessDone {

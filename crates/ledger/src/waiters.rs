@@ -14,6 +14,8 @@ type Answer = Result<(), LedgerError>;
 pub(crate) struct Waiters {
     groups: Vec<Group>,
     count: usize,
+    /// Those of them whose call is open meanwhile: its decision is what they wait for.
+    pub(crate) deciding: usize,
 }
 
 /// Those of them who wait in one runtime; without one, each is a group.

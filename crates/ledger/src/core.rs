@@ -105,8 +105,19 @@ pub(crate) struct LastSync {
     pub(crate) waiters: usize,
 }
 
-/// The longest pause between two syncs that several callers share.
-const PAUSE_MAX: Duration = Duration::from_millis(2);
+/// How long the next sync waits for each caller that shared the last one, after its end: about what a call keeps a thread busy.
+const PAUSE_FOR_EACH: Duration = Duration::from_micros(64);
+
+/// The shortest and the longest of what that comes to.
+const PAUSES: std::ops::RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(4);
+
+/// The longest pause between a sync that `waiters` shared and the next one.
+fn pause_after(waiters: usize) -> Duration {
+    let each = u32::try_from(waiters).unwrap_or(u32::MAX);
+    PAUSE_FOR_EACH
+        .saturating_mul(each)
+        .clamp(*PAUSES.start(), *PAUSES.end())
+}
 
 /// What the thread that syncs is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -379,7 +390,7 @@ impl Core {
 
     /// When the next sync may begin, where it may not now. Each costs as much CPU time as several calls do, whether one waits for
     /// it or fifty, so callers that share syncs go on sharing them: the next one waits until as many wait as did for the last
-    /// one and no call is under way that would join them, but for [`PAUSE_MAX`] at most. A caller alone never waits for others.
+    /// one and no call is under way that would join them, but no longer than [`pause_after`]. A caller alone never waits for others.
     pub(crate) fn pause_ends(&self) -> Option<Instant> {
         let last = self.last_sync?;
         let alone = last.waiters <= 1 && self.waiters.len() <= 1;
@@ -387,7 +398,7 @@ impl Core {
         if alone || complete {
             return None;
         }
-        last.ended.checked_add(PAUSE_MAX)
+        last.ended.checked_add(pause_after(last.waiters))
     }
 
     /// Whether records are taken now.
@@ -594,6 +605,9 @@ mod tests {
                 drop(core.waiters.enter());
             }
         };
+        for (waiters, micros) in [(2, 1_000), (50, 3_200), (usize::MAX, 4_000)] {
+            assert_eq!(pause_after(waiters), Duration::from_micros(micros));
+        }
         // Before the first sync there is nothing to keep a distance from.
         waits(&mut core, 50);
         assert_eq!(core.pause_ends(), None);
@@ -617,7 +631,7 @@ mod tests {
             core.waiters.deciding = deciding;
             assert_eq!(
                 core.pause_ends(),
-                pauses.then(|| ended + PAUSE_MAX),
+                pauses.then(|| ended + pause_after(before)),
                 "{before} before, {now} now, {deciding} of them decide, {open} open"
             );
         }

@@ -5,6 +5,7 @@ use crate::outlet::{Outlet, Reply};
 use crate::upstream::BoxFuture;
 use portcullis_ledger::Sealed;
 use portcullis_wire::message::Refused;
+use portcullis_wire::meta::ModernMeta;
 use portcullis_wire::{Id, Notification, Request, Response, Revision};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Inbound {
     /// The revision that the transport read from the message (modern `_meta`, `initialize`) or its version header; a legacy
     /// message's own revision is the session's.
     pub revision: Revision,
+    /// What the `_meta` of a modern request says, read and checked at the transport's door.
+    pub meta: Option<ModernMeta>,
     /// Modern HTTP: the `Mcp-Param-*` headers as sent, full name in lower case and value undecoded, fit for
     /// `portcullis_wire::header::check`. Which of them a call must carry only the catalog knows.
     pub parameters: Vec<(String, Vec<u8>)>,

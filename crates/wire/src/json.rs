@@ -283,6 +283,13 @@ impl Raw {
         self.place(key).is_some()
     }
 
+    /// The type of the value that [`Raw::get`] would find at `key`.
+    #[must_use]
+    pub fn kind_of(&self, key: &str) -> Option<Kind> {
+        let place = self.place(key)?;
+        Some(kind(self.text.get(place)?))
+    }
+
     /// [`Raw::get`] along a path of keys.
     #[must_use]
     pub fn at(&self, path: &[&str]) -> Option<Self> {

@@ -13,7 +13,7 @@ pub(crate) use names::closest;
 pub use view::{EndpointPlan, Shown, Unavailable, View};
 
 use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,7 +41,8 @@ pub struct Catalog {
     endpoints: Vec<EndpointPlan>,
     order: Vec<Arc<str>>,
     known: Mutex<HashMap<Arc<str>, Known>>,
-    views: ArcSwap<HashMap<Arc<str>, Arc<View>>>,
+    /// Looked into twice for each message: a few names are compared sooner than one is hashed.
+    views: ArcSwap<BTreeMap<Arc<str>, Arc<View>>>,
     epoch: AtomicU64,
     changed: tokio::sync::watch::Sender<u64>,
 }

@@ -28,6 +28,22 @@ const ID_CHARS: usize = 12;
 const KEY_CHARS: usize = KEY_PREFIX.len() + ID_CHARS + 1 + 43;
 /// Letters of an id: no upper case, nothing that looks like another.
 const ID_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// Which bytes are in it: each message with a key is asked for twelve.
+const IN_IDS: [bool; 256] = {
+    let mut is_in = [false; 256];
+    let mut at = 0;
+    while at < ID_ALPHABET.len() {
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "in bounds, and checked by the compiler that evaluates it"
+        )]
+        {
+            is_in[ID_ALPHABET[at] as usize] = true;
+        }
+        at += 1;
+    }
+    is_in
+};
 /// Largest key file, in bytes.
 const FILE_BYTES_MAX: u64 = 8 << 20;
 /// Most keys.
@@ -451,8 +467,8 @@ fn id_of(key: &[u8]) -> Option<&str> {
     let plain = secret
         .strip_prefix('_')?
         .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    let known = id.bytes().all(|byte| ID_ALPHABET.contains(&byte));
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let known = id.bytes().all(|byte| IN_IDS.get(usize::from(byte)) == Some(&true));
     (plain && known).then_some(id)
 }
 
@@ -478,6 +494,15 @@ mod tests {
             name: name.to_owned(),
             groups: vec!["clerks".to_owned()],
             expires_unix_s: None,
+        }
+    }
+
+    #[test]
+    fn an_id_is_of_the_letters_of_its_alphabet() {
+        let secret = "a".repeat(43);
+        for byte in 0..=u8::MAX {
+            let key = [b"pk_aaaaaaaaaaa".as_slice(), &[byte], b"_", secret.as_bytes()].concat();
+            assert_eq!(id_of(&key).is_some(), ID_ALPHABET.contains(&byte), "{byte}");
         }
     }
 

@@ -112,25 +112,22 @@ impl Lane {
     ) -> Result<Arc<Link>, UpstreamError> {
         let cell = {
             let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-            let dead = links
-                .get(key)
-                .and_then(|cell| cell.get())
-                .is_some_and(|link| !link.upstream.is_alive());
-            if dead {
-                links.remove(key);
-            }
-            if !links.contains_key(key) {
-                links.retain(|_, cell| cell.get().is_none_or(|link| link.upstream.is_alive()));
-                if links.len() >= self.plan.connections_max {
-                    return Err(UpstreamError::Connect {
-                        detail: format!(
-                            "{} connections are open already, the most allowed",
-                            self.plan.connections_max
-                        ),
-                    });
+            let is_of_use = |cell: &OnceCell<Arc<Link>>| cell.get().is_none_or(|link| link.upstream.is_alive());
+            match links.get(key) {
+                Some(cell) if is_of_use(cell) => Arc::clone(cell),
+                _ => {
+                    links.retain(|_, cell| is_of_use(cell));
+                    if links.len() >= self.plan.connections_max {
+                        return Err(UpstreamError::Connect {
+                            detail: format!(
+                                "{} connections are open already, the most allowed",
+                                self.plan.connections_max
+                            ),
+                        });
+                    }
+                    Arc::clone(links.entry(key.clone()).or_default())
                 }
             }
-            Arc::clone(links.entry(key.clone()).or_default())
         };
         if let Some(link) = cell.get() {
             return Ok(Arc::clone(link));

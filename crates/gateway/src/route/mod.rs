@@ -20,7 +20,7 @@ use lane::{Lane, Link};
 use portcullis_ledger::Intended;
 use portcullis_transport::{Eras, Event, Exchange, Hello, Outgoing, UpstreamError};
 use portcullis_wire::{Era, Id, Method, Notification, Raw, Request, Response, Revision, Rope, RpcError, header, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,7 +32,8 @@ const TELL_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// The stage.
 pub(crate) struct Route {
-    lanes: HashMap<Arc<str>, Arc<Lane>>,
+    /// By name; a few names are compared sooner than one is hashed.
+    lanes: BTreeMap<Arc<str>, Arc<Lane>>,
     parked: Mutex<HashMap<(Arc<str>, Id), Parked>>,
     next_id: AtomicU64,
     strays: mpsc::Sender<StrayNews>,
@@ -227,7 +228,6 @@ impl Route {
         after: Duration,
     ) -> Result<Body, RouteError> {
         let name = || Arc::clone(&lane.plan.name);
-        let token = progress_token(call.request());
         loop {
             let event = tokio::select! {
                 biased;
@@ -237,8 +237,7 @@ impl Route {
             };
             match event.map_err(|error| RouteError::Upstream { name: name(), error })? {
                 Event::News(notification) => {
-                    self.pass_on(call, lane, &link, &notification, token.as_ref(), sink)
-                        .await;
+                    self.pass_on(call, lane, &link, &notification, sink).await;
                     // Where there is always a next event, the select above comes to nothing else.
                     if call.cancel().is_some_and(|cancel| cancel.is_set()) {
                         return Ok(Body::Silence);
@@ -273,18 +272,11 @@ impl Route {
         }
     }
 
-    async fn pass_on(
-        &self,
-        call: &Call,
-        lane: &Lane,
-        link: &Link,
-        notification: &Notification,
-        token: Option<&Raw>,
-        sink: &Sink,
-    ) {
+    async fn pass_on(&self, call: &Call, lane: &Lane, link: &Link, notification: &Notification, sink: &Sink) {
         match notification.method() {
             Method::Progress => {
-                if let Some(progress) = translate::progress(notification, token) {
+                let token = progress_token(call.request());
+                if let Some(progress) = translate::progress(notification, token.as_ref()) {
                     // A client that is gone is noticed by whoever holds its stream.
                     let _ = sink.news(&progress).await;
                 }
@@ -493,7 +485,14 @@ impl Route {
             translate::request(request, call.era(), &hop).map_err(|error| RouteError::Json(error.to_string()))?;
         let (name, parameters) = match link.revision.era() {
             Era::Legacy => (None, Vec::new()),
-            Era::Modern => (mirrored_name(request, own_name), mirrored_parameters(call)?),
+            Era::Modern => {
+                let name = match call.aim() {
+                    // A tool goes out under the name that it has at the server, whatever the client calls it.
+                    Target::Tool(tool) => Some(tool.name.to_string()),
+                    _ => mirrored_name(request, own_name),
+                };
+                (name, mirrored_parameters(call)?)
+            }
         };
         Ok(Outgoing {
             id,
@@ -532,7 +531,11 @@ impl Route {
             return;
         };
         // Modern: flat, told by `resultType`; 2025-11-25: in `task`.
-        let id = match result.get("resultType").as_ref().and_then(Raw::as_string) {
+        let kind = result.get("resultType");
+        if kind.as_ref().is_some_and(|kind| kind.as_bytes() == br#""complete""#) {
+            return;
+        }
+        let id = match kind.as_ref().and_then(Raw::as_string) {
             Some(kind) if kind == "task" => result.get("taskId"),
             Some(_) => None,
             None => result.at(&["task", "taskId"]),

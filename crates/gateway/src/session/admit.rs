@@ -136,6 +136,7 @@ impl Sessions {
             },
             caller,
             view,
+            meta: inbound.meta,
             parameters: inbound.parameters,
         };
         match inbound.ask {
@@ -163,6 +164,7 @@ struct Arrival<'a> {
     client: Client,
     caller: Caller,
     view: Arc<View>,
+    meta: Option<ModernMeta>,
     parameters: Vec<(String, Vec<u8>)>,
 }
 
@@ -176,7 +178,10 @@ impl Arrival<'_> {
         }
         match self.client.revision.era() {
             Era::Modern => {
-                let meta = ModernMeta::read(params.as_ref()).map_err(SessionError::Meta)?;
+                let meta = match self.meta.take() {
+                    Some(meta) => meta,
+                    None => ModernMeta::read(params.as_ref()).map_err(SessionError::Meta)?,
+                };
                 self.client.capabilities = Some(meta.capabilities);
                 self.client.info = meta.client_info;
                 self.client.log_level = meta.log_level;
@@ -508,8 +513,8 @@ fn well_formed_meta(params: &Raw, era: Era) -> Result<(), SessionError> {
 }
 
 fn arguments_are_an_object(params: Option<&Raw>) -> Result<(), SessionError> {
-    match params.and_then(|params| params.get("arguments")) {
-        Some(arguments) if arguments.kind() != Kind::Object => Err(SessionError::Params("arguments")),
+    match params.and_then(|params| params.kind_of("arguments")) {
+        Some(kind) if kind != Kind::Object => Err(SessionError::Params("arguments")),
         _ => Ok(()),
     }
 }

@@ -232,6 +232,15 @@ pub(super) enum Media {
     Events,
 }
 
+/// What `Accept` says where it says just what the protocol asks for, as the SDKs do.
+const BOTH: &[u8] = b"application/json, text/event-stream";
+
+/// Whether `Accept` admits both that an answer to a POST may be.
+pub(super) fn accepts_both(headers: &HeaderMap) -> bool {
+    // Read range by range only where it is written in another way.
+    single(headers, &ACCEPT) == Ok(Some(BOTH)) || (accepts(headers, Media::Json) && accepts(headers, Media::Events))
+}
+
 /// Whether `Accept` admits `media`. Without the header anything is admitted (RFC 9110, 12.5.1).
 pub(super) fn accepts(headers: &HeaderMap, media: Media) -> bool {
     let (exact, group) = match media {
@@ -332,6 +341,8 @@ pub(super) struct Admitted {
     pub(super) revision: Revision,
     /// What it asks.
     pub(super) ask: Ask,
+    /// What the `_meta` of a modern request says.
+    pub(super) meta: Option<ModernMeta>,
     /// Whether it opens a legacy session.
     pub(super) opens_session: bool,
 }
@@ -341,6 +352,7 @@ impl Admitted {
         Self {
             revision,
             ask,
+            meta: None,
             opens_session: false,
         }
     }
@@ -349,6 +361,7 @@ impl Admitted {
         Self {
             revision: Revision::NEWEST,
             ask,
+            meta: None,
             opens_session: false,
         }
     }
@@ -362,6 +375,7 @@ impl Admitted {
                 error: error.with_status(status),
                 id,
             }),
+            meta: None,
             opens_session: false,
         }
     }
@@ -431,6 +445,7 @@ pub(super) fn admit_line(message: Result<Message, Refused>, latest: Revision) ->
                 ask,
                 opens_session: false,
                 revision,
+                ..
             } if revision.era() == Era::Legacy => Admitted::legacy(legacy, ask),
             admitted => admitted,
         },
@@ -462,6 +477,7 @@ fn admit_request(request: Request, version: Version<'_>, headers: Option<&Header
         return Admitted {
             revision,
             ask: Ask::Request(request),
+            meta: None,
             opens_session: true,
         };
     }
@@ -473,23 +489,29 @@ fn admit_request(request: Request, version: Version<'_>, headers: Option<&Header
         };
     }
     match modern_request(&request, params.as_ref(), version, headers) {
-        Ok(()) => Admitted::modern(Ask::Request(request)),
+        Ok(meta) => Admitted {
+            meta: Some(meta),
+            ..Admitted::modern(Ask::Request(request))
+        },
         Err(error) => Admitted::refused(Revision::NEWEST, error, id),
     }
 }
 
 /// What a modern request must say: the version in header and `_meta` alike, the required keys of `_meta`, the mirrored
-/// headers, a method that the revision has.
+/// headers, a method that the revision has. Yields what `_meta` says, so that nobody reads it again.
 fn modern_request(
     request: &Request,
     params: Option<&Raw>,
     version: Version<'_>,
     headers: Option<&HeaderMap>,
-) -> Result<(), RpcError> {
-    if headers.is_some() {
+) -> Result<ModernMeta, RpcError> {
+    let read = ModernMeta::read(params);
+    // Of a `_meta` that cannot be read, too, the version is compared first.
+    let agrees = matches!((&read, version), (Ok(meta), Version::Known(named)) if meta.revision == named);
+    if headers.is_some() && !agrees {
         version_agrees(version, params)?;
     }
-    ModernMeta::read(params)?;
+    let meta = read?;
     if let Some(headers) = headers {
         method_agrees(headers, request.method(), true)?;
     }
@@ -501,10 +523,10 @@ fn modern_request(
         )
         .with_status(404));
     }
-    match headers {
-        Some(headers) => name_agrees(headers, request.method(), params),
-        None => Ok(()),
+    if let Some(headers) = headers {
+        name_agrees(headers, request.method(), params)?;
     }
+    Ok(meta)
 }
 
 fn mismatch(message: impl Into<String>) -> RpcError {

@@ -206,6 +206,7 @@ impl Visit {
                 Era::Legacy => self.session.clone(),
             },
             revision: admitted.revision,
+            meta: admitted.meta,
             parameters,
             received: Instant::now(),
             ask: admitted.ask,
@@ -227,6 +228,7 @@ impl Visit {
         let admitted = Admitted {
             revision,
             ask,
+            meta: None,
             opens_session: false,
         };
         let source = Source::One(self.ask(admitted, Vec::new(), None));
@@ -283,7 +285,7 @@ async fn post(visit: &mut Visit, head: &request::Parts, body: Incoming, bytes: &
             "compressed bodies are not taken, hint: leave `Content-Encoding` out",
         ));
     }
-    if !door::accepts(headers, Media::Json) || !door::accepts(headers, Media::Events) {
+    if !door::accepts_both(headers) {
         return Err(refuse(
             StatusCode::NOT_ACCEPTABLE,
             "hint: send `Accept: application/json, text/event-stream`",

@@ -294,6 +294,7 @@ impl Host {
                 portcullis_wire::Era::Legacy => Some(Arc::from(SESSION)),
             },
             revision: admitted.revision,
+            meta: admitted.meta,
             parameters: Vec::new(),
             received: Instant::now(),
             ask: admitted.ask,

@@ -136,6 +136,35 @@ async fn http_says_its_own_statuses() {
             406,
         ),
         (
+            "both as the protocol writes them, and the one refused in a second header",
+            post(
+                "/mcp",
+                &format!(
+                    "{json}Accept: application/json, text/event-stream\r\nAccept: text/event-stream;q=0\r\n{headers}"
+                ),
+                &list,
+            ),
+            406,
+        ),
+        (
+            "each in a header of its own",
+            post(
+                "/mcp",
+                &format!("{json}Accept: application/json\r\nAccept: text/event-stream\r\n{headers}"),
+                &list,
+            ),
+            200,
+        ),
+        (
+            "both the other way round",
+            post(
+                "/mcp",
+                &format!("{json}Accept: text/event-stream,application/json\r\n{headers}"),
+                &list,
+            ),
+            200,
+        ),
+        (
             "anything",
             post("/mcp", &format!("{json}Accept: */*\r\n{headers}"), &list),
             200,

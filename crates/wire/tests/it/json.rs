@@ -324,3 +324,13 @@ fn a_value_does_not_print_itself() {
     let secret = Raw::own(Bytes::from_static(b"\"secret\"")).unwrap();
     assert_eq!(format!("{secret:?}"), "Raw(8 bytes)");
 }
+
+#[test]
+fn the_type_of_a_member_is_that_of_its_value() {
+    let object = parse(br#" { "a": {}, "b":[], "c" : "", "d":-1, "e":true, "f":null, "g":1, "\u0061":2 }"#).unwrap();
+    for key in ["b", "c", "d", "e", "f", "absent", "a"] {
+        assert_eq!(object.kind_of(key), object.get(key).map(|value| value.kind()), "{key}");
+    }
+    assert_eq!(parse(br#"{"a":{},"b":[]}"#).unwrap().kind_of("b"), Some(Kind::Array));
+    assert_eq!(parse(b"[]").unwrap().kind_of("a"), None);
+}

@@ -70,11 +70,26 @@ fn are_plain(bytes: &[u8]) -> bool {
     let special = |word: u64| {
         below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
     };
-    let (words, rest) = bytes.as_chunks::<8>();
-    let found = words
-        .iter()
-        .fold(0, |found, word| found | special(u64::from_ne_bytes(*word)));
-    found == 0 && rest.iter().fold(true, |plain, byte| plain & is_plain(*byte))
+    let found = match (
+        bytes.last_chunk::<8>(),
+        bytes.first_chunk::<4>(),
+        bytes.last_chunk::<4>(),
+    ) {
+        (Some(last), ..) => {
+            let (words, _) = bytes.as_chunks::<8>();
+            let found = words
+                .iter()
+                .fold(0, |found, word| found | special(u64::from_ne_bytes(*word)));
+            // What is behind the last whole word, and some of that once more.
+            found | special(u64::from_ne_bytes(*last))
+        }
+        (None, Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_ne_bytes(*half)));
+            special(first << 32 | last)
+        }
+        _ => return bytes.iter().copied().all(is_plain),
+    };
+    found == 0
 }
 
 /// RFC 8785, 3.2.2.2.

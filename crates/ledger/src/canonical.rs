@@ -29,7 +29,7 @@ pub(crate) fn number(buffer: &mut Vec<u8>, value: u64) {
 /// marker `…+N` says how many bytes of it are missing: an overlong name must not cost us the record.
 pub(crate) fn text(buffer: &mut Vec<u8>, value: &str, bytes_max: usize) {
     buffer.push(b'"');
-    if value.len() <= bytes_max && value.bytes().all(is_plain) {
+    if value.len() <= bytes_max && are_plain(value.as_bytes()) {
         buffer.extend_from_slice(value.as_bytes());
     } else {
         text_slowly(buffer, value, bytes_max);
@@ -59,6 +59,37 @@ fn text_slowly(buffer: &mut Vec<u8>, value: &str, bytes_max: usize) {
 
 fn is_plain(byte: u8) -> bool {
     byte >= 0x20 && byte != b'"' && byte != b'\\'
+}
+
+/// Whether all are, eight at a time: names are short and hold nothing else.
+fn are_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // A high bit stands in the result where a byte is below `limit`; above such a byte there may be more, but never without one.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
+    let special = |word: u64| {
+        below(word, 0x20) | below(word ^ (ONES * u64::from(b'"')), 1) | below(word ^ (ONES * u64::from(b'\\')), 1)
+    };
+    let found = match (
+        bytes.last_chunk::<8>(),
+        bytes.first_chunk::<4>(),
+        bytes.last_chunk::<4>(),
+    ) {
+        (Some(last), ..) => {
+            let (words, _) = bytes.as_chunks::<8>();
+            let found = words
+                .iter()
+                .fold(0, |found, word| found | special(u64::from_ne_bytes(*word)));
+            // What is behind the last whole word, and some of that once more.
+            found | special(u64::from_ne_bytes(*last))
+        }
+        (None, Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|half| u64::from(u32::from_ne_bytes(*half)));
+            special(first << 32 | last)
+        }
+        _ => return bytes.iter().copied().all(is_plain),
+    };
+    found == 0
 }
 
 /// RFC 8785, 3.2.2.2.
@@ -375,7 +406,26 @@ mod tests {
         assert_eq!(parse(b"{\"a\":\"\xff\"}").unwrap_err().offset, 6);
     }
 
+    #[test]
+    fn every_byte_is_plain_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for length in 1..=17 {
+                for at in 0..length {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[at] = byte;
+                    assert_eq!(are_plain(&bytes), is_plain(byte), "{byte} at {at} of {length}");
+                }
+            }
+        }
+        assert!(are_plain(b""));
+    }
+
     proptest! {
+        #[test]
+        fn bytes_are_plain_where_each_is(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(are_plain(&bytes), bytes.iter().copied().all(is_plain));
+        }
+
         #[test]
         fn what_is_written_reads_back(value in ".{0,60}", number_value in any::<u64>()) {
             let mut buffer = Vec::new();

@@ -5,12 +5,13 @@ use crate::{
     journal::Writer,
     record::{Body, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
-    terms::{CallId, Durability, LedgerError, Options},
+    terms::{CallHasher, CallId, Durability, LedgerError, Options},
     waiters::{Waiters, Waiting},
 };
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    hash::BuildHasherDefault,
     io,
     path::PathBuf,
     sync::{
@@ -72,7 +73,7 @@ pub(crate) struct Core {
     /// What becomes of the records that the writer has gathered.
     batch: Option<Batch>,
     /// Calls whose decision is on the record and whose outcome is not.
-    pub(crate) open: HashMap<CallId, Option<CallKey>>,
+    pub(crate) open: HashMap<CallId, Option<CallKey>, BuildHasherDefault<CallHasher>>,
     /// Open calls that get no outcome from their caller.
     pub(crate) abandoned: Vec<CallId>,
     /// Records that are durable.
@@ -368,7 +369,7 @@ impl Core {
         Self {
             writer,
             batch: None,
-            open: HashMap::new(),
+            open: HashMap::default(),
             abandoned: Vec::new(),
             synced,
             published,
@@ -424,8 +425,10 @@ impl Core {
         }
         self.writer.gather(bodies.len(), self.synced, |at, sequence, out| {
             if let Some(body) = bodies.get(at) {
+                let start = out.len();
                 body.write(sequence, out);
-                debug_assert!(out.len() <= RECORD_BYTES_MAX, "a record of {} bytes", out.len());
+                let length = out.len() - start;
+                debug_assert!(length <= RECORD_BYTES_MAX, "a record of {length} bytes");
             }
         })
     }

@@ -87,6 +87,13 @@ fn entry_crc(sequence: u64, synced: u64, record: &[u8]) -> u32 {
     crc.finalize()
 }
 
+/// What stands before an entry's record.
+fn entry_head(length: u16, crc: u32, synced: u64) -> [u8; ENTRY_HEADER_BYTES] {
+    let word = u128::from(length) << 96 | u128::from(crc) << 64 | u128::from(synced);
+    let [_, _, head @ ..] = word.to_be_bytes();
+    head
+}
+
 /// Writes entries: gathers them, and puts all that are gathered into the file with one `write`.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -100,7 +107,6 @@ pub(crate) struct Writer {
     /// Entries that are not in the file yet, and how many.
     gathered: Vec<u8>,
     gathered_count: u64,
-    record: Vec<u8>,
 }
 
 /// A log of a few calls reserves no room.
@@ -128,7 +134,6 @@ impl Writer {
                 reserve_from: RESERVE_FROM_BYTES,
                 gathered: Vec::new(),
                 gathered_count: 0,
-                record: Vec::new(),
             }),
             Err(error) => {
                 // Half a header must not stand in the way of the next try.
@@ -150,11 +155,11 @@ impl Writer {
             reserve_from: RESERVE_FROM_BYTES,
             gathered: Vec::new(),
             gathered_count: 0,
-            record: Vec::new(),
         })
     }
 
-    /// Gathers records, all of them or none, for the next [`Writer::write_out`]. `record(i, sequence, out)` writes the `i`th.
+    /// Gathers records, all of them or none, for the next [`Writer::write_out`]. `record(i, sequence, out)` appends the `i`th to
+    /// what is gathered.
     pub(crate) fn gather(
         &mut self,
         count: usize,
@@ -164,20 +169,20 @@ impl Writer {
         let first = self.next();
         let before = self.gathered.len();
         for (at, sequence) in (0..count).zip(first..) {
-            self.record.clear();
-            record(at, sequence, &mut self.record);
-            let Ok(length) = u16::try_from(self.record.len()) else {
+            let start = self.gathered.len();
+            self.gathered.extend_from_slice(&[0; ENTRY_HEADER_BYTES]);
+            record(at, sequence, &mut self.gathered);
+            let entry = self.gathered.get_mut(start..).unwrap_or_default();
+            let (head, record) = entry.split_at_mut_checked(ENTRY_HEADER_BYTES).unwrap_or_default();
+            let Ok(length) = u16::try_from(record.len()) else {
                 self.gathered.truncate(before);
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
                     "a record longer than a bundle can hold",
                 ));
             };
-            self.gathered.extend_from_slice(&length.to_be_bytes());
-            self.gathered
-                .extend_from_slice(&entry_crc(sequence, synced, &self.record).to_be_bytes());
-            self.gathered.extend_from_slice(&synced.to_be_bytes());
-            self.gathered.extend_from_slice(&self.record);
+            let crc = entry_crc(sequence, synced, record);
+            head.copy_from_slice(&entry_head(length, crc, synced));
         }
         self.gathered_count += count as u64;
         Ok(first)
@@ -459,7 +464,10 @@ pub(crate) struct Follower {
     next: u64,
     /// Byte offset of the entry that comes next.
     offset: u64,
+    /// Longer than what was read: what is zeroed once need not be zeroed for each read.
     buffer: Vec<u8>,
+    /// Bytes of it that were read.
+    filled: usize,
     /// Where that entry is in `buffer`.
     start: usize,
     /// Its length, once it was given.
@@ -480,6 +488,7 @@ impl Follower {
             next,
             offset,
             buffer: Vec::new(),
+            filled: 0,
             start: 0,
             given: 0,
         }
@@ -496,10 +505,10 @@ impl Follower {
     /// What the operating system says, or [`io::ErrorKind::InvalidData`] where the entry is damaged. May be tried again.
     pub(crate) fn record(&mut self) -> io::Result<&[u8]> {
         loop {
-            let found = entry_at(&self.buffer, self.start, self.next).map(|entry| entry.record.len());
+            let found = entry_at(self.read(), self.start, self.next).map(|entry| entry.record.len());
             if let Some(length) = found {
                 self.given = ENTRY_HEADER_BYTES + length;
-                let entry = self.buffer.get(self.start..self.start + self.given).unwrap_or_default();
+                let entry = self.read().get(self.start..self.start + self.given).unwrap_or_default();
                 return Ok(entry.get(ENTRY_HEADER_BYTES..).unwrap_or_default());
             }
             if self.fill()? == 0 {
@@ -519,9 +528,14 @@ impl Follower {
     /// Lets go of the file and of what was read ahead: bytes that are not durable yet may still be taken back.
     pub(crate) fn rest(&mut self) {
         self.file = None;
-        self.buffer.clear();
+        self.filled = 0;
         self.start = 0;
         self.given = 0;
+    }
+
+    /// What was read.
+    fn read(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
     }
 
     /// At the end of a segment: record `next` begins the one after it.
@@ -533,7 +547,7 @@ impl Follower {
                 format!("{what} in the journal at record {}", self.next),
             )
         };
-        if self.start < self.buffer.len() || path == self.path {
+        if self.start < self.filled || path == self.path {
             return Err(invalid("a damaged entry"));
         }
         let segment = Segment::read(&path, self.next).map_err(|error| match error {
@@ -552,15 +566,18 @@ impl Follower {
             Some(file) => file,
             None => File::open(&self.path)?,
         };
-        self.buffer.drain(..self.start);
+        self.buffer.copy_within(self.start..self.filled, 0);
+        self.filled -= self.start;
         self.start = 0;
-        let length = self.buffer.len();
-        self.buffer.resize(length + FOLLOW_BYTES, 0);
+        let end = self.filled + FOLLOW_BYTES;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
         let read = self
             .buffer
-            .get_mut(length..)
-            .map_or(Ok(0), |free| file.read_at(free, self.offset + length as u64));
-        self.buffer.truncate(length + *read.as_ref().unwrap_or(&0));
+            .get_mut(self.filled..end)
+            .map_or(Ok(0), |free| file.read_at(free, self.offset + self.filled as u64));
+        self.filled += *read.as_ref().unwrap_or(&0);
         self.file = Some(file);
         read
     }

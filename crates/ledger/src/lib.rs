@@ -24,6 +24,8 @@ mod tail;
 mod terms;
 mod tiles;
 mod tree;
+#[cfg(test)]
+mod vectors;
 mod verify;
 mod waiters;
 

@@ -1,8 +1,11 @@
 //! The record: what a decision, an outcome and an event say, and their RFC 8785 form. This file owns the schema
 //! (REGULATED 1.3, first form). It must not know how a record gets to disk.
 
-use crate::{canonical, secrets::Handle, terms::CallId};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use crate::{
+    canonical,
+    secrets::{HASH_TEXT_BYTES, Handle, hash_text},
+    terms::CallId,
+};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The schema's version, `v` of every record.
@@ -231,50 +234,49 @@ impl Body {
             policy,
             effect,
         } = decision;
+        let call = id_text(*call);
         let mut b = Vec::with_capacity(1024);
-        open(&mut b, "call", '{');
-        name(&mut b, "method", request.method);
-        b.push(b',');
-        name(&mut b, "protocol", request.protocol);
-        optional(&mut b, "request_id", request.request_id);
-        optional(&mut b, "tool", request.tool);
+        b.extend_from_slice(b"\"call\":{\"method\":");
+        text(&mut b, request.method);
+        b.extend_from_slice(b",\"protocol\":");
+        text(&mut b, request.protocol);
+        optional(&mut b, b",\"request_id\":", request.request_id);
+        optional(&mut b, b",\"tool\":", request.tool);
         if let Some(definition) = &request.tool_definition {
-            key(&mut b, ",", "tool_def");
-            base64(&mut b, definition);
+            b.extend_from_slice(b",\"tool_def\":");
+            hash(&mut b, &hash_text(definition));
         }
-        optional(&mut b, "upstream", request.upstream);
-        b.extend_from_slice(b"},");
-        open(&mut b, "effect", '{');
-        name(&mut b, "class", effect.name());
-        b.extend_from_slice(b"},");
-        id(&mut b, "id", *call);
-        b.push(b',');
-        open(&mut b, "in", '{');
-        key(&mut b, "", "bytes");
+        optional(&mut b, b",\"upstream\":", request.upstream);
+        b.extend_from_slice(b"},\"effect\":{\"class\":");
+        word(&mut b, effect.name());
+        b.extend_from_slice(b"},\"id\":");
+        id(&mut b, &call);
+        b.extend_from_slice(b",\"in\":{\"bytes\":");
         canonical::number(&mut b, input.bytes);
-        handle(&mut b, ",", "commit", &handles.input);
-        b.extend_from_slice(b"},");
-        id(&mut b, "pair", *call);
-        b.push(b',');
-        open(&mut b, "policy", '{');
-        name(&mut b, "decision", policy.decision.name());
-        b.push(b',');
-        names(&mut b, "ids", policy.ids);
-        b.push(b',');
-        names(&mut b, "obligations", policy.obligations);
-        b.push(b',');
-        name(&mut b, "reason_code", policy.reason_code);
-        b.push(b',');
-        name(&mut b, "set", policy.set);
+        b.extend_from_slice(b",\"commit\":");
+        hash(&mut b, handles.input.text());
+        b.extend_from_slice(b"},\"pair\":");
+        id(&mut b, &call);
+        b.extend_from_slice(b",\"policy\":{\"decision\":");
+        word(&mut b, policy.decision.name());
+        b.extend_from_slice(b",\"ids\":");
+        names(&mut b, policy.ids);
+        b.extend_from_slice(b",\"obligations\":");
+        names(&mut b, policy.obligations);
+        b.extend_from_slice(b",\"reason_code\":");
+        text(&mut b, policy.reason_code);
+        b.extend_from_slice(b",\"set\":");
+        text(&mut b, policy.set);
         b.extend_from_slice(b"},");
         kind_and_time(&mut b, "decision", now);
-        b.push(b',');
-        open(&mut b, "who", '{');
-        name(&mut b, "client", who.client);
+        b.extend_from_slice(b",\"who\":{\"client\":");
+        text(&mut b, who.client);
         if let Some(session) = &handles.session {
-            handle(&mut b, ",", "session_h", session);
+            b.extend_from_slice(b",\"session_h\":");
+            hash(&mut b, session.text());
         }
-        handle(&mut b, ",", "subject_h", handles.subject);
+        b.extend_from_slice(b",\"subject_h\":");
+        hash(&mut b, handles.subject.text());
         b.extend_from_slice(b"}}");
         Self(b)
     }
@@ -292,30 +294,29 @@ impl Body {
             news,
         } = outcome;
         let mut b = Vec::with_capacity(640);
-        open(&mut b, "effect", '{');
-        key(&mut b, "", "attempts");
+        b.extend_from_slice(b"\"effect\":{\"attempts\":");
         canonical::number(&mut b, u64::from(*attempts));
-        key(&mut b, ",", "latency_us");
+        b.extend_from_slice(b",\"latency_us\":");
         canonical::number(&mut b, *latency_us);
-        key(&mut b, ",", "news");
+        b.extend_from_slice(b",\"news\":");
         canonical::number(&mut b, *news);
-        optional(&mut b, "reason_code", reason_code);
-        b.push(b',');
-        name(&mut b, "status", status.name());
-        b.extend_from_slice(b"},");
-        id(&mut b, "id", record);
-        b.push(b',');
-        open(&mut b, "out", '{');
+        optional(&mut b, b",\"reason_code\":", reason_code);
+        b.extend_from_slice(b",\"status\":");
+        word(&mut b, status.name());
+        b.extend_from_slice(b"},\"id\":");
+        id(&mut b, &id_text(record));
+        b.extend_from_slice(b",\"out\":{");
         if let (Some(content), Some(commitment)) = (content, output) {
-            key(&mut b, "", "bytes");
+            b.extend_from_slice(b"\"bytes\":");
             canonical::number(&mut b, content.bytes);
-            handle(&mut b, ",", "commit", commitment);
+            b.extend_from_slice(b",\"commit\":");
+            hash(&mut b, commitment.text());
             b.push(b',');
         }
-        key(&mut b, "", "is_error");
-        b.extend_from_slice(if *is_error { b"true" } else { b"false" });
-        b.extend_from_slice(b"},");
-        id(&mut b, "pair", *call);
+        b.extend_from_slice(b"\"is_error\":");
+        flag(&mut b, *is_error);
+        b.extend_from_slice(b"},\"pair\":");
+        id(&mut b, &id_text(*call));
         b.push(b',');
         kind_and_time(&mut b, "outcome", now);
         b.push(b'}');
@@ -348,7 +349,7 @@ impl Body {
     }
 
     fn fact(
-        kind: &str,
+        kind: &'static str,
         action: &str,
         details: &[(&str, Detail<'_>)],
         record: CallId,
@@ -356,32 +357,32 @@ impl Body {
         now: SystemTime,
     ) -> Self {
         let mut b = Vec::with_capacity(512);
-        open(&mut b, "event", '{');
-        name(&mut b, "action", action);
-        b.push(b',');
-        open(&mut b, "detail", '{');
+        b.extend_from_slice(b"\"event\":{\"action\":");
+        text(&mut b, action);
+        b.extend_from_slice(b",\"detail\":{");
         // Names are sorted and unique in the canonical form; of two that are the same the last one said counts.
         let sorted: std::collections::BTreeMap<String, &Detail<'_>> = details
             .iter()
             .take(LIST_LENGTH_MAX)
             .map(|(name, detail)| (detail_name(name), detail))
             .collect();
-        for (at, (detail_name, detail)) in sorted.iter().enumerate() {
-            key(&mut b, if at > 0 { "," } else { "" }, detail_name);
+        for (at, (name, detail)) in sorted.iter().enumerate() {
+            b.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+            b.extend_from_slice(name.as_bytes());
+            b.extend_from_slice(b"\":");
             match detail {
-                Detail::Text(value) => canonical::text(&mut b, value, NAME_BYTES_MAX),
+                Detail::Text(value) => text(&mut b, value),
                 Detail::Number(value) => canonical::number(&mut b, *value),
-                Detail::Flag(value) => b.extend_from_slice(if *value { b"true" } else { b"false" }),
+                Detail::Flag(value) => flag(&mut b, *value),
             }
         }
-        b.extend_from_slice(b"}},");
-        id(&mut b, "id", record);
+        b.extend_from_slice(b"}},\"id\":");
+        id(&mut b, &id_text(record));
         b.push(b',');
         kind_and_time(&mut b, kind, now);
         if let Some(actor) = actor {
-            b.push(b',');
-            open(&mut b, "who", '{');
-            handle(&mut b, "", "subject_h", actor);
+            b.extend_from_slice(b",\"who\":{\"subject_h\":");
+            hash(&mut b, actor.text());
             b.push(b'}');
         }
         b.push(b'}');
@@ -397,33 +398,31 @@ impl Body {
     }
 }
 
-fn key(b: &mut Vec<u8>, separator: &str, name: &str) {
-    b.extend_from_slice(separator.as_bytes());
-    b.push(b'"');
-    b.extend_from_slice(name.as_bytes());
-    b.extend_from_slice(b"\":");
-}
-
-fn open(b: &mut Vec<u8>, name: &str, bracket: char) {
-    key(b, "", name);
-    b.extend_from_slice(bracket.encode_utf8(&mut [0; 4]).as_bytes());
-}
-
-fn name(b: &mut Vec<u8>, member: &str, value: &str) {
-    key(b, "", member);
+fn text(b: &mut Vec<u8>, value: &str) {
     canonical::text(b, value, NAME_BYTES_MAX);
 }
 
-/// With a comma before it, and only where there is something to say.
-fn optional(b: &mut Vec<u8>, member: &str, value: &str) {
+/// A word of ours, in which there is nothing to escape.
+fn word(b: &mut Vec<u8>, value: &'static str) {
+    b.push(b'"');
+    b.extend_from_slice(value.as_bytes());
+    b.push(b'"');
+}
+
+/// Only where there is something to say.
+fn optional(b: &mut Vec<u8>, key: &[u8], value: &str) {
     if !value.is_empty() {
-        b.push(b',');
-        name(b, member, value);
+        b.extend_from_slice(key);
+        text(b, value);
     }
 }
 
-fn names(b: &mut Vec<u8>, member: &str, values: &[&str]) {
-    open(b, member, '[');
+fn flag(b: &mut Vec<u8>, value: bool) {
+    b.extend_from_slice(if value { b"true" } else { b"false" });
+}
+
+fn names(b: &mut Vec<u8>, values: &[&str]) {
+    b.push(b'[');
     for (at, value) in values.iter().take(LIST_LENGTH_MAX).enumerate() {
         if at > 0 {
             b.push(b',');
@@ -437,70 +436,52 @@ fn names(b: &mut Vec<u8>, member: &str, values: &[&str]) {
     b.push(b']');
 }
 
-fn handle(b: &mut Vec<u8>, separator: &str, member: &str, value: &Handle) {
-    key(b, separator, member);
-    base64(b, value.bytes());
-}
-
-fn base64(b: &mut Vec<u8>, bytes: &[u8; 32]) {
-    let mut text = [b'"'; HASH_TEXT_BYTES + 2];
-    if let Some(inner) = text.get_mut(1..=HASH_TEXT_BYTES) {
-        // 32 bytes make 43 characters: it always fits.
-        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, inner);
-    }
-    b.extend_from_slice(&text);
-}
-
-/// Characters of 32 bytes in Base64 without padding.
-pub(crate) const HASH_TEXT_BYTES: usize = 43;
-
-fn id(b: &mut Vec<u8>, member: &str, value: CallId) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    key(b, "", member);
+fn hash(b: &mut Vec<u8>, value: &[u8; HASH_TEXT_BYTES]) {
     b.push(b'"');
-    for byte in value.0.to_be_bytes() {
-        for nibble in [byte >> 4, byte & 15] {
-            b.push(DIGITS.get(usize::from(nibble)).copied().unwrap_or_default());
-        }
-    }
+    b.extend_from_slice(value);
     b.push(b'"');
 }
 
-fn kind_and_time(b: &mut Vec<u8>, kind: &str, now: SystemTime) {
-    name(b, "t", kind);
-    b.push(b',');
-    key(b, "", "ts");
-    timestamp(b, now);
-    b.push(b',');
-    key(b, "", "v");
+/// A call's id in lower-case hex.
+fn id_text(value: CallId) -> [[u8; 2]; 16] {
+    // Without a table, so that all digits are made at once.
+    let digit = |nibble: u8| nibble + b'0' + u8::from(nibble > 9) * (b'a' - b'9' - 1);
+    value.0.to_be_bytes().map(|byte| [digit(byte >> 4), digit(byte & 15)])
+}
+
+fn id(b: &mut Vec<u8>, text: &[[u8; 2]; 16]) {
+    b.push(b'"');
+    b.extend_from_slice(text.as_flattened());
+    b.push(b'"');
+}
+
+fn kind_and_time(b: &mut Vec<u8>, kind: &'static str, now: SystemTime) {
+    b.extend_from_slice(b"\"t\":");
+    word(b, kind);
+    b.extend_from_slice(b",\"ts\":");
+    b.extend_from_slice(&timestamp(now));
+    b.extend_from_slice(b",\"v\":");
     canonical::number(b, VERSION);
 }
 
 /// RFC 3339 in UTC with nine digits of a second, in quotes. Clocks before 1970 read as 1970.
-fn timestamp(b: &mut Vec<u8>, now: SystemTime) {
+fn timestamp(now: SystemTime) -> [u8; 32] {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (days, second) = (since.as_secs() / 86_400, (since.as_secs() % 86_400) as u32);
     let (year, month, day) = civil_date(days);
-    b.push(b'"');
-    for (value, width, after) in [
-        (year, 4, b'-'),
-        (month, 2, b'-'),
-        (day, 2, b'T'),
-        (second / 3600, 2, b':'),
-        (second / 60 % 60, 2, b':'),
-        (second % 60, 2, b'.'),
-        (u64::from(since.subsec_nanos()), 9, b'Z'),
-    ] {
-        let start = b.len();
-        b.resize(start + width, b'0');
-        let mut rest = value;
-        for digit in b.iter_mut().skip(start).rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        b.push(after);
-    }
-    b.push(b'"');
+    let two = |value: u32| [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8];
+    let year = (year % 10_000) as u32;
+    let ([y1, y2], [y3, y4]) = (two(year / 100), two(year % 100));
+    let ([mo1, mo2], [d1, d2]) = (two(month as u32), two(day as u32));
+    let ([h1, h2], [mi1, mi2], [s1, s2]) = (two(second / 3600), two(second / 60 % 60), two(second % 60));
+    let nanos = since.subsec_nanos();
+    let n1 = b'0' + (nanos / 100_000_000) as u8;
+    let [[n2, n3], [n4, n5], [n6, n7], [n8, n9]] =
+        [nanos / 1_000_000, nanos / 10_000, nanos / 100, nanos].map(|above| two(above % 100));
+    [
+        b'"', y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, b'T', h1, h2, b':', mi1, mi2, b':', s1, s2, b'.', n1, n2,
+        n3, n4, n5, n6, n7, n8, n9, b'Z', b'"',
+    ]
 }
 
 /// The Gregorian date `days` days after 1970-01-01, counting in years that begin in March, so that the leap day comes last.

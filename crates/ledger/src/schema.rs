@@ -3,7 +3,8 @@
 
 use crate::{
     canonical::{self, Node},
-    record::{EffectClass, EventKind, HASH_TEXT_BYTES, RECORD_BYTES_MAX, Status, VERSION, VerdictKind},
+    record::{EffectClass, EventKind, RECORD_BYTES_MAX, Status, VERSION, VerdictKind},
+    secrets::HASH_TEXT_BYTES,
     terms::CallId,
 };
 

@@ -4,7 +4,7 @@
 //! Every subject has a key of its own, derived from the ledger's secret; every call has one derived from its subject's.
 //! Without the secret nobody can try out candidate ids or account numbers against the record.
 
-use crate::{record::digest, terms::CallId};
+use crate::terms::CallId;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use portcullis_store::keys::{KeyError, Secret};
@@ -64,22 +64,19 @@ pub fn handle_of(directory: &Path, subject: &str) -> Result<String, KeyError> {
 
 /// Makes handles and commitments.
 pub(crate) struct Secrets {
-    root: MacKey,
+    root: hmac::Key,
     subjects: RwLock<HashMap<Box<str>, Arc<Subject>>>,
 }
 
 /// A subject's key, and its handle.
 pub(crate) struct Subject {
-    key: MacKey,
+    key: hmac::Key,
     handle: Handle,
 }
 
 /// A call's key: lives from its decision to its outcome, in memory only.
 #[derive(Clone)]
-pub(crate) struct CallKey(Arc<MacKey>);
-
-/// A key of HMAC-SHA-256.
-struct MacKey(Zeroizing<[u8; HASH_BYTES]>);
+pub(crate) struct CallKey(Arc<Zeroizing<[u8; HASH_BYTES]>>);
 
 /// Which side of a call is committed to: the same bytes in and out must not look the same.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +88,7 @@ pub(crate) enum Side {
 impl Secrets {
     pub(crate) fn new(secret: &Secret) -> Self {
         Self {
-            root: MacKey(Zeroizing::new(*secret.expose())),
+            root: hmac::Key::new(HMAC_SHA256, secret.expose()),
             subjects: RwLock::new(HashMap::new()),
         }
     }
@@ -106,8 +103,11 @@ impl Secrets {
         {
             return Arc::clone(known);
         }
-        let key = MacKey(self.root.mac(b"portcullis subject key v1\0", subject.as_bytes()));
-        let handle = Handle::new(&key.mac(b"subject\0", b""));
+        let key = hmac::Key::new(
+            HMAC_SHA256,
+            mac(&self.root, b"portcullis subject key v1\0", subject.as_bytes()).as_slice(),
+        );
+        let handle = Handle::new(&mac(&key, b"subject\0", b""));
         let made = Arc::new(Subject { key, handle });
         if subject.len() <= SUBJECT_BYTES_CACHED_MAX {
             let mut subjects = self.subjects.write().unwrap_or_else(PoisonError::into_inner);
@@ -128,12 +128,12 @@ impl Subject {
 
     /// A session of this subject as the record names it.
     pub(crate) fn session(&self, session: &str) -> Handle {
-        Handle::new(&self.key.mac(b"session\0", session.as_bytes()))
+        Handle::new(&mac(&self.key, b"session\0", session.as_bytes()))
     }
 
     /// The key of one call.
     pub(crate) fn call_key(&self, call: CallId) -> CallKey {
-        CallKey(Arc::new(MacKey(self.key.mac(b"call\0", &call.0.to_be_bytes()))))
+        CallKey(Arc::new(mac(&self.key, b"call\0", &call.0.to_be_bytes())))
     }
 }
 
@@ -144,57 +144,19 @@ impl CallKey {
             Side::In => b"in\0",
             Side::Out => b"out\0",
         };
-        Handle::new(&self.0.mac(label, digest))
+        Handle::new(&mac(&hmac::Key::new(HMAC_SHA256, self.0.as_slice()), label, digest))
     }
 }
 
-/// What a block of SHA-256 holds.
-const BLOCK_BYTES: usize = 64;
-
 const HASH_BYTES: usize = 32;
 
-impl MacKey {
-    /// HMAC-SHA-256 (RFC 2104) of the label and the data. Three are made for each call, all of a few bytes: for those the library's
-    /// digest in one piece costs a third of what setting up, copying and wiping its HMAC's state does, though it has two blocks
-    /// more to hash. What is longer goes the library's way.
-    fn mac(&self, label: &[u8], data: &[u8]) -> Zeroizing<[u8; HASH_BYTES]> {
-        let mut inner = Zeroizing::new([0; 2 * BLOCK_BYTES]);
-        let length = label.len() + data.len();
-        let (block, message) = inner.split_at_mut(BLOCK_BYTES);
-        let Some((of_label, of_data)) = message
-            .get_mut(..length)
-            .and_then(|message| message.split_at_mut_checked(label.len()))
-        else {
-            return self.mac_of_much(label, data);
-        };
-        self.pad(block, 0x36);
-        of_label.copy_from_slice(label);
-        of_data.copy_from_slice(data);
-        let hash = digest(inner.get(..BLOCK_BYTES + length).unwrap_or_default());
-        let mut outer = Zeroizing::new([0; BLOCK_BYTES + HASH_BYTES]);
-        let (block, message) = outer.split_at_mut(BLOCK_BYTES);
-        self.pad(block, 0x5c);
-        message.copy_from_slice(&hash);
-        Zeroizing::new(digest(outer.as_slice()))
-    }
-
-    fn mac_of_much(&self, label: &[u8], data: &[u8]) -> Zeroizing<[u8; HASH_BYTES]> {
-        let mut context = hmac::Context::with_key(&hmac::Key::new(HMAC_SHA256, self.0.as_slice()));
-        context.update(label);
-        context.update(data);
-        let mut out = Zeroizing::new([0; HASH_BYTES]);
-        out.copy_from_slice(context.sign().as_ref());
-        out
-    }
-
-    /// The key, filled up with zeros, and `mask` over all of it.
-    fn pad(&self, block: &mut [u8], mask: u8) {
-        let (key, zeros) = block.split_at_mut(HASH_BYTES);
-        for (byte, key) in key.iter_mut().zip(self.0.iter()) {
-            *byte = key ^ mask;
-        }
-        zeros.fill(mask);
-    }
+fn mac(key: &hmac::Key, label: &[u8], data: &[u8]) -> Zeroizing<[u8; HASH_BYTES]> {
+    let mut context = hmac::Context::with_key(key);
+    context.update(label);
+    context.update(data);
+    let mut out = Zeroizing::new([0; HASH_BYTES]);
+    out.copy_from_slice(context.sign().as_ref());
+    out
 }
 
 impl fmt::Debug for Secrets {
@@ -218,7 +180,6 @@ impl fmt::Debug for CallKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use std::collections::HashSet;
 
     #[test]
@@ -272,29 +233,5 @@ mod tests {
             format!("{secrets:?} {subject:?} {:?}", subject.call_key(CallId(1))),
             "Secrets(..) Subject(..) CallKey(..)"
         );
-    }
-
-    #[test]
-    fn macs_are_those_of_rfc_4231() {
-        // Its second case, with the key filled up to our length, as the RFC that it tests fills all keys; and a long message.
-        let mut bytes = [0; HASH_BYTES];
-        bytes[..4].copy_from_slice(b"Jefe");
-        let key = MacKey(Zeroizing::new(bytes));
-        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
-        let hex = |mac: &[u8]| mac.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(hex(&*key.mac(b"what do ya want ", b"for nothing?")), expected);
-        assert_eq!(hex(&*key.mac_of_much(b"what do ya want ", b"for nothing?")), expected);
-    }
-
-    proptest! {
-        #[test]
-        fn both_ways_make_the_same_mac(
-            key in any::<[u8; 32]>(),
-            label in proptest::collection::vec(any::<u8>(), 0..40),
-            data in proptest::collection::vec(any::<u8>(), 0..80),
-        ) {
-            let key = MacKey(Zeroizing::new(key));
-            prop_assert_eq!(key.mac(&label, &data), key.mac_of_much(&label, &data));
-        }
     }
 }

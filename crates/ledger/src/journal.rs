@@ -17,7 +17,8 @@ use crate::terms::CallId;
 use portcullis_store::files::{AppendFile, read_limited};
 use std::{
     fs::{self, File},
-    io,
+    io::{self, Read},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -309,30 +310,9 @@ impl Segment {
     /// Reads the segment at `path`, which by its name begins with record `first`.
     pub(crate) fn read(path: &Path, first: u64) -> Result<Self, SegmentError> {
         let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX).map_err(SegmentError::Io)?;
-        let fixed = bytes.get(..HEADER_BYTES_FIXED).ok_or(SegmentError::Unfinished)?;
-        let (magic, rest) = fixed.split_at(MAGIC.len());
-        let (first_bytes, count_bytes) = rest.split_at(8);
-        let count = count_bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
-        if magic != MAGIC || first_bytes != first.to_be_bytes() || count > OPEN_CALLS_MAX {
-            return Err(SegmentError::Damaged);
-        }
-        let crc_start = HEADER_BYTES_FIXED + count * CALL_BYTES;
-        let entries_start = crc_start + CRC_BYTES;
-        let (Some(covered), Some(crc)) = (bytes.get(..crc_start), bytes.get(crc_start..entries_start)) else {
-            return Err(SegmentError::Unfinished);
-        };
-        if crc != crc32fast::hash(covered).to_be_bytes() {
-            return Err(SegmentError::Damaged);
-        }
+        let (open, entries_start) = read_header(&bytes, first)?;
         // Room that was reserved for records and got none. No record ends with a zero.
         let content = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let calls = covered
-            .get(HEADER_BYTES_FIXED..)
-            .unwrap_or_default()
-            .chunks_exact(CALL_BYTES);
-        let open = calls
-            .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
-            .collect();
         let mut bytes = bytes;
         bytes.truncate(content.max(entries_start));
         Ok(Self {
@@ -430,6 +410,47 @@ impl Segment {
     }
 }
 
+/// The bytes of a segment's header, as far as the file has them: a segment may be long, and its entries may be still to come.
+fn header_bytes(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut reader = file.take(HEADER_BYTES_FIXED as u64);
+    reader.read_to_end(&mut bytes)?;
+    let count = bytes
+        .last_chunk()
+        .map_or(0, |count| u32::from_be_bytes(*count) as usize)
+        .min(OPEN_CALLS_MAX);
+    reader.set_limit((count * CALL_BYTES + CRC_BYTES) as u64);
+    reader.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The open calls that the header at the beginning of `bytes` tells of, and where the entries begin.
+fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), SegmentError> {
+    let fixed = bytes.get(..HEADER_BYTES_FIXED).ok_or(SegmentError::Unfinished)?;
+    let (magic, rest) = fixed.split_at(MAGIC.len());
+    let (first_bytes, count_bytes) = rest.split_at(8);
+    let count = count_bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
+    if magic != MAGIC || first_bytes != first.to_be_bytes() || count > OPEN_CALLS_MAX {
+        return Err(SegmentError::Damaged);
+    }
+    let crc_start = HEADER_BYTES_FIXED + count * CALL_BYTES;
+    let entries_start = crc_start + CRC_BYTES;
+    let (Some(covered), Some(crc)) = (bytes.get(..crc_start), bytes.get(crc_start..entries_start)) else {
+        return Err(SegmentError::Unfinished);
+    };
+    if crc != crc32fast::hash(covered).to_be_bytes() {
+        return Err(SegmentError::Damaged);
+    }
+    let calls = covered
+        .get(HEADER_BYTES_FIXED..)
+        .unwrap_or_default()
+        .chunks_exact(CALL_BYTES);
+    let open = calls
+        .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
+        .collect();
+    Ok((open, entries_start))
+}
+
 fn memchr_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     haystack
         .windows(needle.len())
@@ -464,9 +485,8 @@ pub(crate) struct Follower {
     next: u64,
     /// Byte offset of the entry that comes next.
     offset: u64,
-    /// Longer than what was read: what is zeroed once need not be zeroed for each read.
+    /// Read ahead up to `filled`; what lies behind is left over.
     buffer: Vec<u8>,
-    /// Bytes of it that were read.
     filled: usize,
     /// Where that entry is in `buffer`.
     start: usize,
@@ -474,7 +494,7 @@ pub(crate) struct Follower {
     given: usize,
 }
 
-/// Bytes that the follower reads at once; an entry always fits.
+/// Bytes that the follower reads at once. An entry always fits, and they stay in the processor's cache until they are used.
 const FOLLOW_BYTES: usize = 256 * 1024;
 
 impl Follower {
@@ -550,35 +570,107 @@ impl Follower {
         if self.start < self.filled || path == self.path {
             return Err(invalid("a damaged entry"));
         }
-        let segment = Segment::read(&path, self.next).map_err(|error| match error {
-            SegmentError::Io(error) => error,
-            SegmentError::Unfinished | SegmentError::Damaged => invalid("a damaged header"),
-        })?;
+        let file = File::open(&path)?;
+        let header = header_bytes(&file)?;
+        let (_, entries_start) = read_header(&header, self.next).map_err(|_| invalid("a damaged header"))?;
         self.rest();
+        self.file = Some(file);
         self.path = path;
-        self.offset = segment.entries_start as u64;
+        self.offset = entries_start as u64;
         Ok(())
     }
 
+    /// Reads on. Gives 0 where the segment ends, and where the buffer is full of what is no entry.
     fn fill(&mut self) -> io::Result<usize> {
-        use std::os::unix::fs::FileExt;
         let file = match self.file.take() {
             Some(file) => file,
             None => File::open(&self.path)?,
         };
+        self.buffer.resize(FOLLOW_BYTES, 0);
         self.buffer.copy_within(self.start..self.filled, 0);
         self.filled -= self.start;
         self.start = 0;
-        let end = self.filled + FOLLOW_BYTES;
-        if self.buffer.len() < end {
-            self.buffer.resize(end, 0);
-        }
         let read = self
             .buffer
-            .get_mut(self.filled..end)
+            .get_mut(self.filled..)
             .map_or(Ok(0), |free| file.read_at(free, self.offset + self.filled as u64));
         self.filled += *read.as_ref().unwrap_or(&0);
         self.file = Some(file);
         read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three segments with headers of several lengths, and records of all lengths: an entry that ends where a read does, one
+    /// that goes on beyond it, the longest one.
+    #[test]
+    fn a_follower_gives_every_record_over_segments_and_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let length = |sequence: u64| match sequence {
+            7 | 450 => usize::from(u16::MAX),
+            other => 1 + usize::try_from(other * 7919 % 1500).unwrap(),
+        };
+        let record = |sequence: u64| vec![b'a' + u8::try_from(sequence % 26).unwrap(); length(sequence)];
+        let mut writer = Writer::create(directory.path(), 0, &[]).unwrap();
+        for open in [None, Some(0), Some(1), Some(400)] {
+            if let Some(open) = open {
+                let open: Vec<CallId> = (0..open).map(CallId).collect();
+                writer.rotate(&open).unwrap();
+            }
+            writer
+                .gather(400, 0, |_, sequence, out| out.extend_from_slice(&record(sequence)))
+                .unwrap();
+            writer.write_out().unwrap();
+        }
+        let start = Segment::entries_start_of_empty();
+        let mut follower = Follower::at(directory.path(), &segment_path(directory.path(), 0), start, 0);
+        for sequence in 0..1600 {
+            assert_eq!(follower.next(), sequence);
+            assert!(follower.record().unwrap() == record(sequence), "record {sequence}");
+            // Whether it was let go of or not.
+            if sequence % 333 == 0 {
+                follower.rest();
+                assert!(
+                    follower.record().unwrap() == record(sequence),
+                    "record {sequence} again"
+                );
+            }
+            follower.advance();
+        }
+        assert_eq!(follower.record().unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    /// A segment may be long when the follower comes to it: of that, it reads the header.
+    #[test]
+    fn a_header_is_read_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        for (first, open) in [(0, 0), (1, 1), (2, 300)] {
+            let open: Vec<CallId> = (0..open).map(CallId).collect();
+            let mut writer = Writer::create(directory.path(), first, &open).unwrap();
+            writer
+                .gather(100, 0, |_, _, out| out.extend_from_slice(&[7; 900]))
+                .unwrap();
+            writer.write_out().unwrap();
+            let path = segment_path(directory.path(), first);
+            let bytes = header_bytes(&File::open(&path).unwrap()).unwrap();
+            assert_eq!(bytes, header(first, &open));
+            assert_eq!(read_header(&bytes, first).unwrap(), (open, bytes.len()));
+            for cut in [0, 3, HEADER_BYTES_FIXED, bytes.len() - 1] {
+                fs::write(&path, bytes.get(..cut).unwrap()).unwrap();
+                let bytes = header_bytes(&File::open(&path).unwrap()).unwrap();
+                assert!(
+                    matches!(read_header(&bytes, first), Err(SegmentError::Unfinished)),
+                    "{cut}"
+                );
+            }
+            let mut damaged = bytes.clone();
+            damaged[HEADER_BYTES_FIXED - 1] ^= 0x80;
+            fs::write(&path, &damaged).unwrap();
+            let bytes = header_bytes(&File::open(&path).unwrap()).unwrap();
+            assert!(read_header(&bytes, first).is_err());
+        }
     }
 }

@@ -87,8 +87,11 @@ fn wait_for_work(shared: &Shared) -> (u64, Ending) {
         let waiting = core.synced.saturating_sub(core.published);
         let now = Instant::now();
         let enough = core.tiles_trouble.is_none() && waiting >= shared.layout.publish_records;
-        if core.ending != Ending::No || enough || (waiting > 0 && due <= now) {
+        if core.ending != Ending::No || (waiting > 0 && due <= now) {
             return (core.synced, core.ending);
+        }
+        if enough {
+            return (whole_tiles(core.published, core.synced), core.ending);
         }
         if due <= now {
             due = now + shared.layout.half_interval;
@@ -101,6 +104,15 @@ fn wait_for_work(shared: &Shared) -> (u64, Ending) {
             .map_or_else(|poisoned| poisoned.into_inner().0, |(core, _)| core);
         core.tiles_sleep = false;
     }
+}
+
+/// How far to publish before the interval is over: up to whole tiles where that is further than `published`. Partial tiles
+/// are of use for a moment only, and file systems are slow with files that come and go (ext4 passes over the inode of each
+/// that was removed in the last minutes whenever it makes a file). Who is left over comes next time, at the latest when the
+/// interval is over.
+fn whole_tiles(published: u64, synced: u64) -> u64 {
+    let whole = synced / TILE_WIDTH_U64 * TILE_WIDTH_U64;
+    if whole > published { whole } else { synced }
 }
 
 fn recovered(shared: &Shared, core: &mut Core) {
@@ -147,7 +159,8 @@ fn retire(shared: &Shared, published: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Durability, Ledger, Options, samples::decision};
+    use crate::{Durability, Ledger, Options, recover, samples::decision};
+    use std::time::Duration;
 
     /// The journal is well where tiles are not: who has a decision gathered when that comes out has it kept.
     #[test]
@@ -165,5 +178,42 @@ mod tests {
         failed(shared, &mut shared.lock(), &io::Error::other("injected"));
         assert!(!ledger.is_writable());
         assert!(matches!(poll(), std::task::Poll::Ready(Ok(_))));
+    }
+
+    /// Enough records are published up to whole tiles; who is left over waits for the interval once, and not for ever.
+    #[test]
+    fn enough_records_are_published_in_whole_tiles_and_the_rest_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options {
+            publish_interval: Duration::from_millis(2),
+            publish_records: 8192,
+            ..Options::new(directory.path(), "portcullis.local/test")
+        };
+        // Without its threads.
+        let shared = recover::open(&options).unwrap().shared;
+        let work = |published: u64, synced: u64, ending: Ending| {
+            let mut core = shared.lock();
+            (core.published, core.synced, core.ending) = (published, synced, ending);
+            drop(core);
+            wait_for_work(&shared).0
+        };
+        for (published, synced, target) in [
+            (0, 8192, 8192),
+            (0, 8192 + 255, 8192),
+            (100, 100 + 8192, 8192),
+            (8192, 8192 + 8192 + 257, 16384 + 256),
+        ] {
+            assert_eq!(work(published, synced, Ending::No), target, "{published} to {synced}");
+            // What was left over, with one more: once the interval is over.
+            assert_eq!(work(target, synced + 1, Ending::No), synced + 1);
+        }
+        assert_eq!(work(0, 8192 + 255, Ending::Finish), 8192 + 255);
+    }
+
+    #[test]
+    fn fewer_records_than_a_tile_holds_are_published_as_they_are() {
+        for (published, synced, target) in [(0, 10, 10), (255, 256, 256), (256, 300, 300), (250, 260, 256)] {
+            assert_eq!(whole_tiles(published, synced), target, "{published} to {synced}");
+        }
     }
 }

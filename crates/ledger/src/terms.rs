@@ -61,7 +61,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// At the latest so long after a record was written, it is synced and under a published checkpoint.
     pub publish_interval: Duration,
-    /// So many durable records are published at once, before the interval is over.
+    /// So many durable records are published at once, before the interval is over: up to the last whole tile of 256 among them.
     pub publish_records: u64,
     /// How long after a failure the disk is tried again.
     pub retry_interval: Duration,

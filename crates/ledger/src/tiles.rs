@@ -5,7 +5,7 @@
 
 use crate::{
     checkpoint::{Checkpoint, VerifierKey},
-    tree::{self, Edge, HASH_BYTES, Hash, LeafHasher, Shelf, TILE_WIDTH, TILE_WIDTH_U64},
+    tree::{self, Edge, HASH_BYTES, Hash, Shelf, TILE_WIDTH, TILE_WIDTH_U64},
 };
 use portcullis_store::{
     files::{self, Safety, read_limited},
@@ -30,7 +30,6 @@ pub(crate) struct Tiles {
     scratch: PathBuf,
     mode: Mode,
     edge: Edge,
-    hasher: LeafHasher,
     /// The entries of the unfinished bundle, with their length prefixes.
     bundle: Vec<u8>,
     /// Tiles that have partial files on disk, which go once the full tile stands.
@@ -71,7 +70,6 @@ impl Tiles {
             scratch: scratch.to_path_buf(),
             mode,
             edge: Edge::resume(size, upper_levels),
-            hasher: LeafHasher::default(),
             bundle: Vec::new(),
             partials: HashSet::new(),
             filled: Vec::new(),
@@ -111,11 +109,15 @@ impl Tiles {
     pub(crate) fn push(&mut self, record: &[u8]) -> io::Result<()> {
         let length = u16::try_from(record.len())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a record longer than a bundle can hold"))?;
-        let leaf = self.hasher.hash(record);
         let (number, place) = (self.edge.size() / TILE_WIDTH_U64, self.edge.size() % TILE_WIDTH_U64);
         let bundle_bytes = self.bundle.len();
-        self.bundle.extend_from_slice(&length.to_be_bytes());
+        // Hashed in place: until its length is put in, a zero stands before the record.
+        self.bundle.extend_from_slice(&[0, 0]);
         self.bundle.extend_from_slice(record);
+        let leaf = tree::leaf_hash_prefixed(self.bundle.get(bundle_bytes + 1..).unwrap_or_default());
+        if let Some(prefix) = self.bundle.get_mut(bundle_bytes..).and_then(<[u8]>::first_chunk_mut) {
+            *prefix = length.to_be_bytes();
+        }
         let mut outcome = Ok(());
         if place + 1 == TILE_WIDTH_U64 {
             outcome = settle(
@@ -167,25 +169,29 @@ impl Tiles {
     pub(crate) fn publish(&mut self, verifier: &VerifierKey, key: &SigningKey) -> io::Result<()> {
         let size = self.edge.size();
         for (level, hashes) in self.edge.levels() {
-            if !hashes.is_empty() {
-                let number = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
-                let path = self
-                    .log
-                    .join(tree::tile_path(Shelf::Hashes(level), number, hashes.len()));
-                put(&path, &self.scratch, hashes.as_flattened())?;
-                self.partials.insert((Shelf::Hashes(level), number));
-            }
-        }
-        let place = usize::try_from(size % TILE_WIDTH_U64).unwrap_or(0);
-        if place > 0 {
-            let number = size / TILE_WIDTH_U64;
-            put(
-                &self.log.join(tree::tile_path(Shelf::Entries, number, place)),
+            let number = size.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);
+            let (shelf, bytes) = (Shelf::Hashes(level), hashes.as_flattened());
+            put_partial(
+                &self.log,
                 &self.scratch,
-                &self.bundle,
+                &mut self.partials,
+                (shelf, number),
+                hashes.len(),
+                bytes,
             )?;
-            self.partials.insert((Shelf::Entries, number));
         }
+        let (number, place) = (
+            size / TILE_WIDTH_U64,
+            usize::try_from(size % TILE_WIDTH_U64).unwrap_or(0),
+        );
+        put_partial(
+            &self.log,
+            &self.scratch,
+            &mut self.partials,
+            (Shelf::Entries, number),
+            place,
+            &self.bundle,
+        )?;
         let note = Checkpoint {
             size,
             root: self.edge.root(),
@@ -263,6 +269,27 @@ fn settle(
             Ok(())
         }
     }
+}
+
+/// Puts a partial tile of `width` parts, where there are any, and makes note of it.
+fn put_partial(
+    log: &Path,
+    scratch: &Path,
+    partials: &mut HashSet<(Shelf, u64)>,
+    (shelf, number): (Shelf, u64),
+    width: usize,
+    bytes: &[u8],
+) -> io::Result<()> {
+    if width == 0 {
+        return Ok(());
+    }
+    if !partials.contains(&(shelf, number)) {
+        // To find out by a failure that there is no directory would cost another file.
+        files::create_private_directory(&log.join(tree::partial_directory(shelf, number)))?;
+    }
+    put(&log.join(tree::tile_path(shelf, number, width)), scratch, bytes)?;
+    partials.insert((shelf, number));
+    Ok(())
 }
 
 /// Whole or not at all, though not synced. Makes the directory when it is missing.

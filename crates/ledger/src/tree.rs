@@ -31,8 +31,14 @@ impl LeafHasher {
         self.buffer.clear();
         self.buffer.push(0);
         self.buffer.extend_from_slice(record);
-        sha256(&self.buffer)
+        leaf_hash_prefixed(&self.buffer)
     }
+}
+
+/// RFC 6962, 2.1: the hash of a leaf, of a record that stands behind the 0x00 already.
+pub(crate) fn leaf_hash_prefixed(zero_and_record: &[u8]) -> Hash {
+    debug_assert_eq!(zero_and_record.first(), Some(&0));
+    sha256(zero_and_record)
 }
 
 /// RFC 6962, 2.1: SHA-256 of 0x01 and both children.

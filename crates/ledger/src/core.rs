@@ -163,6 +163,15 @@ pub(crate) struct Gathered {
     written: Written,
 }
 
+/// A sync that is asked for. Its thread is woken once the lock is free: woken before, it would take the processor from whoever
+/// holds the lock, and then wait for that.
+#[derive(Debug)]
+#[must_use = "its thread is woken by `Shared::synced`"]
+pub(crate) struct PendingSync {
+    waiting: Waiting,
+    wakes: bool,
+}
+
 /// Whether the journal takes records.
 #[derive(Debug, Clone)]
 pub(crate) enum Health {
@@ -292,9 +301,9 @@ impl Shared {
     ///
     /// # Errors
     /// [`LedgerError`]: it is not kept.
-    pub(crate) async fn kept(&self, record: &Gathered, sync: Option<Waiting>) -> Result<(), LedgerError> {
+    pub(crate) async fn kept(&self, record: &Gathered, sync: Option<PendingSync>) -> Result<(), LedgerError> {
         match sync {
-            Some(sync) => sync.end().await?,
+            Some(sync) => self.synced(sync).await?,
             None => tokio::task::yield_now().await,
         }
         if record.written.get().is_none() {
@@ -304,24 +313,39 @@ impl Shared {
         record.written.get().cloned().unwrap_or(Err(LedgerError::Closed))
     }
 
-    /// Asks for a sync of everything that is written. The answer comes when it is done.
-    pub(crate) fn wait_for_sync(&self, core: &mut Core) -> Waiting {
+    /// Asks for a sync of everything that is written, for [`Shared::synced`].
+    pub(crate) fn wait_for_sync(&self, core: &mut Core) -> PendingSync {
         let waiting = core.waiters.enter();
-        if core.syncer == Syncer::Pauses && core.pause_ends().is_none() {
-            core.syncer = Syncer::Sleeps;
+        let wakes = match core.syncer {
+            Syncer::Awake => false,
+            Syncer::Pauses => core.pause_ends().is_none(),
+            Syncer::Sleeps => true,
+        };
+        if wakes {
+            core.syncer = Syncer::Awake;
         }
-        self.wake_sync(core);
-        waiting
+        PendingSync { waiting, wakes }
+    }
+
+    /// Waits for a sync, without the lock.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: it failed.
+    pub(crate) async fn synced(&self, sync: PendingSync) -> Result<(), LedgerError> {
+        if sync.wakes {
+            self.sync_wake.notify_one();
+        }
+        sync.waiting.end().await
     }
 
     /// The sync to wait for, where the decision that opened a call must be durable.
-    pub(crate) fn decision_sync_for(&self, core: &mut Core, durability: Durability) -> Option<Waiting> {
+    pub(crate) fn decision_sync_for(&self, core: &mut Core, durability: Durability) -> Option<PendingSync> {
         core.waiters.deciding += usize::from(durability == Durability::Durable);
         self.sync_for(core, durability)
     }
 
     /// The sync to wait for, where the record must be durable.
-    pub(crate) fn sync_for(&self, core: &mut Core, durability: Durability) -> Option<Waiting> {
+    pub(crate) fn sync_for(&self, core: &mut Core, durability: Durability) -> Option<PendingSync> {
         (durability == Durability::Durable).then(|| self.wait_for_sync(core))
     }
 

@@ -156,8 +156,10 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
             Err(LedgerError::Unwritable { reason })
         }
     };
+    // Without the lock: those who are told want it next.
+    drop(core);
     waiters.tell(&answer);
-    core
+    shared.lock()
 }
 
 /// The segments that hold records which are not durable yet, oldest first.

@@ -284,7 +284,7 @@ impl Ledger {
             }
         };
         let stopped = match stopped {
-            Ok(told) => told.end().await,
+            Ok(sync) => shared.synced(sync).await,
             Err(error) => Err(error),
         };
         let ending = if stopped.is_ok() { Ending::Finish } else { Ending::Now };

@@ -76,7 +76,7 @@ pub(crate) struct Subject {
 
 /// A call's key: lives from its decision to its outcome, in memory only.
 #[derive(Clone)]
-pub(crate) struct CallKey(Arc<Zeroizing<[u8; HASH_BYTES]>>);
+pub(crate) struct CallKey(Arc<hmac::Key>);
 
 /// Which side of a call is committed to: the same bytes in and out must not look the same.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,8 @@ impl Subject {
 
     /// The key of one call.
     pub(crate) fn call_key(&self, call: CallId) -> CallKey {
-        CallKey(Arc::new(mac(&self.key, b"call\0", &call.0.to_be_bytes())))
+        let key = mac(&self.key, b"call\0", &call.0.to_be_bytes());
+        CallKey(Arc::new(hmac::Key::new(HMAC_SHA256, key.as_slice())))
     }
 }
 
@@ -144,7 +145,7 @@ impl CallKey {
             Side::In => b"in\0",
             Side::Out => b"out\0",
         };
-        Handle::new(&mac(&hmac::Key::new(HMAC_SHA256, self.0.as_slice()), label, digest))
+        Handle::new(&mac(&self.0, label, digest))
     }
 }
 

@@ -53,7 +53,7 @@ impl Publisher {
         let _ = tell.send(last);
     }
 
-    fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
+    pub(crate) fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
         let grown = self.grow(target);
         self.follower.rest();
         grown?;

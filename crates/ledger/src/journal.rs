@@ -616,10 +616,16 @@ impl Follower {
                 format!("{what} in the journal at record {}", self.next),
             )
         };
-        if self.start < self.filled || path == self.path {
+        let behind = self.read().get(self.start..).unwrap_or_default();
+        let is_room = behind.iter().all(|byte| *byte == 0);
+        if !is_room || path == self.path {
             return Err(invalid("a damaged entry"));
         }
-        let file = File::open(&path)?;
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            // Zeros are room that was reserved only where the segment ends.
+            io::ErrorKind::NotFound if !behind.is_empty() => invalid("a damaged entry"),
+            _ => error,
+        })?;
         let header = header_bytes(&file)?;
         let (_, entries_start) = read_header(&header, self.next).map_err(|_| invalid("a damaged header"))?;
         self.rest();

@@ -402,6 +402,32 @@ fn a_damaged_header_behind_a_lost_end_is_refused() {
     bench.assert_refused(&journal);
 }
 
+/// What the power cut left of the first segment is room that was reserved and not given back.
+#[test]
+fn room_that_was_not_given_back_at_a_segments_end_is_stepped_over() {
+    let mut bench = Bench::new();
+    bench.fill();
+    bench.write(20);
+    bench.publish();
+    let written = bench.records();
+    for zeros in [1, 20_000, 600_000] {
+        let mut journal = bench.segments();
+        let first = journal.get_mut(&name(0)).unwrap();
+        first.resize(first.len() + zeros, 0);
+        // The follower goes over it as the ledger is opened, and as it publishes.
+        assert_sound(bench.with(&journal).path(), &written, written.len() as u64);
+        let directory = bench.with(&journal);
+        for name in ["checkpoint", "tile"] {
+            let path = directory.path().join("log").join(name);
+            drop(fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path)));
+        }
+        let ledger = Ledger::open(options(directory.path())).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(ledger.close()).unwrap();
+        assert!(verify(directory.path(), None).unwrap().size > written.len() as u64);
+    }
+}
+
 /// After a sync that failed, what can be read is as good as what a power cut leaves.
 #[test]
 fn a_journal_whose_unsynced_end_is_unreadable_is_written_anew_without_what_follows() {

@@ -639,7 +639,12 @@ impl Follower {
     fn fill(&mut self) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::open(&self.path)?,
+            None => match File::open(&self.path) {
+                Ok(file) => file,
+                // All of it was published, and it went.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) => return Err(error),
+            },
         };
         self.buffer.resize(FOLLOW_BYTES, 0);
         self.buffer.copy_within(self.start..self.filled, 0);

@@ -428,6 +428,21 @@ fn room_that_was_not_given_back_at_a_segments_end_is_stepped_over() {
     }
 }
 
+/// It stands at the end of the first segment, all of which is published now.
+#[test]
+fn publishing_goes_on_behind_a_segment_that_went() {
+    let mut bench = Bench::new();
+    bench.shared.lock().open.clear();
+    let written = usize::try_from(bench.shared.lock().writer.written()).unwrap();
+    bench.write(256 - written);
+    bench.write(3);
+    bench.sync();
+    bench.publisher.publish(&bench.shared, 256).unwrap();
+    assert_eq!(bench.segments().into_keys().collect::<Vec<_>>(), [name(256)]);
+    bench.publish();
+    assert_eq!(verify(bench.directory.path(), None).unwrap().size, 259);
+}
+
 /// After a sync that failed, what can be read is as good as what a power cut leaves.
 #[test]
 fn a_journal_whose_unsynced_end_is_unreadable_is_written_anew_without_what_follows() {

@@ -34,6 +34,9 @@ const CALL_BYTES: usize = 16;
 
 const CRC_BYTES: usize = 4;
 
+/// A disk writes so many bytes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
 /// The longest segment that is read: far above what one grows to.
 const SEGMENT_READ_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -279,7 +282,7 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) enum SegmentError {
     Io(io::Error),
-    /// It ends before its header does: a crash as it was made.
+    /// Its header is not all there, and nothing in it was promised to anybody: a crash as it was made.
     Unfinished,
     /// It is something else.
     Damaged,
@@ -310,7 +313,10 @@ impl Segment {
     /// Reads the segment at `path`, which by its name begins with record `first`.
     pub(crate) fn read(path: &Path, first: u64) -> Result<Self, SegmentError> {
         let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX).map_err(SegmentError::Io)?;
-        let (open, entries_start) = read_header(&bytes, first)?;
+        let (open, entries_start) = read_header(&bytes, first).map_err(|error| match error {
+            SegmentError::Unfinished if synced_within(&bytes, 0, first) > first => SegmentError::Damaged,
+            error => error,
+        })?;
         // Room that was reserved for records and got none. No record ends with a zero.
         let content = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let mut bytes = bytes;
@@ -372,25 +378,7 @@ impl Segment {
     /// claims. Above `ending.next`, something that was promised is lost.
     pub(crate) fn synced_behind(&self, ending: &Ending) -> u64 {
         let start = usize::try_from(ending.offset).unwrap_or(usize::MAX);
-        let tail = self.bytes.get(start..).unwrap_or_default();
-        let mut synced = 0;
-        for at in memchr_all(tail, RECORD_START) {
-            let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else {
-                continue;
-            };
-            let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
-            let sequence = digits
-                .iter()
-                .take(17)
-                .take_while(|digit| digit.is_ascii_digit())
-                .fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
-            if sequence >= ending.next
-                && let Some(entry) = entry_at(&self.bytes, entry_start, sequence)
-            {
-                synced = synced.max(entry.synced);
-            }
-        }
-        synced
+        synced_within(&self.bytes, start, ending.next)
     }
 
     /// The bytes before `offset`.
@@ -431,7 +419,7 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
     let (first_bytes, count_bytes) = rest.split_at(8);
     let count = count_bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
     if magic != MAGIC || first_bytes != first.to_be_bytes() || count > OPEN_CALLS_MAX {
-        return Err(SegmentError::Damaged);
+        return Err(not_a_header(fixed));
     }
     let crc_start = HEADER_BYTES_FIXED + count * CALL_BYTES;
     let entries_start = crc_start + CRC_BYTES;
@@ -439,7 +427,7 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
         return Err(SegmentError::Unfinished);
     };
     if crc != crc32fast::hash(covered).to_be_bytes() {
-        return Err(SegmentError::Damaged);
+        return Err(not_a_header(bytes.get(..entries_start).unwrap_or_default()));
     }
     let calls = covered
         .get(HEADER_BYTES_FIXED..)
@@ -449,6 +437,67 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
         .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
         .collect();
     Ok((open, entries_start))
+}
+
+/// Why these bytes are no header. A sector that was never written reads as zeros, and no header has one: it begins with a
+/// name, and the ids of calls are random.
+fn not_a_header(bytes: &[u8]) -> SegmentError {
+    let unwritten = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
+    match bytes.chunks(SECTOR_BYTES).any(unwritten) {
+        true => SegmentError::Unfinished,
+        false => SegmentError::Damaged,
+    }
+}
+
+/// The highest `synced` that a whole entry claims, of those from `start` on that come at `next` or later.
+fn synced_within(bytes: &[u8], start: usize, next: u64) -> u64 {
+    let tail = bytes.get(start..).unwrap_or_default();
+    let mut synced = 0;
+    for at in memchr_all(tail, RECORD_START) {
+        let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else {
+            continue;
+        };
+        let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
+        let sequence = digits
+            .iter()
+            .take(17)
+            .take_while(|digit| digit.is_ascii_digit())
+            .fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+        if sequence >= next
+            && let Some(entry) = entry_at(bytes, entry_start, sequence)
+        {
+            synced = synced.max(entry.synced);
+        }
+    }
+    synced
+}
+
+/// Of `segments`, which come behind the one that ends before record `next`: each with the bytes of the entries in it, where
+/// the power went before any of them was synced, so that none counts; `None` where the journal goes on in the first, or
+/// something is lost.
+///
+/// Until the end of a segment is durable, nothing in those behind it was promised. So where that end is gone, or the header
+/// of the one that follows, all of them go, unless an entry in one of them says that more was durable than is there.
+pub(crate) fn begun(segments: &[(u64, PathBuf)], next: u64) -> io::Result<Option<Vec<(PathBuf, u64)>>> {
+    let mut found = Vec::new();
+    for (at, (first, path)) in segments.iter().enumerate() {
+        if at == 0 && *first <= next {
+            let header = File::open(path).and_then(|file| header_bytes(&file));
+            if read_header(&header?, *first).is_ok() {
+                return Ok(None);
+            }
+        }
+        let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX)?;
+        let damaged = matches!(read_header(&bytes, *first), Err(SegmentError::Damaged));
+        if damaged || synced_within(&bytes, 0, 0) > next {
+            return Ok(None);
+        }
+        let start = memchr_all(&bytes, RECORD_START).next().unwrap_or(bytes.len());
+        let content = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let entries = content.saturating_sub(start.saturating_sub(ENTRY_HEADER_BYTES));
+        found.push((path.clone(), if start < bytes.len() { entries as u64 } else { 0 }));
+    }
+    Ok(Some(found))
 }
 
 fn memchr_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
@@ -567,10 +616,16 @@ impl Follower {
                 format!("{what} in the journal at record {}", self.next),
             )
         };
-        if self.start < self.filled || path == self.path {
+        let behind = self.read().get(self.start..).unwrap_or_default();
+        let is_room = behind.iter().all(|byte| *byte == 0);
+        if !is_room || path == self.path {
             return Err(invalid("a damaged entry"));
         }
-        let file = File::open(&path)?;
+        let file = File::open(&path).map_err(|error| match error.kind() {
+            // Zeros are room that was reserved only where the segment ends.
+            io::ErrorKind::NotFound if !behind.is_empty() => invalid("a damaged entry"),
+            _ => error,
+        })?;
         let header = header_bytes(&file)?;
         let (_, entries_start) = read_header(&header, self.next).map_err(|_| invalid("a damaged header"))?;
         self.rest();
@@ -584,7 +639,12 @@ impl Follower {
     fn fill(&mut self) -> io::Result<usize> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => File::open(&self.path)?,
+            None => match File::open(&self.path) {
+                Ok(file) => file,
+                // All of it was published, and it went.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) => return Err(error),
+            },
         };
         self.buffer.resize(FOLLOW_BYTES, 0);
         self.buffer.copy_within(self.start..self.filled, 0);

@@ -12,6 +12,8 @@ mod journal;
 mod keeper;
 mod ledger;
 mod pairing;
+#[cfg(test)]
+mod power_cuts;
 mod publisher;
 mod record;
 mod recover;

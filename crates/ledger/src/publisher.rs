@@ -10,7 +10,7 @@ use crate::{
     tree::TILE_WIDTH_U64,
 };
 use portcullis_store::{files, keys::SigningKey};
-use std::{fs, io, sync::Arc, time::Instant};
+use std::{fs, io, path::PathBuf, sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 
 /// Makes tiles of records.
@@ -53,7 +53,7 @@ impl Publisher {
         let _ = tell.send(last);
     }
 
-    fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
+    pub(crate) fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
         let grown = self.grow(target);
         self.follower.rest();
         grown?;
@@ -135,7 +135,8 @@ fn failed(shared: &Shared, core: &mut Core, error: &io::Error) {
 
 /// Removes the segments whose records all stand in full tiles under a published checkpoint. What the next segment begins
 /// with must be rebuilt from full tiles alone, so its first record is rounded up to one. A crash right before a removal
-/// leaves a segment too many, which does no harm.
+/// leaves a segment too many, which does no harm. The oldest goes first, and is durably gone before the next one goes: were
+/// an older one to outlive a later one, there would be a hole in the journal.
 fn retire(shared: &Shared, published: u64) -> io::Result<()> {
     let segments = journal::segments(&shared.layout.journal)?;
     let mut retired = Vec::new();
@@ -150,10 +151,15 @@ fn retire(shared: &Shared, published: u64) -> io::Result<()> {
         return Ok(());
     }
     tiles::sync(&shared.layout.log)?;
-    for path in retired {
+    remove_in_turn(&retired, || files::sync_directory(&shared.layout.journal))
+}
+
+fn remove_in_turn(paths: &[&PathBuf], mut make_durable: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for path in paths {
         fs::remove_file(path)?;
+        make_durable()?;
     }
-    files::sync_directory(&shared.layout.journal)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -215,5 +221,25 @@ mod tests {
         for (published, synced, target) in [(0, 10, 10), (255, 256, 256), (256, 300, 300), (250, 260, 256)] {
             assert_eq!(whole_tiles(published, synced), target, "{published} to {synced}");
         }
+    }
+
+    #[test]
+    fn no_segment_goes_before_the_older_one_is_durably_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["0", "1", "2"].map(|name| directory.path().join(name));
+        for path in &paths {
+            fs::write(path, b"").unwrap();
+        }
+        let there = || paths.each_ref().map(|path| path.exists());
+        let mut synced = Vec::new();
+        remove_in_turn(&paths.each_ref(), || {
+            synced.push(there());
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(
+            synced,
+            [[false, true, true], [false, false, true], [false, false, false]]
+        );
     }
 }

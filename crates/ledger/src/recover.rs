@@ -164,10 +164,10 @@ fn damaged(path: &Path, offset: Option<u64>, what: impl Into<String>) -> OpenErr
 /// The journal's segments as they were found.
 #[derive(Debug, Default)]
 struct Journal {
-    /// First sequence and path, oldest first; without a last one whose header was never finished.
+    /// First sequence and path, oldest first; without those that were only begun.
     segments: Vec<(u64, PathBuf)>,
-    /// A segment that was begun as the crash came.
-    unfinished: Option<PathBuf>,
+    /// Segments that were begun as the crash came and do not count, oldest first, each with the bytes of the entries in it.
+    begun: Vec<(PathBuf, u64)>,
     /// The record that comes next.
     next: u64,
     /// Where the last segment's good entries end.
@@ -179,37 +179,47 @@ struct Journal {
 }
 
 impl Journal {
-    /// Reads all segments. The last may have a torn end; anything else that is not whole is damage.
+    /// Reads all segments. The last that counts may have a torn end; anything else that is not whole is damage.
     fn scan(directory: &Path) -> Result<Self, OpenError> {
         let mut journal = Self::default();
         let found = journal::segments(directory)?;
-        let last = found.len().saturating_sub(1);
-        for (at, (first, path)) in found.into_iter().enumerate() {
-            let segment = match Segment::read(&path, first) {
+        let mut rest = found.as_slice();
+        while let Some(((first, path), behind)) = rest.split_first() {
+            let segment = match Segment::read(path, *first) {
                 Ok(segment) => segment,
-                Err(SegmentError::Unfinished) if at == last => {
-                    journal.unfinished = Some(path);
-                    continue;
+                Err(SegmentError::Unfinished)
+                    if found.len() == 1
+                        && let Some(begun) = journal::begun(&found, 0)? =>
+                {
+                    journal.begun = begun;
+                    break;
                 }
                 Err(SegmentError::Io(error)) => return Err(error.into()),
                 Err(SegmentError::Unfinished | SegmentError::Damaged) => {
-                    return Err(damaged(&path, Some(0), "the segment's header is damaged"));
+                    return Err(damaged(path, Some(0), "the segment's header is damaged"));
                 }
             };
-            if at > 0 && first != journal.next {
+            if !journal.segments.is_empty() && *first != journal.next {
                 return Err(damaged(
-                    &path,
+                    path,
                     None,
                     format!("the segment before it ends at record {}", journal.next),
                 ));
             }
-            journal.read(&segment, first, &path, at == last)?;
-            journal.segments.push((first, path));
+            rest = journal.read(&segment, *first, path, behind)?;
+            journal.segments.push((*first, path.clone()));
         }
         Ok(journal)
     }
 
-    fn read(&mut self, segment: &Segment, first: u64, path: &Path, is_last: bool) -> Result<(), OpenError> {
+    /// Reads a segment, and gives those of `behind` that count.
+    fn read<'a>(
+        &mut self,
+        segment: &Segment,
+        first: u64,
+        path: &Path,
+        behind: &'a [(u64, PathBuf)],
+    ) -> Result<&'a [(u64, PathBuf)], OpenError> {
         if self.segments.is_empty() {
             self.open.extend(segment.open());
             self.next = first;
@@ -233,20 +243,43 @@ impl Journal {
         }
         self.next = ending.next;
         self.ending = Some(ending);
+        let begun = journal::begun(behind, ending.next)?;
         let promised = segment.synced_behind(&ending);
-        if ending.bytes_bad > 0 && (!is_last || promised > ending.next) {
+        if ending.bytes_bad > 0 && (begun.is_none() || promised > ending.next) {
             return Err(damaged(
                 path,
                 Some(ending.offset),
                 format!("record {} was durable and cannot be read", ending.next),
             ));
         }
-        Ok(())
+        Ok(match begun {
+            Some(begun) => {
+                self.begun = begun;
+                &[]
+            }
+            None => behind,
+        })
     }
 
-    /// Bytes at the end that are no entries.
-    fn bytes_bad(&self) -> u64 {
-        self.ending.map_or(0, |ending| ending.bytes_bad)
+    /// Bytes that are cut off: what is no entry at the end, and entries in segments that do not count.
+    fn bytes_cut(&self) -> u64 {
+        let begun: u64 = self.begun.iter().map(|(_, bytes)| bytes).sum();
+        self.ending.map_or(0, |ending| ending.bytes_bad) + begun
+    }
+
+    /// Takes the segments away that do not count; those that hold entries are kept beside. A crash here leaves some of them,
+    /// which do not count either, as long as the one before has not grown: so that comes after the sync.
+    fn drop_begun(&self, make_durable: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        for (path, bytes) in self.begun.iter().rev() {
+            match bytes {
+                0 => fs::remove_file(path)?,
+                _ => fs::rename(path, path.with_extension("cut"))?,
+            }
+        }
+        if self.begun.is_empty() {
+            return Ok(());
+        }
+        make_durable()
     }
 }
 
@@ -323,9 +356,7 @@ fn rebuild(layout: &Layout, journal: &Journal, checkpoint: Option<Checkpoint>) -
 
 /// Opens the journal for writing, and cuts off its torn end. The bytes that are cut are kept beside it.
 fn begin(layout: Layout, journal: &Journal, secrets: Secrets, published: u64) -> Result<Shared, OpenError> {
-    if let Some(unfinished) = &journal.unfinished {
-        fs::remove_file(unfinished)?;
-    }
+    journal.drop_begun(|| files::sync_directory(&layout.journal))?;
     let writer = match (journal.segments.last(), journal.ending) {
         (Some((first, path)), Some(ending)) => {
             if ending.bytes_bad > 0
@@ -361,9 +392,9 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
         .map(|(_, body)| body)
         .collect();
     let crashed = journal.next > 0 && !journal.stopped;
-    if crashed || journal.bytes_bad() > 0 || tiles_rewritten > 0 || !open.is_empty() {
+    if crashed || journal.bytes_cut() > 0 || tiles_rewritten > 0 || !open.is_empty() {
         let details = [
-            ("bytes_cut", Detail::Number(journal.bytes_bad())),
+            ("bytes_cut", Detail::Number(journal.bytes_cut())),
             ("tiles_rewritten", Detail::Number(tiles_rewritten)),
             ("unknown_outcomes", Detail::Number(open.len() as u64)),
         ];
@@ -413,7 +444,8 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
                 }
                 Err(SegmentError::Io(error)) => return Err(Rewrite::Retry(error)),
                 Err(SegmentError::Unfinished | SegmentError::Damaged) => {
-                    fs::remove_file(path).map_err(Rewrite::Retry)?;
+                    let removed = fs::remove_file(path).and_then(|()| files::sync_directory(&layout.journal));
+                    removed.map_err(Rewrite::Retry)?;
                     continue;
                 }
             };
@@ -433,9 +465,43 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
             journal.next
         )));
     }
+    journal
+        .drop_begun(|| files::sync_directory(&layout.journal))
+        .map_err(Rewrite::Retry)?;
     let writer = Writer::resume(&layout.journal, path, ending.offset, journal.next).map_err(Rewrite::Retry)?;
     Ok(Rewritten {
         writer,
         open: journal.open,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The segment before would grow beyond where they begin.
+    #[test]
+    fn segments_that_do_not_count_are_durably_gone_before_anything_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["1.journal", "2.journal"].map(|name| directory.path().join(name));
+        for path in &paths {
+            fs::write(path, b"x").unwrap();
+        }
+        let [unfinished, with_entries] = paths.clone();
+        let mut journal = Journal {
+            begun: vec![(unfinished, 0), (with_entries, 1)],
+            ..Journal::default()
+        };
+        let mut syncs = 0;
+        let mut made_durable = || {
+            assert!(paths.iter().all(|path| !path.exists()));
+            syncs += 1;
+            Ok(())
+        };
+        journal.drop_begun(&mut made_durable).unwrap();
+        journal.begun.clear();
+        journal.drop_begun(&mut made_durable).unwrap();
+        assert_eq!(syncs, 1);
+        assert!(directory.path().join("2.cut").exists() && !directory.path().join("1.cut").exists());
+    }
 }

@@ -74,6 +74,10 @@ pub(crate) struct Core {
     batch: Option<Batch>,
     /// Calls whose decision is on the record and whose outcome is not.
     pub(crate) open: HashMap<CallId, Option<CallKey>, BuildHasherDefault<CallHasher>>,
+    /// How many of them have an id that is not below `fresh_from`: they began after the last sync did. Others have lasted longer
+    /// than a sync, and may last for hours.
+    fresh: usize,
+    fresh_from: CallId,
     /// Open calls that get no outcome from their caller.
     pub(crate) abandoned: Vec<CallId>,
     /// Records that are durable.
@@ -218,7 +222,16 @@ impl Shared {
     }
 
     pub(crate) fn next_id(&self) -> CallId {
-        CallId(u128::from(self.run) << 64 | u128::from(self.counter.fetch_add(1, Ordering::Relaxed)))
+        self.id(self.counter.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What [`Shared::next_id`] gives next.
+    pub(crate) fn coming_id(&self) -> CallId {
+        self.id(self.counter.load(Ordering::Relaxed))
+    }
+
+    fn id(&self, counter: u64) -> CallId {
+        CallId(u128::from(self.run) << 64 | u128::from(counter))
     }
 
     pub(crate) fn is_writable(&self) -> bool {
@@ -393,6 +406,8 @@ impl Core {
         Self {
             writer,
             batch: None,
+            fresh: 0,
+            fresh_from: CallId(0),
             open: HashMap::default(),
             abandoned: Vec::new(),
             synced,
@@ -415,15 +430,35 @@ impl Core {
 
     /// When the next sync may begin, where it may not now. Each costs as much CPU time as several calls do, whether one waits for
     /// it or fifty, so callers that share syncs go on sharing them: the next one waits until as many wait as did for the last
-    /// one and no call is under way that would join them, but no longer than [`pause_after`]. A caller alone never waits for others.
+    /// one and no call that began meanwhile is under way, but no longer than [`pause_after`]. A caller alone never waits for others.
     pub(crate) fn pause_ends(&self) -> Option<Instant> {
         let last = self.last_sync?;
         let alone = last.waiters <= 1 && self.waiters.len() <= 1;
-        let complete = self.open.len() <= self.waiters.deciding && self.waiters.len() >= last.waiters;
+        let complete = self.fresh <= self.waiters.deciding && self.waiters.len() >= last.waiters;
         if alone || complete {
             return None;
         }
         last.ended.checked_add(pause_after(last.waiters))
+    }
+
+    /// A call's decision is on the record.
+    pub(crate) fn opened(&mut self, call: CallId, key: CallKey) {
+        self.open.insert(call, Some(key));
+        self.fresh += usize::from(call >= self.fresh_from);
+    }
+
+    /// A call's outcome is on the record.
+    pub(crate) fn closed(&mut self, call: CallId) {
+        if self.open.remove(&call).is_some() && call >= self.fresh_from {
+            self.fresh = self.fresh.saturating_sub(1);
+        }
+    }
+
+    /// A sync begins: `next` is the id of the next call.
+    pub(crate) fn sync_begins(&mut self, next: CallId) -> Waiters {
+        self.fresh = 0;
+        self.fresh_from = next;
+        std::mem::take(&mut self.waiters)
     }
 
     /// Whether records are taken now.
@@ -471,7 +506,7 @@ impl Core {
         };
         for undo in batch.undo.into_iter().rev() {
             match undo {
-                Undo::Opened(call) => drop(self.open.remove(&call)),
+                Undo::Opened(call) => self.closed(call),
                 Undo::Closed(call, key) => {
                     self.open.insert(call, key);
                     self.abandoned.push(call);
@@ -609,6 +644,56 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_lasts_longer_than_a_sync_is_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = open(directory.path());
+        let shared = ledger.shared().unwrap();
+        let begin = |ledger: &Ledger| {
+            let call = ledger.call_id();
+            let decided = decision(call);
+            let mut intends = Box::pin(ledger.intend(&decided, Durability::Written, ()));
+            while poll(&mut intends).is_none() {}
+            call
+        };
+        let (lasting, quick) = (begin(&ledger), begin(&ledger));
+        let mut core = shared.lock();
+        assert_eq!((core.fresh, core.open.len()), (2, 2));
+        drop(core.sync_begins(shared.coming_id()));
+        assert_eq!((core.fresh, core.open.len()), (0, 2));
+        drop(core);
+        let fresh = begin(&ledger);
+        let mut core = shared.lock();
+        for (call, left) in [(quick, (1, 2)), (fresh, (0, 1)), (lasting, (0, 0))] {
+            core.closed(call);
+            assert_eq!((core.fresh, core.open.len()), left);
+        }
+    }
+
+    /// Who waits wakes the thread that syncs where it is not awake; while it pauses, only the last who is waited for does.
+    #[test]
+    fn a_pause_is_over_with_the_last_who_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = open(directory.path());
+        let shared = ledger.shared().unwrap();
+        let mut core = shared.lock();
+        core.last_sync = Some(LastSync {
+            ended: Instant::now(),
+            waiters: 3,
+        });
+        for (syncer, wakes) in [
+            (Syncer::Awake, false),
+            (Syncer::Pauses, false),
+            (Syncer::Pauses, true),
+            (Syncer::Pauses, true),
+            (Syncer::Sleeps, true),
+        ] {
+            core.syncer = syncer;
+            assert_eq!(shared.wait_for_sync(&mut core).wakes, wakes, "{syncer:?}");
+            assert_eq!(core.syncer == Syncer::Awake, wakes || syncer == Syncer::Awake);
+        }
+    }
+
+    #[test]
     fn what_is_closed_stays_closed() {
         let directory = tempfile::tempdir().unwrap();
         let ledger = open(directory.path());
@@ -638,7 +723,7 @@ mod tests {
         // Before the first sync there is nothing to keep a distance from.
         waits(&mut core, 50);
         assert_eq!(core.pause_ends(), None);
-        // Waiters before and now, those who wait for a decision among them, calls that are open.
+        // Waiters before and now, those who wait for a decision among them, fresh calls that are open.
         for (before, now, deciding, open, pauses) in [
             (0, 1, 0, 1, false),
             (1, 1, 0, 1, false),
@@ -652,8 +737,7 @@ mod tests {
             (50, 50, 20, 21, true),
         ] {
             core.last_sync = Some(LastSync { ended, waiters: before });
-            core.open.clear();
-            core.open.extend((0..open).map(|call| (CallId(call), None)));
+            core.fresh = open;
             waits(&mut core, now);
             core.waiters.deciding = deciding;
             assert_eq!(

@@ -34,9 +34,6 @@ const CALL_BYTES: usize = 16;
 
 const CRC_BYTES: usize = 4;
 
-/// A disk writes so many bytes whole or not at all.
-const SECTOR_BYTES: usize = 512;
-
 /// The longest segment that is read: far above what one grows to.
 const SEGMENT_READ_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -282,7 +279,7 @@ pub(crate) struct Segment {
 #[derive(Debug)]
 pub(crate) enum SegmentError {
     Io(io::Error),
-    /// Its header is not all there, and nothing in it was promised to anybody: a crash as it was made.
+    /// It ends before its header does: a crash as it was made.
     Unfinished,
     /// It is something else.
     Damaged,
@@ -314,7 +311,8 @@ impl Segment {
     pub(crate) fn read(path: &Path, first: u64) -> Result<Self, SegmentError> {
         let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX).map_err(SegmentError::Io)?;
         let (open, entries_start) = read_header(&bytes, first).map_err(|error| match error {
-            SegmentError::Unfinished if synced_within(&bytes, 0, first) > first => SegmentError::Damaged,
+            // A header that was never finished has no records behind it: the count of its open calls is not what it was.
+            SegmentError::Unfinished if memchr_all(&bytes, RECORD_START).next().is_some() => SegmentError::Damaged,
             error => error,
         })?;
         // Room that was reserved for records and got none. No record ends with a zero.
@@ -378,7 +376,25 @@ impl Segment {
     /// claims. Above `ending.next`, something that was promised is lost.
     pub(crate) fn synced_behind(&self, ending: &Ending) -> u64 {
         let start = usize::try_from(ending.offset).unwrap_or(usize::MAX);
-        synced_within(&self.bytes, start, ending.next)
+        let tail = self.bytes.get(start..).unwrap_or_default();
+        let mut synced = 0;
+        for at in memchr_all(tail, RECORD_START) {
+            let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else {
+                continue;
+            };
+            let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
+            let sequence = digits
+                .iter()
+                .take(17)
+                .take_while(|digit| digit.is_ascii_digit())
+                .fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+            if sequence >= ending.next
+                && let Some(entry) = entry_at(&self.bytes, entry_start, sequence)
+            {
+                synced = synced.max(entry.synced);
+            }
+        }
+        synced
     }
 
     /// The bytes before `offset`.
@@ -419,7 +435,7 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
     let (first_bytes, count_bytes) = rest.split_at(8);
     let count = count_bytes.try_into().map(u32::from_be_bytes).unwrap_or(u32::MAX) as usize;
     if magic != MAGIC || first_bytes != first.to_be_bytes() || count > OPEN_CALLS_MAX {
-        return Err(not_a_header(fixed));
+        return Err(SegmentError::Damaged);
     }
     let crc_start = HEADER_BYTES_FIXED + count * CALL_BYTES;
     let entries_start = crc_start + CRC_BYTES;
@@ -427,7 +443,7 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
         return Err(SegmentError::Unfinished);
     };
     if crc != crc32fast::hash(covered).to_be_bytes() {
-        return Err(not_a_header(bytes.get(..entries_start).unwrap_or_default()));
+        return Err(SegmentError::Damaged);
     }
     let calls = covered
         .get(HEADER_BYTES_FIXED..)
@@ -437,67 +453,6 @@ fn read_header(bytes: &[u8], first: u64) -> Result<(Vec<CallId>, usize), Segment
         .filter_map(|call| call.try_into().ok().map(|call| CallId(u128::from_be_bytes(call))))
         .collect();
     Ok((open, entries_start))
-}
-
-/// Why these bytes are no header. A sector that was never written reads as zeros, and no header has one: it begins with a
-/// name, and the ids of calls are random.
-fn not_a_header(bytes: &[u8]) -> SegmentError {
-    let unwritten = |sector: &[u8]| sector.iter().all(|byte| *byte == 0);
-    match bytes.chunks(SECTOR_BYTES).any(unwritten) {
-        true => SegmentError::Unfinished,
-        false => SegmentError::Damaged,
-    }
-}
-
-/// The highest `synced` that a whole entry claims, of those from `start` on that come at `next` or later.
-fn synced_within(bytes: &[u8], start: usize, next: u64) -> u64 {
-    let tail = bytes.get(start..).unwrap_or_default();
-    let mut synced = 0;
-    for at in memchr_all(tail, RECORD_START) {
-        let Some(entry_start) = (start + at).checked_sub(ENTRY_HEADER_BYTES) else {
-            continue;
-        };
-        let digits = tail.get(at + RECORD_START.len()..).unwrap_or_default();
-        let sequence = digits
-            .iter()
-            .take(17)
-            .take_while(|digit| digit.is_ascii_digit())
-            .fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
-        if sequence >= next
-            && let Some(entry) = entry_at(bytes, entry_start, sequence)
-        {
-            synced = synced.max(entry.synced);
-        }
-    }
-    synced
-}
-
-/// Of `segments`, which come behind the one that ends before record `next`: each with the bytes of the entries in it, where
-/// the power went before any of them was synced, so that none counts; `None` where the journal goes on in the first, or
-/// something is lost.
-///
-/// Until the end of a segment is durable, nothing in those behind it was promised. So where that end is gone, or the header
-/// of the one that follows, all of them go, unless an entry in one of them says that more was durable than is there.
-pub(crate) fn begun(segments: &[(u64, PathBuf)], next: u64) -> io::Result<Option<Vec<(PathBuf, u64)>>> {
-    let mut found = Vec::new();
-    for (at, (first, path)) in segments.iter().enumerate() {
-        if at == 0 && *first <= next {
-            let header = File::open(path).and_then(|file| header_bytes(&file));
-            if read_header(&header?, *first).is_ok() {
-                return Ok(None);
-            }
-        }
-        let bytes = read_limited(path, SEGMENT_READ_BYTES_MAX)?;
-        let damaged = matches!(read_header(&bytes, *first), Err(SegmentError::Damaged));
-        if damaged || synced_within(&bytes, 0, 0) > next {
-            return Ok(None);
-        }
-        let start = memchr_all(&bytes, RECORD_START).next().unwrap_or(bytes.len());
-        let content = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let entries = content.saturating_sub(start.saturating_sub(ENTRY_HEADER_BYTES));
-        found.push((path.clone(), if start < bytes.len() { entries as u64 } else { 0 }));
-    }
-    Ok(Some(found))
 }
 
 fn memchr_all<'a>(haystack: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
@@ -663,6 +618,25 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_whose_count_of_open_calls_was_changed_is_damage_and_not_unfinished() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(directory.path(), 0, &[]).unwrap();
+        let path = segment_path(directory.path(), 0);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(matches!(Segment::read(&path, 0), Err(SegmentError::Unfinished)));
+        fs::write(&path, &whole).unwrap();
+        writer
+            .gather(1, 0, |_, _, out| out.extend_from_slice(b"{\"bseq\":0}"))
+            .unwrap();
+        writer.write_out().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[17] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        assert!(matches!(Segment::read(&path, 0), Err(SegmentError::Damaged)));
+    }
 
     /// Three segments with headers of several lengths, and records of all lengths: an entry that ends where a read does, one
     /// that goes on beyond it, the longest one.

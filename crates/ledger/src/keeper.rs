@@ -118,7 +118,7 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
     }
     // Where it fails, whoever gathered hears of it; who waits for what is in the file may still have their sync.
     let _ = shared.write_out(&mut core);
-    let waiters = std::mem::take(&mut core.waiters);
+    let waiters = core.sync_begins(shared.coming_id());
     let covered = core.writer.written();
     let files = unsynced_files(&mut core);
     core.writer.reserve(shared.layout.segment_bytes);
@@ -163,13 +163,13 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
 }
 
 /// The segments that hold records which are not durable yet, oldest first.
-fn unsynced_files(core: &mut Core) -> Vec<Arc<File>> {
+pub(crate) fn unsynced_files(core: &mut Core) -> Vec<Arc<File>> {
     let mut files = std::mem::take(&mut core.unsynced_segments);
     files.push(core.writer.handle());
     files
 }
 
-fn sync_files(shared: &Shared, files: &[Arc<File>]) -> io::Result<()> {
+pub(crate) fn sync_files(shared: &Shared, files: &[Arc<File>]) -> io::Result<()> {
     for file in files {
         file.sync_data()?;
     }
@@ -189,7 +189,7 @@ fn close_calls(shared: &Shared, core: &mut Core, calls: &[CallId]) -> Result<(),
     let (calls, bodies): (Vec<CallId>, Vec<Body>) = outcomes.into_iter().unzip();
     shared.append(core, &bodies)?;
     for call in calls {
-        core.open.remove(&call);
+        core.closed(call);
     }
     Ok(())
 }
@@ -261,7 +261,7 @@ fn resume<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<
     match tried {
         Ok(()) => {
             for call in calls {
-                core.open.remove(&call);
+                core.closed(call);
             }
             core.synced = core.writer.written();
             tracing::info!(%reason, "the record can be written again");

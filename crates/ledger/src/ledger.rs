@@ -112,7 +112,7 @@ impl Ledger {
             let mut core = shared.lock();
             admit(&core, call)?;
             let record = shared.gather(&mut core, &[body], Undo::Opened(call))?;
-            core.open.insert(call, Some(call_key));
+            core.opened(call, call_key);
             (record, shared.decision_sync_for(&mut core, durability))
         };
         // Should it fail, or the caller lose patience, the decision may stand, and nobody acts on it.
@@ -161,7 +161,7 @@ impl Ledger {
                     return Err(error);
                 }
             };
-            core.open.remove(&call);
+            core.closed(call);
             (record, shared.sync_for(&mut core, durability))
         };
         shared.kept(&record, sync).await?;

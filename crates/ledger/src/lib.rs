@@ -12,8 +12,6 @@ mod journal;
 mod keeper;
 mod ledger;
 mod pairing;
-#[cfg(test)]
-mod power_cuts;
 mod publisher;
 mod record;
 mod recover;

@@ -20,6 +20,8 @@ pub(crate) struct Publisher {
     follower: Follower,
     verifier: VerifierKey,
     key: SigningKey,
+    /// When the records that the last round left over are to be published.
+    left_until: Option<Instant>,
 }
 
 impl Publisher {
@@ -29,13 +31,14 @@ impl Publisher {
             follower,
             verifier,
             key,
+            left_until: None,
         }
     }
 
     /// Runs until the ledger ends, and then tells whether all was published.
     pub(crate) fn run(mut self, shared: &Shared, tell: oneshot::Sender<Result<(), String>>) {
         let last = loop {
-            let (target, ending) = wait_for_work(shared);
+            let (target, ending) = wait_for_work(shared, &mut self.left_until);
             if ending == Ending::Now {
                 break Err("it was told to end at once".to_owned());
             }
@@ -53,7 +56,7 @@ impl Publisher {
         let _ = tell.send(last);
     }
 
-    pub(crate) fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
+    fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
         let grown = self.grow(target);
         self.follower.rest();
         grown?;
@@ -76,10 +79,12 @@ impl Publisher {
     }
 }
 
-/// Waits until enough durable records are not published, or for long enough.
-fn wait_for_work(shared: &Shared) -> (u64, Ending) {
+/// Waits until enough durable records are not published, or for long enough: where the round before left some over,
+/// until they are due.
+fn wait_for_work(shared: &Shared, left_until: &mut Option<Instant>) -> (u64, Ending) {
     let mut core = shared.lock();
-    let mut due = Instant::now() + shared.layout.half_interval;
+    let left = left_until.take();
+    let mut due = left.unwrap_or_else(|| Instant::now() + shared.layout.half_interval);
     if core.tiles_trouble.is_some() {
         due = Instant::now() + shared.layout.retry_interval;
     }
@@ -91,7 +96,9 @@ fn wait_for_work(shared: &Shared) -> (u64, Ending) {
             return (core.synced, core.ending);
         }
         if enough {
-            return (whole_tiles(core.published, core.synced), core.ending);
+            let target = whole_tiles(core.published, core.synced);
+            *left_until = (target < core.synced).then_some(due);
+            return (target, core.ending);
         }
         if due <= now {
             due = now + shared.layout.half_interval;
@@ -165,8 +172,11 @@ fn remove_in_turn(paths: &[&PathBuf], mut make_durable: impl FnMut() -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Durability, Ledger, Options, recover, samples::decision};
-    use std::time::Duration;
+    use crate::{Durability, Event, EventKind, Ledger, Options, record::Body, recover, samples::decision, verify};
+    use std::{
+        path::Path,
+        time::{Duration, SystemTime},
+    };
 
     /// The journal is well where tiles are not: who has a decision gathered when that comes out has it kept.
     #[test]
@@ -186,40 +196,113 @@ mod tests {
         assert!(matches!(poll(), std::task::Poll::Ready(Ok(_))));
     }
 
-    /// Enough records are published up to whole tiles; who is left over waits for the interval once, and not for ever.
+    /// Enough records are published up to whole tiles; who is left over waits no longer for that.
     #[test]
     fn enough_records_are_published_in_whole_tiles_and_the_rest_in_time() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options {
-            publish_interval: Duration::from_millis(2),
+            publish_interval: Duration::from_secs(7200),
             publish_records: 8192,
             ..Options::new(directory.path(), "portcullis.local/test")
         };
         // Without its threads.
         let shared = recover::open(&options).unwrap().shared;
-        let work = |published: u64, synced: u64, ending: Ending| {
+        let set = |published: u64, synced: u64, ending: Ending| {
             let mut core = shared.lock();
             (core.published, core.synced, core.ending) = (published, synced, ending);
-            drop(core);
-            wait_for_work(&shared).0
         };
+        let mut left = None;
         for (published, synced, target) in [
             (0, 8192, 8192),
             (0, 8192 + 255, 8192),
             (100, 100 + 8192, 8192),
             (8192, 8192 + 8192 + 257, 16384 + 256),
         ] {
-            assert_eq!(work(published, synced, Ending::No), target, "{published} to {synced}");
-            // What was left over, with one more: once the interval is over.
-            assert_eq!(work(target, synced + 1, Ending::No), synced + 1);
+            set(published, synced, Ending::No);
+            left = None;
+            assert_eq!(wait_for_work(&shared, &mut left).0, target, "{published} to {synced}");
+            assert_eq!(left.is_some(), target < synced, "{published} to {synced}");
         }
-        assert_eq!(work(0, 8192 + 255, Ending::Finish), 8192 + 255);
+        // A round that leaves some over again does not put them off.
+        let due = left.unwrap();
+        set(16384 + 256, 16384 + 256 + 8192 + 1, Ending::No);
+        assert_eq!(wait_for_work(&shared, &mut left).0, 16384 + 256 + 8192);
+        assert_eq!(left, Some(due));
+        // When they are due, all are published, be they few.
+        left = Some(Instant::now());
+        set(16384, 16384 + 3, Ending::No);
+        assert_eq!(wait_for_work(&shared, &mut left).0, 16384 + 3);
+        assert_eq!(left, None);
+        set(0, 8192 + 255, Ending::Finish);
+        assert_eq!(wait_for_work(&shared, &mut left).0, 8192 + 255);
     }
 
     #[test]
     fn fewer_records_than_a_tile_holds_are_published_as_they_are() {
         for (published, synced, target) in [(0, 10, 10), (255, 256, 256), (256, 300, 300), (250, 260, 256)] {
             assert_eq!(whole_tiles(published, synced), target, "{published} to {synced}");
+        }
+    }
+
+    /// Short segments, and nothing is published but by hand.
+    fn by_hand(directory: &Path) -> Options {
+        Options {
+            segment_bytes: 32 * 1024,
+            publish_interval: Duration::from_secs(7200),
+            ..Options::new(directory, "portcullis.local/test")
+        }
+    }
+
+    /// In one append.
+    fn write(shared: &Shared, count: u64) {
+        let event = Event {
+            kind: EventKind::Policy,
+            action: "policy_reloaded",
+            actor: None,
+            details: &[],
+        };
+        let bodies: Vec<Body> = (0..count)
+            .map(|_| Body::event(&event, shared.next_id(), None, SystemTime::now()))
+            .collect();
+        shared.append(&mut shared.lock(), &bodies).unwrap();
+    }
+
+    /// The follower stands at the end of a segment all of which is published, and which is gone.
+    #[test]
+    fn publishing_goes_on_behind_a_segment_that_went() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = recover::open(&by_hand(directory.path())).unwrap();
+        let shared = opened.shared;
+        let mut publisher = Publisher::new(opened.tiles, opened.follower, opened.verifier, opened.key);
+        let written = shared.lock().writer.written();
+        write(&shared, 256 - written);
+        write(&shared, 3);
+        publisher.publish(&shared, 256).unwrap();
+        let segments = journal::segments(&shared.layout.journal).unwrap();
+        assert_eq!(segments.iter().map(|(first, _)| *first).collect::<Vec<_>>(), [256]);
+        publisher.publish(&shared, 259).unwrap();
+        assert_eq!(verify(directory.path(), None).unwrap().size, 259);
+    }
+
+    /// A power cut took the end of the file back to what it was before the room was given back.
+    #[test]
+    fn room_that_was_not_given_back_at_a_segments_end_is_stepped_over() {
+        for zeros in [1, 20_000, 600_000] {
+            let directory = tempfile::tempdir().unwrap();
+            let shared = recover::open(&by_hand(directory.path())).unwrap().shared;
+            while shared.lock().writer.bytes() < shared.layout.segment_bytes {
+                write(&shared, 1);
+            }
+            write(&shared, 20);
+            let written = shared.lock().writer.written();
+            let (_, first) = journal::segments(&shared.layout.journal).unwrap().remove(0);
+            drop(shared);
+            let file = fs::OpenOptions::new().append(true).open(first).unwrap();
+            file.set_len(file.metadata().unwrap().len() + zeros).unwrap();
+            let ledger = Ledger::open(by_hand(directory.path())).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(ledger.close()).unwrap();
+            assert!(verify(directory.path(), None).unwrap().size > written, "{zeros}");
         }
     }
 

@@ -7,6 +7,7 @@ use crate::{
     checkpoint::{CHECKPOINT_BYTES_MAX, Checkpoint, VerifierKey, is_valid_name},
     core::{Core, Layout, Shared},
     journal::{self, Ending, Follower, Segment, SegmentError, Writer},
+    keeper,
     record::{ACTION_OPENED, Body, Detail, Event, EventKind},
     schema::{self, Kind},
     secrets::{SECRET_NAME, Secrets},
@@ -20,8 +21,10 @@ use portcullis_store::{
 };
 use std::{
     collections::HashSet,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -164,10 +167,10 @@ fn damaged(path: &Path, offset: Option<u64>, what: impl Into<String>) -> OpenErr
 /// The journal's segments as they were found.
 #[derive(Debug, Default)]
 struct Journal {
-    /// First sequence and path, oldest first; without those that were only begun.
+    /// First sequence and path, oldest first; without a last one whose header was never finished.
     segments: Vec<(u64, PathBuf)>,
-    /// Segments that were begun as the crash came and do not count, oldest first, each with the bytes of the entries in it.
-    begun: Vec<(PathBuf, u64)>,
+    /// A segment that was begun as the crash came.
+    unfinished: Option<PathBuf>,
     /// The record that comes next.
     next: u64,
     /// Where the last segment's good entries end.
@@ -179,47 +182,37 @@ struct Journal {
 }
 
 impl Journal {
-    /// Reads all segments. The last that counts may have a torn end; anything else that is not whole is damage.
+    /// Reads all segments. The last may have a torn end; anything else that is not whole is damage.
     fn scan(directory: &Path) -> Result<Self, OpenError> {
         let mut journal = Self::default();
         let found = journal::segments(directory)?;
-        let mut rest = found.as_slice();
-        while let Some(((first, path), behind)) = rest.split_first() {
-            let segment = match Segment::read(path, *first) {
+        let last = found.len().saturating_sub(1);
+        for (at, (first, path)) in found.into_iter().enumerate() {
+            let segment = match Segment::read(&path, first) {
                 Ok(segment) => segment,
-                Err(SegmentError::Unfinished)
-                    if found.len() == 1
-                        && let Some(begun) = journal::begun(&found, 0)? =>
-                {
-                    journal.begun = begun;
-                    break;
+                Err(SegmentError::Unfinished) if at == last => {
+                    journal.unfinished = Some(path);
+                    continue;
                 }
                 Err(SegmentError::Io(error)) => return Err(error.into()),
                 Err(SegmentError::Unfinished | SegmentError::Damaged) => {
-                    return Err(damaged(path, Some(0), "the segment's header is damaged"));
+                    return Err(damaged(&path, Some(0), "the segment's header is damaged"));
                 }
             };
-            if !journal.segments.is_empty() && *first != journal.next {
+            if at > 0 && first != journal.next {
                 return Err(damaged(
-                    path,
+                    &path,
                     None,
                     format!("the segment before it ends at record {}", journal.next),
                 ));
             }
-            rest = journal.read(&segment, *first, path, behind)?;
-            journal.segments.push((*first, path.clone()));
+            journal.read(&segment, first, &path, at == last)?;
+            journal.segments.push((first, path));
         }
         Ok(journal)
     }
 
-    /// Reads a segment, and gives those of `behind` that count.
-    fn read<'a>(
-        &mut self,
-        segment: &Segment,
-        first: u64,
-        path: &Path,
-        behind: &'a [(u64, PathBuf)],
-    ) -> Result<&'a [(u64, PathBuf)], OpenError> {
+    fn read(&mut self, segment: &Segment, first: u64, path: &Path, is_last: bool) -> Result<(), OpenError> {
         if self.segments.is_empty() {
             self.open.extend(segment.open());
             self.next = first;
@@ -243,43 +236,20 @@ impl Journal {
         }
         self.next = ending.next;
         self.ending = Some(ending);
-        let begun = journal::begun(behind, ending.next)?;
         let promised = segment.synced_behind(&ending);
-        if ending.bytes_bad > 0 && (begun.is_none() || promised > ending.next) {
+        if ending.bytes_bad > 0 && (!is_last || promised > ending.next) {
             return Err(damaged(
                 path,
                 Some(ending.offset),
                 format!("record {} was durable and cannot be read", ending.next),
             ));
         }
-        Ok(match begun {
-            Some(begun) => {
-                self.begun = begun;
-                &[]
-            }
-            None => behind,
-        })
+        Ok(())
     }
 
-    /// Bytes that are cut off: what is no entry at the end, and entries in segments that do not count.
-    fn bytes_cut(&self) -> u64 {
-        let begun: u64 = self.begun.iter().map(|(_, bytes)| bytes).sum();
-        self.ending.map_or(0, |ending| ending.bytes_bad) + begun
-    }
-
-    /// Takes the segments away that do not count; those that hold entries are kept beside. A crash here leaves some of them,
-    /// which do not count either, as long as the one before has not grown: so that comes after the sync.
-    fn drop_begun(&self, make_durable: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        for (path, bytes) in self.begun.iter().rev() {
-            match bytes {
-                0 => fs::remove_file(path)?,
-                _ => fs::rename(path, path.with_extension("cut"))?,
-            }
-        }
-        if self.begun.is_empty() {
-            return Ok(());
-        }
-        make_durable()
+    /// Bytes at the end that are no entries.
+    fn bytes_bad(&self) -> u64 {
+        self.ending.map_or(0, |ending| ending.bytes_bad)
     }
 }
 
@@ -356,7 +326,9 @@ fn rebuild(layout: &Layout, journal: &Journal, checkpoint: Option<Checkpoint>) -
 
 /// Opens the journal for writing, and cuts off its torn end. The bytes that are cut are kept beside it.
 fn begin(layout: Layout, journal: &Journal, secrets: Secrets, published: u64) -> Result<Shared, OpenError> {
-    journal.drop_begun(|| files::sync_directory(&layout.journal))?;
+    if let Some(unfinished) = &journal.unfinished {
+        fs::remove_file(unfinished)?;
+    }
     let writer = match (journal.segments.last(), journal.ending) {
         (Some((first, path)), Some(ending)) => {
             if ending.bytes_bad > 0
@@ -375,6 +347,11 @@ fn begin(layout: Layout, journal: &Journal, secrets: Secrets, published: u64) ->
     };
     let mut core = Core::new(writer, published, published);
     core.open = journal.open.iter().map(|call| (*call, None)).collect();
+    // A run that was killed left them to the kernel: from the first sync on, entries say that they are durable.
+    let older = journal.segments.split_last().map_or(&[][..], |(_, older)| older);
+    for (_, path) in older {
+        core.unsynced_segments.push(Arc::new(File::open(path)?));
+    }
     let mut run = [0; 8];
     aws_lc_rs::rand::fill(&mut run).map_err(|_| KeyError::Provider)?;
     Ok(Shared::new(layout, secrets, core, u64::from_be_bytes(run)))
@@ -392,9 +369,9 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
         .map(|(_, body)| body)
         .collect();
     let crashed = journal.next > 0 && !journal.stopped;
-    if crashed || journal.bytes_cut() > 0 || tiles_rewritten > 0 || !open.is_empty() {
+    if crashed || journal.bytes_bad() > 0 || tiles_rewritten > 0 || !open.is_empty() {
         let details = [
-            ("bytes_cut", Detail::Number(journal.bytes_cut())),
+            ("bytes_cut", Detail::Number(journal.bytes_bad())),
             ("tiles_rewritten", Detail::Number(tiles_rewritten)),
             ("unknown_outcomes", Detail::Number(open.len() as u64)),
         ];
@@ -409,7 +386,8 @@ fn greet(shared: &Shared, journal: &Journal, tiles_rewritten: u64) -> Result<(),
     bodies.push(Body::event(&start, shared.next_id(), None, now));
     core.append(&bodies)?;
     core.open.clear();
-    core.writer.handle().sync_data()?;
+    let files = keeper::unsynced_files(&mut core);
+    keeper::sync_files(shared, &files)?;
     core.synced = core.writer.written();
     Ok(())
 }
@@ -431,26 +409,37 @@ pub(crate) struct Rewritten {
 
 /// After a failed sync nobody knows what is on the disk, and a second sync that succeeds proves nothing: the kernel may
 /// have given up on the pages. So the segments that hold records from `synced` on are read once more, as far as they can
-/// be, and written to new files.
+/// be, and written to new files. Where one that was durable cannot be read nothing is touched: what stands behind it tells
+/// the next start that it is lost.
 pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten, Rewrite> {
     let segments = journal::segments(&layout.journal).map_err(Rewrite::Retry)?;
+    let mut anew = Vec::new();
     for (at, (first, path)) in segments.iter().enumerate() {
-        let holds_unsynced = segments.get(at + 1).is_none_or(|(next_first, _)| *next_first > synced);
-        if holds_unsynced {
-            let bytes = match Segment::read(path, *first) {
-                Ok(segment) => {
-                    let (_, ending) = segment.entries();
-                    segment.head(ending.offset).to_vec()
-                }
-                Err(SegmentError::Io(error)) => return Err(Rewrite::Retry(error)),
-                Err(SegmentError::Unfinished | SegmentError::Damaged) => {
-                    let removed = fs::remove_file(path).and_then(|()| files::sync_directory(&layout.journal));
-                    removed.map_err(Rewrite::Retry)?;
-                    continue;
-                }
-            };
-            files::replace(path, &layout.scratch, &bytes, Safety::Synced).map_err(Rewrite::Retry)?;
+        let next_first = segments.get(at + 1).map_or(u64::MAX, |(next_first, _)| *next_first);
+        if next_first <= synced {
+            continue;
         }
+        let (bytes, next) = match Segment::read(path, *first) {
+            Ok(segment) => {
+                let (_, ending) = segment.entries();
+                (Some(segment.head(ending.offset).to_vec()), ending.next)
+            }
+            Err(SegmentError::Io(error)) => return Err(Rewrite::Retry(error)),
+            Err(SegmentError::Unfinished | SegmentError::Damaged) => (None, *first),
+        };
+        if next < synced {
+            return Err(Rewrite::Lost(format!(
+                "records {next} to {synced} were durable and cannot be read"
+            )));
+        }
+        anew.push((path, bytes));
+    }
+    for (path, bytes) in anew {
+        match bytes {
+            Some(bytes) => files::replace(path, &layout.scratch, &bytes, Safety::Synced),
+            None => fs::remove_file(path).and_then(|()| files::sync_directory(&layout.journal)),
+        }
+        .map_err(Rewrite::Retry)?;
     }
     let journal = Journal::scan(&layout.journal).map_err(|error| match error {
         OpenError::Io(error) => Rewrite::Retry(error),
@@ -465,9 +454,6 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
             journal.next
         )));
     }
-    journal
-        .drop_begun(|| files::sync_directory(&layout.journal))
-        .map_err(Rewrite::Retry)?;
     let writer = Writer::resume(&layout.journal, path, ending.offset, journal.next).map_err(Rewrite::Retry)?;
     Ok(Rewritten {
         writer,
@@ -479,29 +465,91 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
 mod tests {
     use super::*;
 
-    /// The segment before would grow beyond where they begin.
+    /// Who was killed between a rotation and the sync after it has synced neither segment, nor the name of the second.
     #[test]
-    fn segments_that_do_not_count_are_durably_gone_before_anything_is_written() {
+    fn what_a_killed_run_left_to_the_kernel_is_synced_before_it_counts_as_durable() {
         let directory = tempfile::tempdir().unwrap();
-        let paths = ["1.journal", "2.journal"].map(|name| directory.path().join(name));
-        for path in &paths {
-            fs::write(path, b"x").unwrap();
+        let options = Options {
+            segment_bytes: 1024,
+            ..Options::new(directory.path(), "portcullis.local/test")
+        };
+        let opened = open(&options).unwrap();
+        let event = Event {
+            kind: EventKind::Policy,
+            action: "policy_reloaded",
+            actor: None,
+            details: &[],
+        };
+        for _ in 0..20 {
+            let body = Body::event(&event, opened.shared.next_id(), None, SystemTime::now());
+            opened.shared.append(&mut opened.shared.lock(), &[body]).unwrap();
         }
-        let [unfinished, with_entries] = paths.clone();
-        let mut journal = Journal {
-            begun: vec![(unfinished, 0), (with_entries, 1)],
-            ..Journal::default()
+        drop(opened);
+        let layout = Layout::of(&options);
+        let journal = Journal::scan(&layout.journal).unwrap();
+        assert!(journal.segments.len() > 2);
+        let secret = Secret::load_or_create(&layout.keys.join(SECRET_NAME)).unwrap();
+        let shared = begin(layout, &journal, Secrets::new(&secret), 0).unwrap();
+        assert_eq!(shared.lock().unsynced_segments.len(), journal.segments.len() - 1);
+        greet(&shared, &journal, 0).unwrap();
+        let core = shared.lock();
+        assert_eq!(
+            (core.unsynced_segments.len(), core.synced),
+            (0, core.writer.written()),
+            "synced with the first records"
+        );
+    }
+
+    /// Twenty records, of which the first fifteen were promised.
+    fn twenty(options: &Options) -> (Layout, PathBuf) {
+        let opened = open(options).unwrap();
+        let event = Event {
+            kind: EventKind::Policy,
+            action: "policy_reloaded",
+            actor: None,
+            details: &[],
         };
-        let mut syncs = 0;
-        let mut made_durable = || {
-            assert!(paths.iter().all(|path| !path.exists()));
-            syncs += 1;
-            Ok(())
+        while opened.shared.lock().writer.written() < 20 {
+            let body = Body::event(&event, opened.shared.next_id(), None, SystemTime::now());
+            opened.shared.append(&mut opened.shared.lock(), &[body]).unwrap();
+        }
+        let layout = Layout::of(options);
+        let (_, path) = journal::segments(&layout.journal).unwrap().pop().unwrap();
+        (layout, path)
+    }
+
+    fn spoil(path: &Path, record: u64) -> Vec<u8> {
+        let segment = Segment::read(path, 0).unwrap();
+        let at = usize::try_from(segment.entries().0[usize::try_from(record).unwrap()].offset).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        bytes[at + 20] ^= 1;
+        fs::write(path, &bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_was_promised_and_reads_badly_after_a_failed_sync_is_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new(directory.path(), "portcullis.local/test");
+        let (layout, path) = twenty(&options);
+        let bytes = spoil(&path, 7);
+        assert!(matches!(rewrite_unsynced(&layout, 15), Err(Rewrite::Lost(_))));
+        assert!(fs::read(&path).unwrap() == bytes, "it was written to");
+        // Nor where not even the header reads.
+        fs::write(&path, &bytes[1..]).unwrap();
+        assert!(matches!(rewrite_unsynced(&layout, 15), Err(Rewrite::Lost(_))));
+        assert!(fs::read(&path).unwrap() == bytes[1..], "it was written to");
+    }
+
+    #[test]
+    fn what_was_not_promised_and_reads_badly_after_a_failed_sync_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options::new(directory.path(), "portcullis.local/test");
+        let (layout, path) = twenty(&options);
+        spoil(&path, 17);
+        let Ok(rewritten) = rewrite_unsynced(&layout, 15) else {
+            panic!("what was promised is there");
         };
-        journal.drop_begun(&mut made_durable).unwrap();
-        journal.begun.clear();
-        journal.drop_begun(&mut made_durable).unwrap();
-        assert_eq!(syncs, 1);
-        assert!(directory.path().join("2.cut").exists() && !directory.path().join("1.cut").exists());
+        assert_eq!(rewritten.writer.written(), 17);
     }
 }

@@ -76,7 +76,7 @@ pub(crate) struct Subject {
 
 /// A call's key: lives from its decision to its outcome, in memory only.
 #[derive(Clone)]
-pub(crate) struct CallKey(Arc<hmac::Key>);
+pub(crate) struct CallKey(Arc<Zeroizing<[u8; HASH_BYTES]>>);
 
 /// Which side of a call is committed to: the same bytes in and out must not look the same.
 #[derive(Debug, Clone, Copy)]
@@ -133,8 +133,7 @@ impl Subject {
 
     /// The key of one call.
     pub(crate) fn call_key(&self, call: CallId) -> CallKey {
-        let key = mac(&self.key, b"call\0", &call.0.to_be_bytes());
-        CallKey(Arc::new(hmac::Key::new(HMAC_SHA256, key.as_slice())))
+        CallKey(Arc::new(mac(&self.key, b"call\0", &call.0.to_be_bytes())))
     }
 }
 
@@ -145,7 +144,8 @@ impl CallKey {
             Side::In => b"in\0",
             Side::Out => b"out\0",
         };
-        Handle::new(&mac(&self.0, label, digest))
+        // Kept for each open call, the library's key would take a kilobyte more.
+        Handle::new(&mac(&hmac::Key::new(HMAC_SHA256, self.0.as_slice()), label, digest))
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Report {
     pub root: String,
     /// Records in the journal that no checkpoint covers yet: whole and in order, but not signed for.
     pub records_not_covered: u64,
-    /// Bytes at the journal's end that are no record, or do not count as one: a crash, and nobody opened the log since.
+    /// Bytes at the journal's end that are no record: a crash, and nobody opened the log since.
     pub bytes_torn: u64,
     /// Whether the journal was there to be checked (a published copy has none).
     pub has_journal: bool,
@@ -246,13 +246,13 @@ impl Verification {
                 return journal;
             }
         };
-        let mut rest = segments.as_slice();
-        while let Some(((first, path), behind)) = rest.split_first() {
-            let is_first = rest.len() == segments.len();
-            rest = behind;
+        let last = segments.len().saturating_sub(1);
+        for (at, (first, path)) in segments.into_iter().enumerate() {
             let name = format!("journal/{}", path.file_name().unwrap_or_default().to_string_lossy());
-            let segment = match Segment::read(path, *first) {
+            let segment = match Segment::read(&path, first) {
                 Ok(segment) => segment,
+                // The crash came as it was begun.
+                Err(SegmentError::Unfinished) if at == last && at > 0 => continue,
                 Err(SegmentError::Io(error)) => {
                     self.find(name, None, None, error.to_string());
                     continue;
@@ -262,7 +262,7 @@ impl Verification {
                     continue;
                 }
             };
-            if !is_first && *first != journal.next {
+            if at > 0 && first != journal.next {
                 self.find(
                     name.clone(),
                     None,
@@ -271,10 +271,8 @@ impl Verification {
                 );
             }
             let (_, ending) = segment.entries();
-            // Those behind may only have been begun as the crash came. Where that cannot be told, reading them says why.
-            let begun = journal::begun(behind, ending.next).unwrap_or_default();
             if ending.bytes_bad > 0
-                && (begun.is_none() || segment.synced_behind(&ending) > ending.next || ending.next < size)
+                && (at != last || segment.synced_behind(&ending) > ending.next || ending.next < size)
             {
                 self.find(
                     name.clone(),
@@ -284,10 +282,6 @@ impl Verification {
                 );
             } else {
                 journal.bytes_torn = ending.bytes_bad;
-            }
-            if let Some(begun) = begun {
-                journal.bytes_torn += begun.iter().map(|(_, bytes)| bytes).sum::<u64>();
-                rest = &[];
             }
             journal.next = ending.next;
             journal.segments.push((name, segment));

@@ -5,13 +5,12 @@ use crate::{
     journal::Writer,
     record::{Body, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
-    terms::{CallHasher, CallId, Durability, LedgerError, Options},
+    terms::{CallId, Durability, LedgerError, Options},
     waiters::{Waiters, Waiting},
 };
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
-    hash::BuildHasherDefault,
     io,
     path::PathBuf,
     sync::{
@@ -73,7 +72,7 @@ pub(crate) struct Core {
     /// What becomes of the records that the writer has gathered.
     batch: Option<Batch>,
     /// Calls whose decision is on the record and whose outcome is not.
-    pub(crate) open: HashMap<CallId, Option<CallKey>, BuildHasherDefault<CallHasher>>,
+    pub(crate) open: HashMap<CallId, Option<CallKey>>,
     /// How many of them have an id that is not below `fresh_from`: they began after the last sync did. Others have lasted longer
     /// than a sync, and may last for hours.
     fresh: usize,
@@ -408,7 +407,7 @@ impl Core {
             batch: None,
             fresh: 0,
             fresh_from: CallId(0),
-            open: HashMap::default(),
+            open: HashMap::new(),
             abandoned: Vec::new(),
             synced,
             published,

@@ -6,7 +6,7 @@ use crate::{
     keeper, publisher,
     record::{ACTION_CLOSED, Body, Decision, Event, EventKind, Handles, Outcome},
     recover::{self, OpenError},
-    secrets::{CallKey, Side},
+    secrets::{CallKey, Secrets, Side},
     terms::{CallId, Durability, LedgerError, OPEN_CALLS_MAX, Options},
 };
 use portcullis_store::files::DirectoryLock;
@@ -106,7 +106,7 @@ impl Ledger {
             return Ok(Intended::new(value, 0));
         };
         let shared = &*handle.shared;
-        let (body, call_key) = decision_body(shared, decision);
+        let (body, call_key) = decision_body(&shared.secrets, decision, SystemTime::now());
         let call = decision.call;
         let (record, sync) = {
             let mut core = shared.lock();
@@ -184,7 +184,7 @@ impl Ledger {
             return Ok(Sealed::new(value, 0));
         };
         let shared = &*handle.shared;
-        let (decided, call_key) = decision_body(shared, decision);
+        let (decided, call_key) = decision_body(&shared.secrets, decision, SystemTime::now());
         let ended = outcome_body(
             shared,
             &Outcome {
@@ -323,15 +323,15 @@ fn append_stop(shared: &Shared, core: &mut Core) -> Result<(), LedgerError> {
     Ok(())
 }
 
-fn decision_body(shared: &Shared, decision: &Decision<'_>) -> (Body, CallKey) {
-    let subject = shared.secrets.subject(decision.who.subject);
+pub(crate) fn decision_body(secrets: &Secrets, decision: &Decision<'_>, now: SystemTime) -> (Body, CallKey) {
+    let subject = secrets.subject(decision.who.subject);
     let call_key = subject.call_key(decision.call);
     let handles = Handles {
         subject: subject.handle(),
         session: decision.who.session.map(|session| subject.session(session)),
         input: call_key.commitment(Side::In, &decision.input.digest),
     };
-    (Body::decision(decision, &handles, SystemTime::now()), call_key)
+    (Body::decision(decision, &handles, now), call_key)
 }
 
 fn outcome_body(shared: &Shared, outcome: &Outcome<'_>, call_key: Option<&CallKey>) -> Body {

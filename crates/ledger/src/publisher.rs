@@ -172,7 +172,13 @@ fn remove_in_turn(paths: &[&PathBuf], mut make_durable: impl FnMut() -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Durability, Event, EventKind, Ledger, Options, record::Body, recover, samples::decision, verify};
+    use crate::{
+        Durability, Ledger, Options,
+        record::Body,
+        recover,
+        samples::{decision, event},
+        verify,
+    };
     use std::{
         path::Path,
         time::{Duration, SystemTime},
@@ -255,14 +261,8 @@ mod tests {
 
     /// In one append.
     fn write(shared: &Shared, count: u64) {
-        let event = Event {
-            kind: EventKind::Policy,
-            action: "policy_reloaded",
-            actor: None,
-            details: &[],
-        };
         let bodies: Vec<Body> = (0..count)
-            .map(|_| Body::event(&event, shared.next_id(), None, SystemTime::now()))
+            .map(|_| Body::event(&event(), shared.next_id(), None, SystemTime::now()))
             .collect();
         shared.append(&mut shared.lock(), &bodies).unwrap();
     }

@@ -464,6 +464,7 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::event;
 
     /// Who was killed between a rotation and the sync after it has synced neither segment, nor the name of the second.
     #[test]
@@ -474,14 +475,8 @@ mod tests {
             ..Options::new(directory.path(), "portcullis.local/test")
         };
         let opened = open(&options).unwrap();
-        let event = Event {
-            kind: EventKind::Policy,
-            action: "policy_reloaded",
-            actor: None,
-            details: &[],
-        };
         for _ in 0..20 {
-            let body = Body::event(&event, opened.shared.next_id(), None, SystemTime::now());
+            let body = Body::event(&event(), opened.shared.next_id(), None, SystemTime::now());
             opened.shared.append(&mut opened.shared.lock(), &[body]).unwrap();
         }
         drop(opened);
@@ -503,14 +498,8 @@ mod tests {
     /// Twenty records, of which the first fifteen were promised.
     fn twenty(options: &Options) -> (Layout, PathBuf) {
         let opened = open(options).unwrap();
-        let event = Event {
-            kind: EventKind::Policy,
-            action: "policy_reloaded",
-            actor: None,
-            details: &[],
-        };
         while opened.shared.lock().writer.written() < 20 {
-            let body = Body::event(&event, opened.shared.next_id(), None, SystemTime::now());
+            let body = Body::event(&event(), opened.shared.next_id(), None, SystemTime::now());
             opened.shared.append(&mut opened.shared.lock(), &[body]).unwrap();
         }
         let layout = Layout::of(options);

@@ -1,6 +1,8 @@
 //! Records for the unit tests.
 
-use crate::{CallId, Content, Decision, EffectClass, Outcome, Request, Status, Verdict, VerdictKind, Who};
+use crate::{
+    CallId, Content, Decision, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind, Who,
+};
 
 pub(crate) fn decision(call: CallId) -> Decision<'static> {
     Decision {
@@ -47,5 +49,14 @@ pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
         attempts: 1,
         latency_us: 812,
         news: 0,
+    }
+}
+
+pub(crate) fn event() -> Event<'static> {
+    Event {
+        kind: EventKind::Policy,
+        action: "policy_reloaded",
+        actor: None,
+        details: &[],
     }
 }

@@ -1,7 +1,7 @@
 //! What the ledger's callers and all its parts speak of: the id of a call, where and how a log is kept, how safe a record is, and why
 //! one could not be kept. It must know none of the parts.
 
-use std::{fmt, hash::Hasher, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 /// Calls open at once. Above it no call may begin: each costs memory, and all stand in every segment's header.
 pub(crate) const OPEN_CALLS_MAX: usize = 65_536;
@@ -21,32 +21,6 @@ impl fmt::Display for CallId {
 impl fmt::Debug for CallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CallId({self})")
-    }
-}
-
-/// Hashes the ids of open calls. They are the ledger's own and count up, so that nobody can choose them to fall together, and
-/// a multiplication is enough.
-#[derive(Debug, Default)]
-pub(crate) struct CallHasher(u64);
-
-impl Hasher for CallHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u128(u128::from(*byte));
-        }
-    }
-
-    fn write_u128(&mut self, value: u128) {
-        /// 2^64 over the golden ratio: neighbours go far apart.
-        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let folded = (value >> 64) as u64 ^ value as u64;
-        let spread = (self.0 ^ folded).wrapping_mul(SPREAD);
-        // A table takes its place from the low bits and a mark from the high ones.
-        self.0 = spread ^ spread >> 32;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
 
@@ -110,26 +84,4 @@ pub enum LedgerError {
     /// The ledger is closed.
     #[error("the record is closed")]
     Closed,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{
-        collections::HashSet,
-        hash::{BuildHasher, BuildHasherDefault},
-    };
-
-    #[test]
-    fn calls_in_a_row_lie_apart() {
-        let hash = |call| BuildHasherDefault::<CallHasher>::default().hash_one(CallId(call));
-        for run in [0, 1, 0x0123_4567_89ab_cdef_u128, u128::from(u64::MAX)] {
-            let hashes: Vec<u64> = (0..65_536).map(|count| hash(run << 64 | count)).collect();
-            assert_eq!(hashes.iter().collect::<HashSet<_>>().len(), hashes.len());
-            // Of as many places, a hash drawn at random would meet five in eight; of the marks all.
-            let places: HashSet<u64> = hashes.iter().map(|hash| hash & 0xffff).collect();
-            assert!(places.len() > 36_000, "{run:x}: {} places", places.len());
-            assert_eq!(hashes.iter().map(|hash| hash >> 57).collect::<HashSet<_>>().len(), 128);
-        }
-    }
 }

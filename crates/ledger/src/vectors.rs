@@ -4,7 +4,8 @@
 use crate::{
     CallId, Content, Decision, Detail, EffectClass, Event, EventKind, Outcome, Request, Status, Verdict, VerdictKind,
     Who,
-    record::{Body, Handles},
+    ledger::decision_body,
+    record::Body,
     samples,
     secrets::{CallKey, SECRET_NAME, Secrets, Side, handle_of},
 };
@@ -53,14 +54,8 @@ impl Writer {
     }
 
     fn decision(&mut self, decision: &Decision<'_>, now: SystemTime) -> CallKey {
-        let subject = self.secrets.subject(decision.who.subject);
-        let key = subject.call_key(decision.call);
-        let handles = Handles {
-            subject: subject.handle(),
-            session: decision.who.session.map(|session| subject.session(session)),
-            input: key.commitment(Side::In, &decision.input.digest),
-        };
-        self.write(&Body::decision(decision, &handles, now));
+        let (body, key) = decision_body(&self.secrets, decision, now);
+        self.write(&body);
         key
     }
 

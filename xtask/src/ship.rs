@@ -1,9 +1,9 @@
 //! The program as it is published: built as a whole (link-time optimisation), and twice: the first build counts which ways its
-//! work goes, the second is laid out for them. In `target/ship/`.
+//! work goes, the second is compiled for them, and its machine code is then arranged by the same (BOLT). In `target/ship/`.
 
 use crate::child::{self, Result};
 use crate::root;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,49 +13,100 @@ use std::time::Duration;
 const BUILD_LIMIT: Duration = Duration::from_secs(3_600);
 /// The work that is counted.
 const TRAIN_LIMIT: Duration = Duration::from_secs(600);
+/// Each tool that works on what is built or counted.
+const TOOL_LIMIT: Duration = Duration::from_secs(600);
+
+/// How the machine code is arranged: what is taken together lies together, what is never taken lies apart.
+const ARRANGEMENT: [&str; 5] = [
+    "-reorder-blocks=ext-tsp",
+    "-reorder-functions=cdsort",
+    "-split-functions",
+    "-split-all-cold",
+    "-split-eh",
+];
 
 /// Builds it; where it is.
 pub(crate) fn build() -> Result<PathBuf> {
     let compiler = Compiler::ask()?;
-    let merge = compiler.merger()?;
+    let tools = Tools::find(&compiler)?;
     let directory = root().join("target/ship");
-    let counts = directory.join("counts");
-    // Counts of an earlier build are of another program.
-    if counts.exists() {
-        fs::remove_dir_all(&counts)?;
-    }
-    fs::create_dir_all(&counts)?;
-    let flag = |name: &str, path: &Path| {
-        let mut flag = OsString::from(format!("-C{name}="));
-        flag.push(path);
-        flag
-    };
-    let counting = compile(&compiler, &directory, "counting", &flag("profile-generate", &counts))?;
+    let counts = fresh(&directory, "counts")?;
+    let counting = compile(
+        &compiler,
+        &directory,
+        "counting",
+        &[flag("-Cprofile-generate=", &counts)],
+    )?;
     train(&counting, &directory)?;
     let profile = directory.join("portcullis.profdata");
-    let mut command = Command::new(&merge);
-    command.arg("merge").arg("-o").arg(&profile).arg(&counts);
-    let log = directory.join("merge.log");
-    if !child::run(&mut command, &log, TRAIN_LIMIT)?.success() {
-        return Err(format!("{} failed\n{}", merge.display(), child::tail(&log, 20)).into());
-    }
+    let merge = [OsStr::new("merge"), "-o".as_ref(), profile.as_ref(), counts.as_ref()];
+    tools.run("llvm-profdata", &merge, &directory)?;
     // Cargo does not see that the profile of what it has built is another.
     let last = directory.join("published");
     if last.exists() {
         fs::remove_dir_all(&last)?;
     }
-    let built = compile(&compiler, &directory, "published", &flag("profile-use", &profile))?;
+    // What moves code must know what refers to it.
+    let flags = [flag("-Cprofile-use=", &profile), "-Clink-arg=-Wl,--emit-relocs".into()];
+    let built = compile(&compiler, &directory, "published", &flags)?;
+    let arranged = arrange(&tools, &built, &directory)?;
     let program = directory.join("portcullis");
     // In one step: a gateway may run from there.
-    let fresh = directory.join("portcullis.new");
-    fs::copy(built, &fresh)?;
-    fs::rename(&fresh, &program)?;
+    fs::rename(&arranged, &program)?;
     Ok(program)
 }
 
-/// One build with one more flag, in a directory of its own. The target is named so that the flag is not for build scripts and
+/// The program `built` with its machine code arranged by what is counted in it once more, now by instruction.
+fn arrange(tools: &Tools, built: &Path, directory: &Path) -> Result<PathBuf> {
+    let moves = fresh(directory, "moves")?;
+    let counting = moves.join("portcullis");
+    // One file for each process.
+    let to = flag("--instrumentation-file=", &moves.join("counts"));
+    let instrument = [
+        built.as_ref(),
+        "-instrument".as_ref(),
+        to.as_os_str(),
+        "--instrumentation-file-append-pid".as_ref(),
+        "-o".as_ref(),
+        counting.as_ref(),
+    ];
+    tools.run("llvm-bolt", &instrument, directory)?;
+    train(&counting, directory)?;
+    fs::remove_file(&counting)?;
+    let profile = directory.join("portcullis.fdata");
+    let mut counts: Vec<OsString> = vec!["-o".into(), profile.clone().into()];
+    for entry in fs::read_dir(&moves)? {
+        counts.push(entry?.path().into());
+    }
+    tools.run("merge-fdata", &counts, directory)?;
+    let arranged = directory.join("portcullis.new");
+    let data = flag("-data=", &profile);
+    let mut arguments = vec![built.as_os_str(), &data, "-o".as_ref(), arranged.as_ref()];
+    arguments.extend(ARRANGEMENT.map(OsStr::new));
+    tools.run("llvm-bolt", &arguments, directory)?;
+    Ok(arranged)
+}
+
+/// An empty directory `name` in `directory`: counts of an earlier build are of another program.
+fn fresh(directory: &Path, name: &str) -> Result<PathBuf> {
+    let fresh = directory.join(name);
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    fs::create_dir_all(&fresh)?;
+    Ok(fresh)
+}
+
+/// `name` and `path` in one.
+fn flag(name: &str, path: &Path) -> OsString {
+    let mut flag = OsString::from(name);
+    flag.push(path);
+    flag
+}
+
+/// One build with more flags, in a directory of its own. The target is named so that the flags are not for build scripts and
 /// macros.
-fn compile(compiler: &Compiler, directory: &Path, name: &str, flag: &OsString) -> Result<PathBuf> {
+fn compile(compiler: &Compiler, directory: &Path, name: &str, flags: &[OsString]) -> Result<PathBuf> {
     let log = directory.join(format!("{name}.log"));
     let built = directory.join(name);
     let mut command = Command::new("cargo");
@@ -64,7 +115,7 @@ fn compile(compiler: &Compiler, directory: &Path, name: &str, flag: &OsString) -
         .arg(&compiler.host)
         .arg("--target-dir")
         .arg(&built)
-        .env("CARGO_ENCODED_RUSTFLAGS", flag)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join(OsStr::new("\u{1f}")))
         .current_dir(root());
     match child::run(&mut command, &log, BUILD_LIMIT)?.success() {
         true => Ok(built.join(&compiler.host).join("ship/portcullis")),
@@ -125,34 +176,57 @@ impl Compiler {
         })
     }
 
-    /// The program that makes a profile of counts: rustup's, or the system's of the same version.
-    fn merger(&self) -> Result<PathBuf> {
-        let found = self.mergers().into_iter().find(|program| {
-            let mut command = Command::new(program);
-            command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
-            command.status().is_ok_and(|status| status.success())
-        });
-        found.ok_or_else(|| {
-            format!(
-                "llvm-profdata {0} is not there; hint: `rustup component add llvm-tools`, or `apt-get install llvm-{0}`",
-                self.llvm
-            )
-            .into()
-        })
-    }
-
-    fn mergers(&self) -> [PathBuf; 3] {
-        let own = self
-            .sysroot
-            .join("lib/rustlib")
-            .join(&self.host)
-            .join("bin/llvm-profdata");
+    /// Where LLVM's program `name` may be: rustup's, or the system's of the same version. By its own path first: BOLT looks for
+    /// the library that it puts into programs beside the path by which it is called.
+    fn places(&self, name: &str) -> [PathBuf; 3] {
+        let own = self.sysroot.join("lib/rustlib").join(&self.host).join("bin").join(name);
         let llvm = self.llvm;
         [
             own,
-            format!("llvm-profdata-{llvm}").into(),
-            format!("/usr/lib/llvm-{llvm}/bin/llvm-profdata").into(),
+            format!("/usr/lib/llvm-{llvm}/bin/{name}").into(),
+            format!("{name}-{llvm}").into(),
         ]
+    }
+}
+
+/// LLVM's programs that turn counts into a better program, each of the compiler's LLVM version.
+struct Tools(Vec<(&'static str, PathBuf)>);
+
+/// Their names, and what installs them.
+const TOOLS: [(&str, &str); 3] = [
+    (
+        "llvm-profdata",
+        "`rustup component add llvm-tools`, or `apt-get install llvm-{}`",
+    ),
+    ("llvm-bolt", "`apt-get install bolt-{} libbolt-{}-dev`"),
+    ("merge-fdata", "`apt-get install bolt-{}`"),
+];
+
+impl Tools {
+    /// All of them, before a quarter of an hour is spent on the first.
+    fn find(compiler: &Compiler) -> Result<Self> {
+        let found = TOOLS.map(|(name, hint)| {
+            let program = compiler.places(name).into_iter().find(|program| {
+                let mut command = Command::new(program);
+                command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+                command.status().is_ok_and(|status| status.success())
+            });
+            let version = compiler.llvm.to_string();
+            let missing = || format!("{name} {version} is not there; hint: {}", hint.replace("{}", &version));
+            program.map(|program| (name, program)).ok_or_else(missing)
+        });
+        Ok(Self(found.into_iter().collect::<std::result::Result<_, _>>()?))
+    }
+
+    /// Runs one of them, which leaves what it says in a file of its name.
+    fn run(&self, name: &str, arguments: &[impl AsRef<OsStr>], directory: &Path) -> Result<()> {
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        let (_, program) = found.ok_or_else(|| format!("`{name}` is none of the tools"))?;
+        let log = directory.join(format!("{name}.log"));
+        match child::run(Command::new(program).args(arguments), &log, TOOL_LIMIT)?.success() {
+            true => Ok(()),
+            false => Err(format!("{} failed\n{}", program.display(), child::tail(&log, 20)).into()),
+        }
     }
 }
 
@@ -169,11 +243,13 @@ mod tests {
             ("x86_64-unknown-linux-gnu", 22)
         );
         assert_eq!(
-            compiler.mergers().map(|program| program.display().to_string()),
+            compiler
+                .places("llvm-bolt")
+                .map(|program| program.display().to_string()),
             [
-                "/rust/lib/rustlib/x86_64-unknown-linux-gnu/bin/llvm-profdata",
-                "llvm-profdata-22",
-                "/usr/lib/llvm-22/bin/llvm-profdata"
+                "/rust/lib/rustlib/x86_64-unknown-linux-gnu/bin/llvm-bolt",
+                "/usr/lib/llvm-22/bin/llvm-bolt",
+                "llvm-bolt-22"
             ]
         );
         assert!(Compiler::read("rustc 1.95.0\nhost: a\n", "/rust".into()).is_err());
@@ -186,9 +262,9 @@ mod tests {
             llvm: 9_999,
             sysroot: "/nowhere".into(),
         };
-        let error = compiler.merger().unwrap_err().to_string();
+        let error = Tools::find(&compiler).err().unwrap().to_string();
         assert!(
-            error.contains("llvm-profdata 9999") && error.contains("hint:"),
+            error.contains("llvm-profdata 9999") && error.contains("hint: ") && error.contains("llvm-9999"),
             "{error}"
         );
     }

@@ -22,9 +22,9 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "load" => load::command(rest),
         Some((command, rest)) if command == "table" => table::command(rest),
         Some((command, rest)) if command == "count" => count::command(rest),
-        Some((command, _)) if command == "train" => train::command(),
+        Some((command, rest)) if command == "train" => train::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE] | train"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE] | train DIRECTORY"
                 .into(),
         ),
     };

@@ -3,16 +3,20 @@
 
 use crate::load::{self, Era, Question};
 use crate::proxies::{self, Behind, VARIANTS};
-use crate::table::Place;
 use crate::{Result, stub};
+use std::path::Path;
 use std::time::Duration;
 
 /// For each question over each number of connections.
 const DURATION: Duration = Duration::from_millis(400);
 
-/// `train`: every era and way to a server, with all stages and with none.
-pub(crate) fn command() -> Result<()> {
-    let place = Place::new()?;
+/// `train DIRECTORY`: every era and way to a server, with all stages and with none. What the gateways leave in the directory
+/// stays there: ext4 without a journal is slow to make files for minutes after many were removed, and what comes next may measure.
+pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    let [directory] = arguments else {
+        return Err("usage: portcullis-benches train DIRECTORY".into());
+    };
+    let directory = Path::new(directory);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for era in [Era::Modern, Era::Legacy] {
         for over_stdio in [false, true] {
@@ -26,7 +30,7 @@ pub(crate) fn command() -> Result<()> {
             };
             for variant in VARIANTS.iter().filter(|variant| variant.record == variant.key) {
                 // Ended in order when it is dropped: that is when it writes what it counted.
-                let proxy = proxies::portcullis(&behind, &place.path, variant, &[])?;
+                let proxy = proxies::portcullis(&behind, directory, variant, &[])?;
                 for tool in stub::MEASURED {
                     ask(&runtime, &proxy.peer.call(tool))?;
                 }

@@ -30,14 +30,15 @@ pub(crate) fn build() -> Result<PathBuf> {
     let compiler = Compiler::ask()?;
     let tools = Tools::find(&compiler)?;
     let directory = root().join("target/ship");
-    let counts = fresh(&directory, "counts")?;
+    let (counts, moves) = (fresh(&directory, "counts")?, fresh(&directory, "moves")?);
+    let work = fresh(&directory, "work")?;
     let counting = compile(
         &compiler,
         &directory,
         "counting",
         &[flag("-Cprofile-generate=", &counts)],
     )?;
-    train(&counting, &directory)?;
+    train(&counting, &directory, &work.join("counting"))?;
     let profile = directory.join("portcullis.profdata");
     let merge = [OsStr::new("merge"), "-o".as_ref(), profile.as_ref(), counts.as_ref()];
     tools.run("llvm-profdata", &merge, &directory)?;
@@ -49,7 +50,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     // What moves code must know what refers to it.
     let flags = [flag("-Cprofile-use=", &profile), "-Clink-arg=-Wl,--emit-relocs".into()];
     let built = compile(&compiler, &directory, "published", &flags)?;
-    let arranged = arrange(&tools, &built, &directory)?;
+    let arranged = arrange(&tools, &built, &directory, &moves, &work.join("arranging"))?;
     let program = directory.join("portcullis");
     // In one step: a gateway may run from there.
     fs::rename(&arranged, &program)?;
@@ -57,8 +58,7 @@ pub(crate) fn build() -> Result<PathBuf> {
 }
 
 /// The program `built` with its machine code arranged by what is counted in it once more, now by instruction.
-fn arrange(tools: &Tools, built: &Path, directory: &Path) -> Result<PathBuf> {
-    let moves = fresh(directory, "moves")?;
+fn arrange(tools: &Tools, built: &Path, directory: &Path, moves: &Path, work: &Path) -> Result<PathBuf> {
     let counting = moves.join("portcullis");
     // One file for each process.
     let to = flag("--instrumentation-file=", &moves.join("counts"));
@@ -71,11 +71,11 @@ fn arrange(tools: &Tools, built: &Path, directory: &Path) -> Result<PathBuf> {
         counting.as_ref(),
     ];
     tools.run("llvm-bolt", &instrument, directory)?;
-    train(&counting, directory)?;
+    train(&counting, directory, work)?;
     fs::remove_file(&counting)?;
     let profile = directory.join("portcullis.fdata");
     let mut counts: Vec<OsString> = vec!["-o".into(), profile.clone().into()];
-    for entry in fs::read_dir(&moves)? {
+    for entry in fs::read_dir(moves)? {
         counts.push(entry?.path().into());
     }
     tools.run("merge-fdata", &counts, directory)?;
@@ -123,7 +123,8 @@ fn compile(compiler: &Compiler, directory: &Path, name: &str, flags: &[OsString]
     }
 }
 
-fn train(program: &Path, directory: &Path) -> Result<()> {
+/// Lets `program` work, in a directory that stays until the next time: see the bench.
+fn train(program: &Path, directory: &Path, work: &Path) -> Result<()> {
     let mut build = Command::new("cargo");
     build
         .args(["build", "--quiet", "--release", "--package", "portcullis-benches"])
@@ -131,7 +132,7 @@ fn train(program: &Path, directory: &Path) -> Result<()> {
     child::succeed(&mut build, BUILD_LIMIT)?;
     let log = directory.join("train.log");
     let mut command = Command::new(root().join("target/release/portcullis-benches"));
-    command.arg("train").env("PORTCULLIS", program);
+    command.arg("train").arg(work).env("PORTCULLIS", program);
     match child::run(&mut command, &log, TRAIN_LIMIT)?.success() {
         true => Ok(()),
         false => Err(format!("the work to count failed\n{}", child::tail(&log, 20)).into()),

@@ -118,7 +118,7 @@ async fn answer(stub: Arc<Stub>, request: Request<Incoming>) -> Result<Response<
 impl Stub {
     /// The answer to a request, whole.
     fn reply(&self, request: &portcullis_wire::Request) -> Vec<u8> {
-        let modern = portcullis_wire::meta::ModernMeta::is_present(request.params().as_ref());
+        let modern = portcullis_wire::meta::ModernMeta::is_present(request.params());
         let result: Bytes = match request.method() {
         Method::Initialize => {
             let version = request.params().and_then(|params| params.get("protocolVersion"));

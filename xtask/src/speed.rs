@@ -46,6 +46,8 @@ pub(crate) fn prove(full: bool) -> Result<String> {
         true => {
             let peer = peer(&log)?;
             let gateway = ship::build()?;
+            // What the builds wrote is on the disk before anything is measured that writes to it.
+            child::succeed(&mut Command::new("sync"), LIMIT)?;
             let table = benches(&["table"], &[("MCP_PROXY", &peer), ("PORTCULLIS", &gateway)])?;
             fs::write(directory.join("table.md"), &table)?;
             judge(&table)

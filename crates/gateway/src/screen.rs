@@ -359,11 +359,8 @@ fn result(tool: &Tool, response: &Response) -> Result<(), ScreenError> {
         return Ok(());
     };
     // Errors, questions and tasks carry no structured result.
-    let complete = result
-        .get("resultType")
-        .is_none_or(|kind| kind.as_bytes() == br#""complete""#);
-    let is_error = result.get("isError").and_then(|flag| flag.as_bool()) == Some(true);
-    if !complete || is_error {
+    let complete = result.says("resultType", br#""complete""#) || !result.has("resultType");
+    if !complete || result.says("isError", b"true") {
         return Ok(());
     }
     let validator = match tool.output() {

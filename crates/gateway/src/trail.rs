@@ -457,10 +457,7 @@ fn weigh(ledger: &Ledger, labelled: &Labelled) -> (Option<Content>, bool, &'stat
         }
         Body::Upstream(response) => {
             let (raw, is_error) = match response.outcome() {
-                portcullis_wire::Outcome::Result(result) => {
-                    let flagged = result.get("isError").and_then(|flag| flag.as_bool());
-                    (result, flagged == Some(true))
-                }
+                portcullis_wire::Outcome::Result(result) => (result, result.says("isError", b"true")),
                 portcullis_wire::Outcome::Error(error) => (error, true),
             };
             (Some(content_of(ledger, &[raw.bytes()])), is_error, from)
@@ -512,7 +509,7 @@ fn reply_of(labelled: Labelled) -> Reply {
             if call.era() == Era::Modern
                 && let portcullis_wire::Outcome::Error(error) = response.outcome()
             {
-                reply.status = portcullis_wire::RpcError::code_of(&error).map_or(200, error::modern_status);
+                reply.status = portcullis_wire::RpcError::code_of(error).map_or(200, error::modern_status);
             }
             reply.message = response.with_id(id).finish();
         }

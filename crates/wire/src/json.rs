@@ -283,6 +283,12 @@ impl Raw {
         self.place(key).is_some()
     }
 
+    /// Whether the value that [`Raw::get`] would find at `key` is written as `text`.
+    #[must_use]
+    pub fn says(&self, key: &str, text: &[u8]) -> bool {
+        self.place(key).and_then(|place| self.text.get(place)) == Some(text)
+    }
+
     /// The type of the value that [`Raw::get`] would find at `key`.
     #[must_use]
     pub fn kind_of(&self, key: &str) -> Option<Kind> {

@@ -28,8 +28,8 @@ pub struct Request {
     id: Id,
     id_at: Range<usize>,
     method: Method,
-    params: Option<Range<usize>>,
-    index: Option<Arc<Index>>,
+    params: Option<Raw>,
+    params_at: Option<Range<usize>>,
 }
 
 /// A notification as received.
@@ -37,8 +37,8 @@ pub struct Request {
 pub struct Notification {
     whole: Bytes,
     method: Method,
-    params: Option<Range<usize>>,
-    index: Option<Arc<Index>>,
+    params: Option<Raw>,
+    params_at: Option<Range<usize>>,
 }
 
 /// A response as received. `id` is absent only with an error.
@@ -47,14 +47,8 @@ pub struct Response {
     whole: Bytes,
     id: Option<Id>,
     id_at: Option<Range<usize>>,
-    outcome: OutcomeAt,
-    index: Option<Arc<Index>>,
-}
-
-#[derive(Debug, Clone)]
-enum OutcomeAt {
-    Result(Range<usize>),
-    Error(Range<usize>),
+    outcome: Outcome,
+    outcome_at: Range<usize>,
 }
 
 /// What a response says.
@@ -178,10 +172,10 @@ struct Envelope {
 }
 
 impl Envelope {
-    /// The members of the value at `range`, if they are those that were noted.
-    fn index_of(index: Option<(usize, Arc<Index>)>, range: Option<&Range<usize>>) -> Option<Arc<Index>> {
-        let (at, index) = index?;
-        (range?.start == at).then_some(index)
+    /// The value at `range`, with its members if they are those that were noted.
+    fn value(text: &Bytes, range: &Range<usize>, noted: Option<(usize, Arc<Index>)>) -> Raw {
+        let index = noted.and_then(|(at, index)| (range.start == at).then_some(index));
+        Raw::indexed(text, range.clone(), index)
     }
 
     fn find(text: &Bytes, noted: json::Noted) -> Result<Self, &'static str> {
@@ -245,6 +239,8 @@ impl Envelope {
         {
             return Err(refused("`params` must be an object", id));
         }
+        let params_at = self.params;
+        let params = params_at.as_ref().map(|range| Self::value(&text, range, self.index));
         match (id, self.id) {
             (Some(id), Some(id_at)) => {
                 if method.is_notification() {
@@ -254,8 +250,8 @@ impl Envelope {
                     id,
                     id_at,
                     method,
-                    index: Self::index_of(self.index, self.params.as_ref()),
-                    params: self.params,
+                    params,
+                    params_at,
                     whole: text,
                 }))
             }
@@ -265,8 +261,8 @@ impl Envelope {
             )),
             _ if method.is_notification() => Ok(Message::Notification(Notification {
                 method,
-                index: Self::index_of(self.index, self.params.as_ref()),
-                params: self.params,
+                params,
+                params_at,
                 whole: text,
             })),
             _ => Err(refused("a request needs an `id`", None)),
@@ -274,32 +270,28 @@ impl Envelope {
     }
 
     fn into_response(self, text: Bytes, id: Option<Id>) -> Result<Message, Refused> {
-        let outcome = match (self.result, self.error) {
-            (Some(result), None) => OutcomeAt::Result(result),
-            (None, Some(error)) => OutcomeAt::Error(error),
+        let (outcome, outcome_at) = match (self.result, self.error) {
+            (Some(at), None) => (Outcome::Result(Self::value(&text, &at, self.index)), at),
+            (None, Some(at)) => (Outcome::Error(Raw::slice_of(&text, at.clone())), at),
             (Some(_), Some(_)) => return Err(refused("both a result and an error", id)),
             (None, None) => return Err(refused("no `method`, `result` or `error`", id)),
         };
         let kind_at = |range: &Range<usize>| json::kind(text.get(range.clone()).unwrap_or_default());
         let null = self.id.as_ref().is_none_or(|id| kind_at(id) == Kind::Null);
         match (&outcome, &id, null) {
-            (_, Some(_), _) | (OutcomeAt::Error(_), None, true) => {}
+            (_, Some(_), _) | (Outcome::Error(_), None, true) => {}
             _ => return Err(refused("a response needs the request's `id`", None)),
         }
-        if let OutcomeAt::Error(error) = &outcome
-            && kind_at(error) != Kind::Object
+        if let Outcome::Error(error) = &outcome
+            && error.kind() != Kind::Object
         {
             return Err(refused("`error` must be an object", id));
         }
-        let index = match &outcome {
-            OutcomeAt::Result(result) => Self::index_of(self.index, Some(result)),
-            OutcomeAt::Error(_) => None,
-        };
         Ok(Message::Response(Response {
             id_at: self.id,
             id,
             outcome,
-            index,
+            outcome_at,
             whole: text,
         }))
     }
@@ -352,16 +344,14 @@ impl Request {
 
     /// The parameters, an object if there are any.
     #[must_use]
-    pub fn params(&self) -> Option<Raw> {
-        self.params
-            .clone()
-            .map(|range| Raw::indexed(&self.whole, range, self.index.clone()))
+    pub const fn params(&self) -> Option<&Raw> {
+        self.params.as_ref()
     }
 
     /// Where the parameters stand in the text.
     #[must_use]
     pub fn params_at(&self) -> Option<Range<usize>> {
-        self.params.clone()
+        self.params_at.clone()
     }
 
     /// The text with another id, and whatever `more` edits besides; ranges are those of [`Request::whole`].
@@ -406,16 +396,14 @@ impl Notification {
 
     /// The parameters, an object if there are any.
     #[must_use]
-    pub fn params(&self) -> Option<Raw> {
-        self.params
-            .clone()
-            .map(|range| Raw::indexed(&self.whole, range, self.index.clone()))
+    pub const fn params(&self) -> Option<&Raw> {
+        self.params.as_ref()
     }
 
     /// Where the parameters stand in the text.
     #[must_use]
     pub fn params_at(&self) -> Option<Range<usize>> {
-        self.params.clone()
+        self.params_at.clone()
     }
 }
 
@@ -445,16 +433,13 @@ impl Response {
 
     /// What it says.
     #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        match &self.outcome {
-            OutcomeAt::Result(range) => Outcome::Result(Raw::indexed(&self.whole, range.clone(), self.index.clone())),
-            OutcomeAt::Error(range) => Outcome::Error(Raw::slice_of(&self.whole, range.clone())),
-        }
+    pub const fn outcome(&self) -> &Outcome {
+        &self.outcome
     }
 
     /// The result, if it is one.
     #[must_use]
-    pub fn result(&self) -> Option<Raw> {
+    pub const fn result(&self) -> Option<&Raw> {
         match self.outcome() {
             Outcome::Result(result) => Some(result),
             Outcome::Error(_) => None,
@@ -464,9 +449,7 @@ impl Response {
     /// Where `result` or `error` stands in the text.
     #[must_use]
     pub fn outcome_at(&self) -> Range<usize> {
-        match &self.outcome {
-            OutcomeAt::Result(range) | OutcomeAt::Error(range) => range.clone(),
-        }
+        self.outcome_at.clone()
     }
 
     /// The text with another id, or with one where there was none: what the client receives, for ids are of one hop. Other

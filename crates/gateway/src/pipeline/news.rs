@@ -113,7 +113,7 @@ impl Gateway {
             question: session.question_id(),
             upstream: Arc::clone(upstream),
             request: question.clone(),
-            token: token_of(question.params().as_ref()),
+            token: token_of(question.params()),
         };
         let own = asked.question.clone();
         if !session.ask_standing(asked, &self.sessions.limits) {

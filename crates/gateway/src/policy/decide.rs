@@ -194,7 +194,7 @@ impl Policy {
             return Ok(Permitted::new(call, decided));
         };
         let params = call.request().params();
-        let arguments = params.as_ref().and_then(|params| params.get("arguments"));
+        let arguments = params.and_then(|params| params.get("arguments"));
         let path = path_of(call.view());
         let (action, target) = question(&call, &path);
         let time_unix_ms = now_unix_ms();
@@ -220,7 +220,7 @@ impl Policy {
         }
         if matches!(call.target(), Target::Listen) {
             // One request subscribes to many resources: each is asked about as a subscription to it alone would be.
-            let uris = listened(params.as_ref());
+            let uris = listened(params);
             if uris.len() > LISTENED_MAX {
                 decided.reason = "too_many_resources";
                 return Err(PolicyError::Denied(Arc::new(decided)));

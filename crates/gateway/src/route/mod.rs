@@ -323,7 +323,7 @@ impl Route {
             request: call.request().clone(),
             target: call.aim().clone(),
             outlet: call.client().outlet.clone(),
-            token: token_of(question.params().as_ref()),
+            token: token_of(question.params()),
         };
         // Parked before it is announced: an answer may come as soon as the question is out.
         let parked = Parked {
@@ -531,10 +531,10 @@ impl Route {
             return;
         };
         // Modern: flat, told by `resultType`; 2025-11-25: in `task`.
-        let kind = result.get("resultType");
-        if kind.as_ref().is_some_and(|kind| kind.as_bytes() == br#""complete""#) {
+        if result.says("resultType", br#""complete""#) {
             return;
         }
+        let kind = result.get("resultType");
         let id = match kind.as_ref().and_then(Raw::as_string) {
             Some(kind) if kind == "task" => result.get("taskId"),
             Some(_) => None,

@@ -139,7 +139,7 @@ impl Route {
         };
         match call.target() {
             Target::Initialize => {
-                let revision = settle(call.request().params().as_ref());
+                let revision = settle(call.request().params());
                 let session = sessions
                     .open(call.caller(), &view.endpoint, call.client(), revision)
                     .map_err(RouteError::TooManySessions)?;

@@ -166,7 +166,7 @@ pub(super) fn response(
             }
             edits.set(at, "resultType", br#""complete""#)?;
         }
-        (Outcome::Error(error), era) => match RpcError::code_of(&error) {
+        (Outcome::Error(error), era) => match RpcError::code_of(error) {
             Some(RESOURCE_NOT_FOUND) if era == Era::Modern => {
                 edits.set(at, "code", INVALID_PARAMS.to_string().as_bytes())?;
             }
@@ -358,7 +358,7 @@ mod tests {
         let code = |text, server, client| {
             let error = response(a_response(text), server, client, &Method::ResourcesRead).unwrap();
             match error.outcome() {
-                Outcome::Error(error) => RpcError::code_of(&error).unwrap(),
+                Outcome::Error(error) => RpcError::code_of(error).unwrap(),
                 Outcome::Result(_) => panic!("an error was expected"),
             }
         };

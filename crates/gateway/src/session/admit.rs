@@ -171,7 +171,7 @@ struct Arrival<'a> {
 impl Arrival<'_> {
     fn request(mut self, request: Request) -> Result<Admitted, SessionError> {
         let params = request.params();
-        if let Some(params) = &params {
+        if let Some(params) = params {
             // Read by us and by the server: it must mean the same to both.
             params.check_members()?;
             well_formed_meta(params, self.client.revision.era())?;
@@ -180,7 +180,7 @@ impl Arrival<'_> {
             Era::Modern => {
                 let meta = match self.meta.take() {
                     Some(meta) => meta,
-                    None => ModernMeta::read(params.as_ref()).map_err(SessionError::Meta)?,
+                    None => ModernMeta::read(params).map_err(SessionError::Meta)?,
                 };
                 self.client.capabilities = Some(meta.capabilities);
                 self.client.info = meta.client_info;
@@ -191,8 +191,8 @@ impl Arrival<'_> {
                 match request.method() {
                     Method::Initialize if !is_new => return Err(SessionError::AlreadyInitialized),
                     Method::Initialize => {
-                        self.client.capabilities = kept(params.as_ref(), "capabilities")?;
-                        self.client.info = kept(params.as_ref(), "clientInfo")?;
+                        self.client.capabilities = kept(params, "capabilities")?;
+                        self.client.info = kept(params, "clientInfo")?;
                     }
                     Method::Ping if self.client.is_stdio => {}
                     _ if is_new && self.client.is_stdio => return Err(SessionError::NotInitialized),
@@ -204,8 +204,8 @@ impl Arrival<'_> {
         if !request.method().is_in(self.client.revision) && *request.method() != Method::Initialize {
             return Err(SessionError::UnknownMethod(request.method().to_string()));
         }
-        let target = self.target(&request, params.as_ref())?;
-        self.mirrored(&target, params.as_ref())?;
+        let target = self.target(&request, params)?;
+        self.mirrored(&target, params)?;
         let cancel = match self.in_flight_table() {
             Some(table) => Some(
                 table

@@ -81,17 +81,17 @@ pub(super) fn judge(answer: &Response, http_status: Option<u16>, hello: &Hello) 
     };
     match answer.outcome() {
         Outcome::Result(result) => match result.get("supportedVersions") {
-            Some(versions) if versions.kind() == Kind::Array => by_versions(&versions, hello, Some(&result)),
+            Some(versions) if versions.kind() == Kind::Array => by_versions(&versions, hello, Some(result)),
             _ => legacy("`server/discover` was answered with something else than a `DiscoverResult`".to_owned()),
         },
-        Outcome::Error(said) => match (RpcError::code_of(&said), http_status) {
+        Outcome::Error(said) => match (RpcError::code_of(said), http_status) {
             (Some(error::UNSUPPORTED_VERSION), _) => match said.at(&["data", "supported"]) {
                 Some(versions) if versions.kind() == Kind::Array => by_versions(&versions, hello, None),
-                _ => Verdict::Neither(describe(&said)),
+                _ => Verdict::Neither(describe(said)),
             },
             (Some(error::HEADER_MISMATCH | error::MISSING_CLIENT_CAPABILITY), _)
             | (Some(error::METHOD_NOT_FOUND), Some(404)) => modern(None),
-            _ => legacy(format!("`server/discover` was answered with {}", describe(&said))),
+            _ => legacy(format!("`server/discover` was answered with {}", describe(said))),
         },
     }
 }
@@ -210,8 +210,8 @@ pub(super) fn read_initialize(answer: &Response, offer: Revision) -> Result<(Rev
     let result = match answer.outcome() {
         Outcome::Result(result) => result,
         Outcome::Error(said) => {
-            let detail = format!("`initialize` was answered with {}", describe(&said));
-            return Err(match RpcError::code_of(&said) {
+            let detail = format!("`initialize` was answered with {}", describe(said));
+            return Err(match RpcError::code_of(said) {
                 Some(error::UNSUPPORTED_VERSION) => UpstreamError::Revision { detail },
                 _ => UpstreamError::Garbage { detail },
             });
@@ -225,7 +225,7 @@ pub(super) fn read_initialize(answer: &Response, offer: Revision) -> Result<(Rev
     };
     let revision = version.parse::<Revision>().ok();
     match revision.filter(|revision| revision.era() == Era::Legacy) {
-        Some(revision) => Ok((revision, result)),
+        Some(revision) => Ok((revision, result.clone())),
         None => Err(UpstreamError::Revision {
             detail: format!(
                 "we offered {offer}, the server answered `{}`",
@@ -268,7 +268,7 @@ pub(super) fn progress_token(news: &Notification) -> Option<u64> {
 
 /// The listen request that a notification belongs to (2026-07-28).
 pub(super) fn subscription(news: &Notification) -> Option<u64> {
-    number(&meta::meta(news.params().as_ref())?.get(meta::SUBSCRIPTION_ID)?)
+    number(&meta::meta(news.params())?.get(meta::SUBSCRIPTION_ID)?)
 }
 
 /// The request that a `notifications/cancelled` is about.

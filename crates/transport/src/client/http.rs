@@ -486,7 +486,7 @@ impl Wire {
     /// An answer may say that the server speaks another era than this connection.
     pub(super) fn heed(&self, answer: &portcullis_wire::Response) {
         if let Outcome::Error(said) = answer.outcome()
-            && RpcError::code_of(&said) == Some(error::UNSUPPORTED_VERSION)
+            && RpcError::code_of(said) == Some(error::UNSUPPORTED_VERSION)
         {
             self.doubt_era();
         }

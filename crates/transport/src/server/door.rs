@@ -399,16 +399,14 @@ pub(super) fn admit_http(message: Result<Message, Refused>, version: Version<'_>
         Message::Request(request) => admit_request(request, version, Some(headers)),
         Message::Notification(notification) => {
             let params = notification.params();
-            let modern_meta = !version.is_modern() && ModernMeta::is_present(params.as_ref());
+            let modern_meta = !version.is_modern() && ModernMeta::is_present(params);
             if !version.is_modern() && !modern_meta {
                 return match version {
                     Version::Unknown(text) => unknown_version(text, None),
                     _ => Admitted::legacy(version.legacy(), Ask::Notification(notification)),
                 };
             }
-            match version_agrees(version, params.as_ref())
-                .and_then(|()| method_agrees(headers, notification.method(), false))
-            {
+            match version_agrees(version, params).and_then(|()| method_agrees(headers, notification.method(), false)) {
                 Ok(()) => Admitted::modern(Ask::Notification(notification)),
                 Err(error) => Admitted::refused(Revision::NEWEST, error, None),
             }
@@ -449,7 +447,7 @@ pub(super) fn admit_line(message: Result<Message, Refused>, latest: Revision) ->
             } if revision.era() == Era::Legacy => Admitted::legacy(legacy, ask),
             admitted => admitted,
         },
-        Ok(Message::Notification(notification)) => match ModernMeta::is_present(notification.params().as_ref()) {
+        Ok(Message::Notification(notification)) => match ModernMeta::is_present(notification.params()) {
             true => Admitted::modern(Ask::Notification(notification)),
             false => Admitted::legacy(legacy, Ask::Notification(notification)),
         },
@@ -462,7 +460,6 @@ fn admit_request(request: Request, version: Version<'_>, headers: Option<&Header
     let id = Some(request.id().clone());
     if *request.method() == Method::Initialize
         && let Some(offered) = params
-            .as_ref()
             .and_then(|params| params.get("protocolVersion"))
             .as_ref()
             .and_then(Raw::as_string)
@@ -481,14 +478,14 @@ fn admit_request(request: Request, version: Version<'_>, headers: Option<&Header
             opens_session: true,
         };
     }
-    if !version.is_modern() && !ModernMeta::is_present(params.as_ref()) {
+    if !version.is_modern() && !ModernMeta::is_present(params) {
         return match (version, headers) {
             (Version::Unknown(text), _) => unknown_version(text, id),
             (_, Some(_)) => Admitted::legacy(version.legacy(), Ask::Request(request)),
             (_, None) => Admitted::legacy(Revision::NEWEST_LEGACY, Ask::Request(request)),
         };
     }
-    match modern_request(&request, params.as_ref(), version, headers) {
+    match modern_request(&request, params, version, headers) {
         Ok(meta) => Admitted {
             meta: Some(meta),
             ..Admitted::modern(Ask::Request(request))

@@ -16,7 +16,7 @@ proptest! {
         };
         prop_assert_eq!(response.id(), Some(&id));
         let Outcome::Error(error) = response.outcome() else { panic!("no error") };
-        prop_assert_eq!(RpcError::code_of(&error), Some(code));
+        prop_assert_eq!(RpcError::code_of(error), Some(code));
         let read = error.get("message").unwrap();
         prop_assert_eq!(read.as_string().unwrap(), message);
         let data = error.get("data").unwrap();

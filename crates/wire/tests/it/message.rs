@@ -233,8 +233,8 @@ proptest! {
         let padding = " ".repeat(padding);
         let text = format!(r#"{{"jsonrpc":"2.0","id":1,{method}{padding}"{member}":{object}}}"#);
         let noted = match Message::parse(Bytes::from(text), &limits) {
-            Ok(Message::Request(request)) => request.params().unwrap(),
-            Ok(Message::Response(response)) => response.result().unwrap(),
+            Ok(Message::Request(request)) => request.params().unwrap().clone(),
+            Ok(Message::Response(response)) => response.result().unwrap().clone(),
             other => panic!("{other:?}"),
         };
         let walked = Raw::parse(Bytes::from(object), &limits).unwrap();

@@ -3,7 +3,9 @@
 mod breakages;
 mod child;
 mod conformance;
+mod detectors;
 mod first_run;
+mod fresh;
 mod fuzz;
 mod peers;
 mod picture;
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
         Some((task, rest)) if task == "conformance" => conformance::command(rest),
+        Some((task, rest)) if task == "fresh" => fresh::command(rest),
         Some((task, rest)) if task == "peers" => peers::command(rest),
         Some((task, rest)) if task == "picture" => {
             picture::draw(rest.iter().any(|word| word == "--release")).map(|bytes| {
@@ -41,7 +44,10 @@ fn main() -> ExitCode {
             println!("breakages: {count} of {count} refused by the compiler at their place");
             true
         }),
-        _ => Err("usage: cargo xtask (test | prove | conformance | peers | tidy | breakages | picture | ship)".into()),
+        _ => Err(
+            "usage: cargo xtask (test | prove | conformance | peers | tidy | breakages | fresh | picture | ship)"
+                .into(),
+        ),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

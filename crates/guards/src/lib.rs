@@ -2,5 +2,12 @@
 //! and to whom it is told, is the gateway's matter; a finding is never a permit.
 
 pub mod hidden;
+pub mod mask;
+pub mod scan;
 
 pub use hidden::{Class, Finding, JsonFinding};
+
+/// What `README.md` shows is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

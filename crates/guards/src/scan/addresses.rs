@@ -1,0 +1,299 @@
+//! Addresses: of mail, of hosts, of network cards, and what stands in a URL before its host.
+
+use super::class::Class;
+use super::{Confidence, Found};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+/// RFC 5321, 4.5.3.1.
+const LOCAL_BYTES_MAX: usize = 64;
+const DOMAIN_BYTES_MAX: usize = 255;
+
+pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
+    for at in memchr::memchr_iter(b'@', text) {
+        if let Some(span) = userinfo(text, at) {
+            found.push(Found {
+                class: Class::Password,
+                rule: "url-password",
+                confidence: Confidence::Certain,
+                span,
+            });
+        } else if let Some(span) = mail(text, at) {
+            found.push(Found {
+                class: Class::Email,
+                rule: "email",
+                confidence: Confidence::Certain,
+                span,
+            });
+        }
+    }
+    for at in memchr::memchr_iter(b':', text) {
+        if let Some((class, rule, span)) = colons(text, at, found.last().map(|found| found.span.end)) {
+            found.push(Found {
+                class,
+                rule,
+                confidence: Confidence::Certain,
+                span,
+            });
+        }
+    }
+    dotted(text, found);
+    dashed(text, found);
+}
+
+/// MAC addresses as Windows writes them: `F5-B0-08-8D-DA-06`.
+fn dashed<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
+    for at in memchr::memchr_iter(b'-', text) {
+        let Some(start) = at.checked_sub(2) else { continue };
+        let is_cut = |at: Option<usize>| {
+            at.and_then(|at| text.get(at))
+                .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+        };
+        let Some(whole) = text.get(start..start + 17) else {
+            continue;
+        };
+        let is_address = whole.split(|byte| *byte == b'-').count() == 6
+            && whole
+                .split(|byte| *byte == b'-')
+                .all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit));
+        // Six pairs of figures alone are as often something else.
+        let is_mixed = whole.iter().any(u8::is_ascii_alphabetic);
+        if is_address && is_mixed && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 17)) {
+            found.push(Found {
+                class: Class::Mac,
+                rule: "mac",
+                confidence: Confidence::Certain,
+                span: start..start + 17,
+            });
+        }
+    }
+}
+
+const fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || byte >= 0x80
+        || matches!(
+            byte,
+            b'.' | b'_' | b'-' | b'+' | b'\'' | b'~' | b'#' | b'!' | b'$' | b'&' | b'*' | b'^'
+        )
+}
+
+const fn is_domain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'-' | b'.')
+}
+
+fn mail(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let before = text.get(at.saturating_sub(LOCAL_BYTES_MAX)..at)?;
+    let quoted = before.last() == Some(&b'"');
+    let local = match quoted {
+        true => 1 + before.iter().rev().skip(1).position(|byte| *byte == b'"')? + 1,
+        false => before.iter().rev().take_while(|byte| is_local(**byte)).count(),
+    };
+    let mut start = at - local;
+    // Quotes and marks of the text around it.
+    while !quoted
+        && start < at
+        && text.get(start).is_some_and(|byte| {
+            matches!(
+                byte,
+                b'.' | b'\'' | b'*' | b'#' | b'!' | b'~' | b'&' | b'$' | b'^' | b'-'
+            )
+        })
+    {
+        start += 1;
+    }
+    if start == at || text.get(at - 1) == Some(&b'.') {
+        return None;
+    }
+    let behind = text.get(at + 1..(at + 1 + DOMAIN_BYTES_MAX).min(text.len()))?;
+    let mut length = behind.iter().take_while(|byte| is_domain(**byte)).count();
+    while length > 0 && behind.get(length - 1).is_some_and(|byte| matches!(byte, b'.' | b'-')) {
+        length -= 1;
+    }
+    let domain = behind.get(..length)?;
+    // `git@github.com` is the name of a service.
+    let is_service = text.get(start..at).is_some_and(|local| local == b"git");
+    (is_mail_domain(domain) && !is_service).then_some(start..at + 1 + length)
+}
+
+/// Labels of a domain, of which the last is letters.
+fn is_mail_domain(domain: &[u8]) -> bool {
+    let mut labels = 0;
+    let mut last: &[u8] = b"";
+    for label in domain.split(|byte| *byte == b'.') {
+        if label.is_empty() || label.len() > 63 || label.first() == Some(&b'-') || label.last() == Some(&b'-') {
+            return false;
+        }
+        labels += 1;
+        last = label;
+    }
+    let is_top = last.len() >= 2
+        && (last.starts_with(b"xn--") || last.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80));
+    labels >= 2 && is_top && !is_file_ending(last)
+}
+
+/// `logo@2x.png` is a picture.
+fn is_file_ending(label: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 16] = [
+        b"png", b"jpg", b"jpeg", b"gif", b"svg", b"webp", b"js", b"mjs", b"css", b"ts", b"json", b"html", b"tgz",
+        b"gz", b"zip", b"md",
+    ];
+    ENDINGS.iter().any(|ending| label.eq_ignore_ascii_case(ending))
+}
+
+/// The password in `scheme://user:password@host`.
+fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
+    let from = at.saturating_sub(256);
+    let before = text.get(from..at)?;
+    let start = before
+        .iter()
+        .rposition(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>' | b'`'))
+        .map_or(0, |space| space + 1);
+    let word = before.get(start..)?;
+    let scheme = memchr::memmem::find(word, b"://")?;
+    let user = word.get(scheme + 3..)?;
+    let colon = memchr::memchr(b':', user)?;
+    let password = user.get(colon + 1..)?;
+    let host = text.get(at + 1)?;
+    let is_host = host.is_ascii_alphanumeric() || matches!(host, b'[' | b'$' | b'{' | b'<');
+    // The last `@` before the host closes it.
+    let rest = text.get(at + 1..(at + 65).min(text.len())).unwrap_or_default();
+    let goes_on = rest
+        .iter()
+        .take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'"' | b'\'' | b'?' | b'<' | b','))
+        .any(|byte| *byte == b'@');
+    if password.is_empty()
+        || !is_host
+        || goes_on
+        || memchr::memchr2(b'/', b'?', user).is_some()
+        || super::secrets::is_placeholder(password)
+    {
+        return None;
+    }
+    let password_at = from + start + scheme + 3 + colon + 1;
+    Some(password_at..at)
+}
+
+/// A MAC address or an IPv6 address, of which `at` is the first colon.
+fn colons(text: &[u8], at: usize, past: Option<usize>) -> Option<(Class, &'static str, Range<usize>)> {
+    if past.is_some_and(|past| at < past) {
+        return None;
+    }
+    let is_hex = |byte: &u8| byte.is_ascii_hexdigit();
+    let group = text
+        .get(..at)?
+        .iter()
+        .rev()
+        .take(5)
+        .take_while(|byte| is_hex(byte))
+        .count();
+    if group > 4 {
+        return None;
+    }
+    let start = at - group;
+    let before = start.checked_sub(1).and_then(|before| text.get(before));
+    if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'_')) {
+        return None;
+    }
+    let rest = text.get(start..(start + 48).min(text.len()))?;
+    let length = rest
+        .iter()
+        .take_while(|byte| is_hex(byte) || matches!(byte, b':' | b'.'))
+        .count();
+    let mut whole = rest.get(..length)?;
+    if text
+        .get(start + length)
+        .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+    {
+        return None;
+    }
+    while whole.last() == Some(&b'.') || whole.last() == Some(&b':') && !whole.ends_with(b"::") {
+        whole = whole.get(..whole.len() - 1)?;
+    }
+    let span = start..start + whole.len();
+    let parts = whole.split(|byte| *byte == b':').count();
+    if parts == 6 && whole.len() == 17 && whole.split(|byte| *byte == b':').all(|part| part.len() == 2) {
+        return Some((Class::Mac, "mac", span));
+    }
+    // `12:30:45` and `::` are no addresses.
+    let address: Ipv6Addr = std::str::from_utf8(whole).ok()?.parse().ok()?;
+    let is_spelled =
+        whole.len() >= 6 && (parts >= 4 || whole.iter().any(|byte| matches!(byte, b'a'..=b'f' | b'A'..=b'F')));
+    let is_somebodys = !address.is_loopback() && !address.is_unspecified();
+    (is_spelled && is_somebodys).then_some((Class::Ip, "ipv6", span))
+}
+
+/// IPv4 addresses.
+fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
+    for at in memchr::memchr_iter(b'.', text) {
+        let digits = text
+            .get(..at)
+            .unwrap_or_default()
+            .iter()
+            .rev()
+            .take(4)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        if !(1..=3).contains(&digits) {
+            continue;
+        }
+        let start = at - digits;
+        let before = start.checked_sub(1).and_then(|before| text.get(before)).copied();
+        if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@')) {
+            continue;
+        }
+        let rest = text.get(start..(start + 16).min(text.len())).unwrap_or_default();
+        let length = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+            .count();
+        let mut whole = rest.get(..length).unwrap_or_default();
+        if whole.last() == Some(&b'.') {
+            whole = whole.get(..whole.len() - 1).unwrap_or_default();
+        }
+        let next = text.get(start + whole.len()).copied();
+        let beyond = text.get(start + whole.len() + 1).copied();
+        let goes_on = next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            || matches!(next, Some(b'.' | b'-')) && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let address = std::str::from_utf8(whole)
+            .ok()
+            .and_then(|whole| whole.parse::<Ipv4Addr>().ok());
+        let Some(address) = address.filter(|_| !goes_on) else {
+            continue;
+        };
+        // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
+        let is_small = address.octets().iter().all(|octet| *octet < 30)
+            && address.octets().first().is_some_and(|first| *first < 10);
+        let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
+        if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
+            continue;
+        }
+        found.push(Found {
+            class: Class::Ip,
+            rule: "ipv4",
+            confidence: Confidence::Sure,
+            span: start..start + whole.len(),
+        });
+    }
+}
+
+/// Whether what stands before says that four numbers are a version.
+fn is_version_before(text: &[u8]) -> bool {
+    let near = text
+        .get(text.len().saturating_sub(24)..)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let near = near.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    [
+        &b"version"[..],
+        b"ver.",
+        b"release",
+        b"build",
+        b"v.",
+        b"oid",
+        b"firmware",
+        b"section",
+    ]
+    .iter()
+    .any(|word| memchr::memmem::find(near, word).is_some())
+}

@@ -1,0 +1,84 @@
+//! Tokens in two pieces: broken at the end of a line, or put together by a program (`"AKIA.." + ".."`).
+
+use super::rules::Token;
+use super::token_length;
+
+/// A joint is so long at most.
+const JOINT_BYTES_MAX: usize = 24;
+
+/// Joints in one token.
+const JOINTS_MAX: usize = 3;
+
+/// Tokens are looked for over joints in so many bytes.
+const REACH_BYTES: usize = 512;
+
+/// How long the token is that begins `text`, joints included, if leaving them out makes one of it.
+pub(super) fn length(token: &Token, prefix: usize, text: &[u8]) -> Option<usize> {
+    let text = text.get(..text.len().min(REACH_BYTES))?;
+    let mut whole = Vec::with_capacity(text.len());
+    // Where in `text` each piece begins, by its place in `whole`.
+    let mut pieces = vec![(0, 0)];
+    let mut at = 0;
+    while at < text.len() {
+        let rest = text.get(at..)?;
+        match joint(rest).filter(|_| at > prefix && pieces.len() <= JOINTS_MAX) {
+            Some(joint) => {
+                at += joint;
+                pieces.push((whole.len(), at));
+            }
+            None => {
+                whole.push(*rest.first()?);
+                at += 1;
+            }
+        }
+    }
+    if pieces.len() == 1 {
+        return None;
+    }
+    let length = prefix + token_length(token, whole.get(prefix..)?)?;
+    let is_right = token.check.is_none_or(|check| whole.get(..length).is_some_and(check));
+    let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
+    // In one piece it was no token.
+    (is_right && *piece > 0).then(|| from + length - piece)
+}
+
+/// How long the joint is that `text` begins with.
+fn joint(text: &[u8]) -> Option<usize> {
+    let near = text.get(..text.len().min(JOINT_BYTES_MAX))?;
+    let spaces = |from: usize| {
+        near.get(from..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count()
+    };
+    match near.first()? {
+        quote @ (b'"' | b'\'') => {
+            let mut at = 1 + spaces(1);
+            if matches!(near.get(at), Some(b'+' | b'.' | b'&' | b'\\')) {
+                at += 1;
+                at += spaces(at);
+            } else if !near.get(1..at)?.contains(&b'\n') {
+                return None;
+            }
+            (near.get(at) == Some(quote)).then_some(at + 1)
+        }
+        b'\\' if near.get(1) == Some(&b'\n') => Some(2 + spaces(2)),
+        b'\n' => {
+            let at = spaces(0);
+            // The next line is a piece of one word.
+            let word = text
+                .get(at..)?
+                .iter()
+                .take_while(|byte| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b'/' | b'=')
+                })
+                .count();
+            let ends = text
+                .get(at + word)
+                .is_none_or(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\''));
+            (word >= 4 && ends).then_some(at)
+        }
+        _ => None,
+    }
+}

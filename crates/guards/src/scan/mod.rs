@@ -1,0 +1,835 @@
+//! Secrets and personal data in a text, found by form, check and structure; no model, no entropy alone.
+//!
+//! One normalised view ([`view`]), one pass for the words that name something ([`words`]), one for what is known by its own
+//! form; then each word's value is looked up where structure says that it stands ([`place`]). Work is bounded by the length of
+//! the text. It must not know what is done about a finding.
+
+mod addresses;
+mod checks;
+mod class;
+mod credentials;
+mod decode;
+mod fields;
+mod joints;
+mod pattern;
+mod pem;
+mod place;
+mod rules;
+mod secrets;
+mod view;
+mod words;
+
+pub use class::{Class, Family};
+pub use rules::{RuleError, Rules};
+
+use aho_corasick::AhoCorasick;
+use place::{Bond, Place, Scope};
+use rules::{Identifier, Token};
+use std::collections::HashMap;
+use std::ops::Range;
+use view::View;
+use words::{Hit, TermId, Terms, Vocabulary};
+
+/// The longest text that is looked at as a whole, in bytes; of a longer one the rest is looked at in pieces that overlap.
+pub const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// Most findings of one text; one with more is beyond doubt.
+pub const FINDINGS_MAX: usize = 100_000;
+
+/// Encodings are undone to this depth.
+const LEVELS_MAX: usize = 3;
+
+/// How sure a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    /// A word near it and its form.
+    Likely,
+    /// Its key or column and its form, or a form with a check.
+    Sure,
+    /// A form that nothing else has.
+    Certain,
+}
+
+impl Confidence {
+    /// The word for it in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Likely => "likely",
+            Self::Sure => "sure",
+            Self::Certain => "certain",
+        }
+    }
+}
+
+/// What was found, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding<'a> {
+    /// What it is.
+    pub class: Class,
+    /// The `id` of the rule that found it.
+    pub rule: &'a str,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// Its bytes in the text that was scanned.
+    pub span: Range<usize>,
+}
+
+/// Rules, compiled.
+#[derive(Debug)]
+pub struct Scanner {
+    rules: Rules,
+    vocabulary: Vocabulary,
+    /// By term.
+    meanings: Vec<Vec<Meaning>>,
+    /// Tokens by the first three bytes of a prefix.
+    prefixes: HashMap<[u8; 3], Vec<(usize, usize)>>,
+    /// A bit for each hash of three bytes that some prefix begins with.
+    begins: Box<[u64; 64]>,
+    /// Tokens whose fixed part is in the middle, and those parts.
+    anchors: Option<AhoCorasick>,
+    anchored: Vec<usize>,
+    /// Forms that are proof, by the bytes of their first group: `(identifier, form)`.
+    proofs: Vec<Vec<(usize, usize)>>,
+}
+
+/// What a term says of the value that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// It may be this identifier.
+    Identifier(usize),
+    /// It may be this token, which has no prefix.
+    Token(usize),
+    /// It may be such a field.
+    Field(usize),
+    /// It is a secret, by the rule of this index.
+    Secret(usize),
+    /// It is no secret, though a part of the term says so.
+    Harmless,
+    /// It is another kind of number.
+    Veto,
+}
+
+/// A finding on the view.
+#[derive(Debug, Clone)]
+struct Found<'a> {
+    class: Class,
+    rule: &'a str,
+    confidence: Confidence,
+    span: Range<usize>,
+}
+
+/// An id and its secret are so near.
+const COMPANION_BYTES_MAX: usize = 200;
+
+/// A row of a table is so long at most.
+const ROW_BYTES_MAX: usize = 1_024;
+
+/// What rules are called whose finding stands in a column and proves nothing by itself.
+const COLUMN: &str = "-column";
+
+/// A veto is so near.
+const VETO_BYTES_MAX: usize = 24;
+
+/// First groups of a proof are at most so long.
+const GROUP_BYTES_MAX: usize = 120;
+
+impl Scanner {
+    /// Compiles `rules`.
+    ///
+    /// # Errors
+    /// Too many rules.
+    pub fn new(rules: Rules) -> Result<Self, RuleError> {
+        let too_many = |_| RuleError::Rule {
+            rule: "all".to_owned(),
+            what: "too many words; hint: leave out what you do not need".to_owned(),
+        };
+        let mut terms = Terms::default();
+        let mut meanings: Vec<Vec<Meaning>> = Vec::new();
+        let mut mean = |word: &str, meaning: Meaning| -> Result<(), words::TooMany> {
+            let id = terms.id(word)? as usize;
+            if meanings.len() <= id {
+                meanings.resize(id + 1, Vec::new());
+            }
+            if let Some(known) = meanings.get_mut(id).filter(|known| !known.contains(&meaning)) {
+                known.push(meaning);
+            }
+            Ok(())
+        };
+        for (index, identifier) in rules.identifiers.iter().enumerate() {
+            for word in &identifier.words {
+                mean(word, Meaning::Identifier(index)).map_err(too_many)?;
+            }
+        }
+        for (index, token) in rules.tokens.iter().enumerate() {
+            for word in &token.near {
+                mean(word, Meaning::Token(index)).map_err(too_many)?;
+            }
+        }
+        for (index, field) in rules.fields.iter().enumerate() {
+            for word in &field.words {
+                mean(word, Meaning::Field(index)).map_err(too_many)?;
+            }
+        }
+        for (index, named) in rules.secrets.iter().enumerate() {
+            for word in &named.words {
+                mean(word, Meaning::Secret(index)).map_err(too_many)?;
+            }
+        }
+        for word in &rules.harmless {
+            mean(word, Meaning::Harmless).map_err(too_many)?;
+        }
+        for word in &rules.vetoes {
+            mean(word, Meaning::Veto).map_err(too_many)?;
+        }
+        let mut scanner = Self {
+            vocabulary: terms.build().map_err(too_many)?,
+            meanings,
+            prefixes: HashMap::new(),
+            begins: Box::new([0; 64]),
+            anchors: None,
+            anchored: Vec::new(),
+            proofs: vec![Vec::new(); GROUP_BYTES_MAX + 1],
+            rules,
+        };
+        scanner.index();
+        Ok(scanner)
+    }
+
+    fn index(&mut self) {
+        let mut anchors = Vec::new();
+        for (index, token) in self.rules.tokens.iter().enumerate() {
+            if token.before.is_some() {
+                anchors.extend(token.prefix.iter());
+                self.anchored.extend(token.prefix.iter().map(|_| index));
+                continue;
+            }
+            for (at, prefix) in token.prefix.iter().enumerate() {
+                let Some(first) = prefix.first_chunk::<3>() else {
+                    continue;
+                };
+                self.prefixes.entry(*first).or_default().push((index, at));
+                let bit = hash(*first);
+                if let Some(word) = self.begins.get_mut(bit / 64) {
+                    *word |= 1 << (bit % 64);
+                }
+            }
+        }
+        // Nothing but too many could fail.
+        self.anchors = AhoCorasick::new(&anchors).ok().filter(|_| !anchors.is_empty());
+        for (index, identifier) in self.rules.identifiers.iter().enumerate() {
+            for (at, form) in identifier.forms.iter().enumerate().filter(|(_, form)| form.is_proof) {
+                for length in form.pattern.first_group() {
+                    if let Some(list) = self.proofs.get_mut(length) {
+                        list.push((index, at));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finds secrets and personal data in `text`, at most [`FINDINGS_MAX`], in order, none within another.
+    #[must_use]
+    pub fn scan(&self, text: &[u8]) -> Vec<Finding<'_>> {
+        let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
+        self.looked_through(text, 0)
+    }
+
+    fn looked_through(&self, text: &[u8], level: usize) -> Vec<Finding<'_>> {
+        let view = View::new(text);
+        let seen = view.text();
+        let mut hits = Vec::new();
+        self.vocabulary.find(seen, &mut hits);
+        let mut found = Vec::new();
+        self.by_form(seen, &mut found);
+        found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
+        self.by_middle(seen, &mut found);
+        self.by_name(seen, &hits, &mut found);
+        addresses::find(seen, &mut found);
+        credentials::find(seen, &mut found);
+        pem::find(seen, &mut found);
+        zones(seen, &mut found);
+        for plus in memchr::memchr_iter(b'+', seen) {
+            if let Some(span) = fields::international(seen, plus) {
+                found.push(Found {
+                    class: Class::Phone,
+                    rule: "phone-international",
+                    confidence: Confidence::Sure,
+                    span,
+                });
+            }
+        }
+        if level < LEVELS_MAX {
+            self.within(seen, level, &mut found);
+        }
+        companions(&mut found);
+        strangers(seen, &mut found);
+        resolve(&mut found);
+        found
+            .into_iter()
+            .map(|found| Finding {
+                class: found.class,
+                rule: found.rule,
+                confidence: found.confidence,
+                span: view.original(&found.span),
+            })
+            .collect()
+    }
+
+    /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
+    fn within<'a>(&'a self, text: &[u8], level: usize, found: &mut Vec<Found<'a>>) {
+        decode::find(text, |span, inside| {
+            let surest = match inside {
+                decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
+                decode::Inside::Text(inside) => {
+                    let found = self.looked_through(&inside, level + 1);
+                    let sure = found.iter().filter(|found| found.confidence > Confidence::Likely);
+                    sure.max_by_key(|found| found.confidence)
+                        .map(|found| (found.class, found.rule))
+                }
+            };
+            if let Some((class, rule)) = surest {
+                found.push(Found {
+                    class,
+                    rule,
+                    confidence: Confidence::Certain,
+                    span,
+                });
+            }
+        });
+    }
+
+    /// What is known by its own form.
+    fn by_form<'a>(&'a self, text: &[u8], found: &mut Vec<Found<'a>>) {
+        let mut at = 0;
+        while let Some(rest) = text.get(at..) {
+            let Some(begin) = rest.iter().position(u8::is_ascii_alphanumeric) else {
+                break;
+            };
+            let start = at + begin;
+            let group = rest.get(begin..).unwrap_or_default();
+            let length = group
+                .iter()
+                .position(|byte| !byte.is_ascii_alphanumeric())
+                .unwrap_or(group.len());
+            self.tokens_at(text, start, found);
+            self.proofs_at(text, start, length, found);
+            at = start + length;
+        }
+    }
+
+    fn tokens_at<'a>(&'a self, text: &[u8], start: usize, found: &mut Vec<Found<'a>>) {
+        let Some(rest) = text.get(start..) else { return };
+        let Some(first) = rest.first_chunk::<3>() else { return };
+        let bit = hash(*first);
+        if self.begins.get(bit / 64).is_none_or(|word| word >> (bit % 64) & 1 == 0) {
+            return;
+        }
+        for (index, prefix) in self.prefixes.get(first).into_iter().flatten() {
+            let Some(token) = self.rules.tokens.get(*index) else {
+                continue;
+            };
+            let Some(prefix) = token.prefix.get(*prefix) else {
+                continue;
+            };
+            let Some(body) = rest.strip_prefix(&**prefix).filter(|_| token.near.is_empty()) else {
+                continue;
+            };
+            let whole = token_length(token, body).map(|length| prefix.len() + length);
+            let is_right = |length: &usize| token.check.is_none_or(|check| rest.get(..*length).is_some_and(check));
+            let length = whole
+                .filter(is_right)
+                .or_else(|| self::joints::length(token, prefix.len(), rest));
+            if let Some(length) = length {
+                found.push(Found {
+                    class: token.class,
+                    rule: &token.id,
+                    confidence: Confidence::Certain,
+                    span: start..start + length,
+                });
+            }
+        }
+    }
+
+    /// Tokens whose fixed part is in the middle.
+    fn by_middle<'a>(&'a self, text: &[u8], found: &mut Vec<Found<'a>>) {
+        for middle in self
+            .anchors
+            .iter()
+            .flat_map(|anchors| anchors.find_overlapping_iter(text))
+        {
+            let token = self
+                .anchored
+                .get(middle.pattern().as_usize())
+                .and_then(|index| self.rules.tokens.get(*index));
+            let Some((token, before)) = token.and_then(|token| Some((token, token.before.as_ref()?))) else {
+                continue;
+            };
+            let (from, behind) = (middle.start(), text.get(middle.end()..).unwrap_or_default());
+            let start = (before.length_min()..=before.length_max().min(256))
+                .rev()
+                .find_map(|length| {
+                    let start = from.checked_sub(length)?;
+                    let is_cut = start
+                        .checked_sub(1)
+                        .and_then(|at| text.get(at))
+                        .is_some_and(u8::is_ascii_alphanumeric);
+                    (!is_cut && before.matched(text.get(start..from)?) == Some(length)).then_some(start)
+                });
+            let (Some(start), Some(length)) = (start, token_length(token, behind)) else {
+                continue;
+            };
+            let span = start..middle.end() + length;
+            if token.near.is_empty()
+                && token
+                    .check
+                    .is_none_or(|check| text.get(span.clone()).is_some_and(check))
+            {
+                found.push(Found {
+                    class: token.class,
+                    rule: &token.id,
+                    confidence: Confidence::Certain,
+                    span,
+                });
+            }
+        }
+    }
+
+    fn proofs_at<'a>(&'a self, text: &[u8], start: usize, length: usize, found: &mut Vec<Found<'a>>) {
+        let Some(list) = self.proofs.get(length).filter(|list| !list.is_empty()) else {
+            return;
+        };
+        for (index, form) in list {
+            let Some(identifier) = self.rules.identifiers.get(*index) else {
+                continue;
+            };
+            let Some(form) = identifier.forms.get(*form) else {
+                continue;
+            };
+            if let Some(span) = matched(identifier, &form.pattern, text, start) {
+                found.push(Found {
+                    class: identifier.class,
+                    rule: &identifier.id,
+                    confidence: Confidence::Sure,
+                    span,
+                });
+            }
+        }
+    }
+
+    /// What a word names.
+    fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], found: &mut Vec<Found<'a>>) {
+        for (order, hit) in hits.iter().enumerate() {
+            let Some(meanings) = self.meanings.get(hit.term as usize) else {
+                continue;
+            };
+            let names = |meaning: &Meaning| !matches!(meaning, Meaning::Veto | Meaning::Harmless);
+            if !meanings.iter().any(names) {
+                continue;
+            }
+            let word = hit.start..hit.end;
+            let place = Place::of(text, &word);
+            let key = place.key();
+            let neighbours = hits
+                .get(order.saturating_sub(8)..(order + 8).min(hits.len()))
+                .unwrap_or_default();
+            let says = |wanted: Meaning, span: &Range<usize>| {
+                neighbours
+                    .iter()
+                    .any(|other| other.start >= span.start && other.end <= span.end && self.means(other.term, wanted))
+            };
+            let mut scopes: Vec<Scope> = place.value().into_iter().collect();
+            if scopes.is_empty() {
+                place.column(&word, |scope| scopes.push(scope));
+            }
+            // A part of a longer word may be a key's; in prose it is chance, as in Base64.
+            let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+            let is_alone = !is_letter(word.start.checked_sub(1)) && !is_letter(Some(word.end));
+            let sentence = place.near(&word);
+            let near = if is_alone { sentence.as_slice() } else { &[] };
+            for meaning in meanings {
+                match meaning {
+                    Meaning::Identifier(index) => {
+                        let Some(identifier) = self.rules.identifiers.get(*index) else {
+                            continue;
+                        };
+                        // What another number's name stands before is that number.
+                        let vetoed = |span: &Range<usize>| says(Meaning::Veto, &(word.end..span.start));
+                        identified(identifier, text, &scopes, near, vetoed, found);
+                    }
+                    Meaning::Token(index) => {
+                        let Some(token) = self.rules.tokens.get(*index) else {
+                            continue;
+                        };
+                        let scopes = scopes.iter().chain(near);
+                        if let Some(span) = scopes.into_iter().find_map(|scope| token_in(token, text, &scope.span)) {
+                            found.push(Found {
+                                class: token.class,
+                                rule: &token.id,
+                                confidence: Confidence::Sure,
+                                span,
+                            });
+                        }
+                    }
+                    Meaning::Field(index) => {
+                        let Some(field) = self.rules.fields.get(*index) else {
+                            continue;
+                        };
+                        if field.class == Class::Person && text.get(key.start..word.start).is_some_and(is_of_things) {
+                            continue;
+                        }
+                        let vetoed = |span: &Range<usize>| says(Meaning::Veto, &(word.end..span.start));
+                        fielded(field, text, &scopes, near, vetoed, found);
+                    }
+                    Meaning::Secret(index) => {
+                        let Some(named) = self.rules.secrets.get(*index) else {
+                            continue;
+                        };
+                        if says(Meaning::Harmless, &key) {
+                            continue;
+                        }
+                        secrets::named(named.class, text, &word, &scopes, found);
+                    }
+                    Meaning::Harmless | Meaning::Veto => {}
+                }
+            }
+        }
+    }
+
+    /// Whether the last word before a value, in its sentence, says that it is another kind of number.
+    fn is_vetoed(&self, text: &[u8], hits: &[Hit], span: &Range<usize>) -> bool {
+        let behind = hits.partition_point(|hit| hit.end <= span.start);
+        let last = behind.checked_sub(1).and_then(|last| hits.get(last));
+        last.is_some_and(|hit| {
+            let between = text.get(hit.end..span.start).unwrap_or_default();
+            let is_one = between.len() <= VETO_BYTES_MAX
+                && !between.iter().any(|byte| matches!(byte, b'\n' | b',' | b';' | b'}'));
+            is_one && self.means(hit.term, Meaning::Veto)
+        })
+    }
+
+    fn means(&self, term: TermId, wanted: Meaning) -> bool {
+        self.meanings
+            .get(term as usize)
+            .is_some_and(|meanings| meanings.contains(&wanted))
+    }
+}
+
+const fn hash(bytes: [u8; 3]) -> usize {
+    let [first, second, third] = bytes;
+    (first as usize ^ (second as usize) << 4 ^ (third as usize) << 8) % 4_096
+}
+
+/// How long the body of a token is at the beginning of `text`, if it ends there.
+fn token_length(token: &Token, text: &[u8]) -> Option<usize> {
+    let length = token.body.matched(text)?;
+    let goes_on = text
+        .get(length)
+        .is_some_and(|next| token.body.goes_on_with(*next) || next.is_ascii_alphanumeric());
+    (!goes_on).then_some(length)
+}
+
+/// The first such token in a part of the text.
+fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usize>> {
+    let nothing: [Box<[u8]>; 1] = [Box::default()];
+    let prefixes = if token.prefix.is_empty() {
+        nothing.as_slice()
+    } else {
+        &token.prefix
+    };
+    groups(text, span).find_map(|start| {
+        let rest = text.get(start..)?;
+        prefixes.iter().find_map(|prefix| {
+            let length = prefix.len() + token_length(token, rest.strip_prefix(&**prefix)?)?;
+            let value = rest.get(..length)?;
+            token
+                .check
+                .is_none_or(|check| check(value))
+                .then_some(start..start + length)
+        })
+    })
+}
+
+/// Where letters or digits begin within `span`.
+fn groups<'t>(text: &'t [u8], span: &Range<usize>) -> impl Iterator<Item = usize> + 't {
+    let is_word = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric());
+    (span.start..span.end.min(text.len())).filter(move |at| is_word(*at) && !at.checked_sub(1).is_some_and(is_word))
+}
+
+/// The span of `identifier` in this form at `start`, if it is whole and its check holds.
+fn matched(identifier: &Identifier, pattern: &pattern::Pattern, text: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = text.get(start..)?;
+    let length = pattern.matched(rest)?;
+    let end = start + length;
+    if text.get(end).is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
+    // A part of a decimal, of a longer row of groups, of a path.
+    let joins = |at: Option<usize>, beyond: Option<usize>| {
+        let byte = |at: Option<usize>| at.and_then(|at| text.get(at)).copied();
+        matches!(byte(at), Some(b'.' | b'-' | b'_' | b'/' | b':'))
+            && byte(beyond).is_some_and(|byte| byte.is_ascii_digit())
+    };
+    if joins(Some(end), Some(end + 1)) || joins(start.checked_sub(1), start.checked_sub(2)) {
+        return None;
+    }
+    let mut plain = [0; 128];
+    let mut count = 0;
+    let written = rest.get(..length)?;
+    for byte in written
+        .iter()
+        .filter(|byte| identifier.is_as_written || byte.is_ascii_alphanumeric())
+    {
+        *plain.get_mut(count)? = if identifier.is_as_written {
+            *byte
+        } else {
+            byte.to_ascii_uppercase()
+        };
+        count += 1;
+    }
+    let plain = plain.get(..count)?;
+    // Nobody has the number 000-00-0000.
+    if plain.iter().all(|byte| Some(byte) == plain.first()) {
+        return None;
+    }
+    identifier.check.is_none_or(|check| check(plain)).then_some(start..end)
+}
+
+fn identified<'a>(
+    identifier: &'a Identifier,
+    text: &[u8],
+    scopes: &[Scope],
+    near: &[Scope],
+    vetoed: impl Fn(&Range<usize>) -> bool,
+    found: &mut Vec<Found<'a>>,
+) {
+    let in_scope = |scope: &Scope| {
+        groups(text, &scope.span).find_map(|start| {
+            let forms = identifier.forms.iter();
+            let spans = forms.filter_map(|form| matched(identifier, &form.pattern, text, start));
+            spans.max_by_key(|span| span.end)
+        })
+    };
+    let mut push = |span: Range<usize>, bond: Bond| {
+        found.push(Found {
+            class: identifier.class,
+            rule: &identifier.id,
+            confidence: match bond {
+                Bond::Near => Confidence::Likely,
+                Bond::Column | Bond::Key => Confidence::Sure,
+            },
+            span,
+        });
+    };
+    let mut any = false;
+    for scope in scopes {
+        if let Some(span) = in_scope(scope) {
+            any = true;
+            push(span, scope.bond);
+        }
+    }
+    // A key has its own value, or none.
+    if any || !scopes.is_empty() {
+        return;
+    }
+    for scope in near {
+        if let Some(span) = in_scope(scope) {
+            if !vetoed(&span) {
+                push(span, scope.bond);
+            }
+            return;
+        }
+    }
+}
+
+/// Whether the beginning of a key says that its name is a thing's: `serviceFullName`.
+fn is_of_things(key: &[u8]) -> bool {
+    const THINGS: [&[u8]; 20] = [
+        b"service",
+        b"product",
+        b"company",
+        b"file",
+        b"host",
+        b"app",
+        b"api",
+        b"brand",
+        b"team",
+        b"project",
+        b"package",
+        b"class",
+        b"function",
+        b"table",
+        b"column",
+        b"field",
+        b"server",
+        b"group",
+        b"role",
+        b"event",
+    ];
+    let key = key.to_ascii_lowercase();
+    THINGS.iter().any(|thing| {
+        key.ends_with(thing)
+            || key
+                .strip_suffix(b"_")
+                .or(key.strip_suffix(b"-"))
+                .is_some_and(|key| key.ends_with(thing))
+    })
+}
+
+fn fielded<'a>(
+    field: &'a rules::Field,
+    text: &[u8],
+    scopes: &[Scope],
+    near: &[Scope],
+    vetoed: impl Fn(&Range<usize>) -> bool,
+    found: &mut Vec<Found<'a>>,
+) {
+    // What stands before the word is not looked at.
+    let scopes = if scopes.is_empty() {
+        near.get(..1).unwrap_or_default()
+    } else {
+        scopes
+    };
+    for scope in scopes {
+        let Some(span) = field.grammar.find(text, scope) else {
+            continue;
+        };
+        if scope.bond == Bond::Near && vetoed(&span) {
+            continue;
+        }
+        let is_weak = scope.bond == Bond::Column && matches!(field.class, Class::Person | Class::Address);
+        found.push(Found {
+            class: field.class,
+            rule: if is_weak { &field.column_id } else { &field.id },
+            confidence: match scope.bond {
+                Bond::Near => Confidence::Likely,
+                Bond::Column | Bond::Key => Confidence::Sure,
+            },
+            span,
+        });
+    }
+}
+
+/// Machine-readable zones (ICAO 9303).
+fn zones(text: &[u8], found: &mut Vec<Found<'_>>) {
+    let mut past = 0;
+    for at in memchr::memchr_iter(b'<', text) {
+        // The first is the second or third character, or a later line's.
+        let starts = [at.checked_sub(1), at.checked_sub(2), at.checked_sub(5)];
+        for start in starts.into_iter().flatten().filter(|start| *start >= past) {
+            let is_cut = start
+                .checked_sub(1)
+                .and_then(|at| text.get(at))
+                .is_some_and(u8::is_ascii_alphanumeric);
+            let length = text.get(start..).and_then(checks::machine_readable_zone);
+            if let Some(length) = length.filter(|_| !is_cut) {
+                found.push(Found {
+                    class: Class::Passport,
+                    rule: "machine-readable-zone",
+                    confidence: Confidence::Certain,
+                    span: start..start + length,
+                });
+                past = start + length;
+                break;
+            }
+        }
+    }
+}
+
+/// The secret beside an id of the same issuer is that issuer's, though its own form does not say so: what AWS's keys look like,
+/// many others' do.
+fn companions(found: &mut [Found<'_>]) {
+    let ids: Vec<Range<usize>> = found
+        .iter()
+        .filter(|found| found.rule == "aws-access-key-id")
+        .map(|found| found.span.clone())
+        .collect();
+    for secret in found
+        .iter_mut()
+        .filter(|found| found.class == Class::GenericSecret && found.span.len() == 40)
+    {
+        let is_near = |id: &Range<usize>| id.start.abs_diff(secret.span.start) <= COMPANION_BYTES_MAX;
+        if ids.iter().any(is_near) {
+            secret.class = Class::ProviderToken;
+            secret.rule = "aws-secret-access-key";
+        }
+    }
+}
+
+/// A column of names or addresses is of people whom somebody keeps data on where its rows hold more of that; else it may be a list
+/// of authors, streets or places, as published data is full of.
+fn strangers(text: &[u8], found: &mut Vec<Found<'_>>) {
+    let is_weak = |found: &Found<'_>| found.rule.ends_with(COLUMN);
+    if !found.iter().any(is_weak) {
+        return;
+    }
+    let mut known: Vec<usize> = found
+        .iter()
+        .filter(|found| !matches!(found.class, Class::Person | Class::Address))
+        .map(|found| found.span.start)
+        .collect();
+    known.sort_unstable();
+    found.retain(|one| {
+        let line = |at: usize| {
+            let before = text.get(at.saturating_sub(ROW_BYTES_MAX)..at).unwrap_or_default();
+            let behind = text.get(at..(at + ROW_BYTES_MAX).min(text.len())).unwrap_or_default();
+            let start = at
+                - before
+                    .iter()
+                    .rev()
+                    .position(|byte| *byte == b'\n')
+                    .unwrap_or(before.len());
+            start..at + behind.iter().position(|byte| *byte == b'\n').unwrap_or(behind.len())
+        };
+        !is_weak(one) || {
+            let row = line(one.span.start);
+            let first = known.partition_point(|at| *at < row.start);
+            known.get(first).is_some_and(|at| *at < row.end)
+        }
+    });
+}
+
+/// Of findings that overlap the surer one stays, of equal ones the longer.
+fn resolve(found: &mut Vec<Found<'_>>) {
+    found.sort_by(|one, other| {
+        let rank = |found: &Found<'_>| {
+            (
+                std::cmp::Reverse(found.confidence),
+                std::cmp::Reverse(found.span.len()),
+                found.span.start,
+            )
+        };
+        one.span
+            .start
+            .cmp(&other.span.start)
+            .then_with(|| rank(one).cmp(&rank(other)))
+    });
+    let mut kept: Vec<Found<'_>> = Vec::with_capacity(found.len().min(FINDINGS_MAX));
+    for next in found.drain(..) {
+        let overlapped = kept.last_mut().filter(|last| next.span.start < last.span.end);
+        if let Some(last) = overlapped {
+            // What holds another whole masks it too. Of equals an issuer's is more than anybody's, and the later one has a word to
+            // name it.
+            let holds = |one: &Found<'_>, other: &Found<'_>| {
+                one.confidence > Confidence::Likely
+                    && one.span.start <= other.span.start
+                    && one.span.end >= other.span.end
+            };
+            let rank = |found: &Found<'_>| (found.confidence, found.span.len(), found.class != Class::GenericSecret);
+            let is_more = match (holds(&next, last), holds(last, &next)) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => rank(&next) >= rank(last),
+            };
+            if is_more {
+                *last = next;
+            }
+        } else if kept.len() < FINDINGS_MAX {
+            kept.push(next);
+        }
+    }
+    *found = kept;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! Written forms: sequences of sets of ASCII characters with counts, matched greedily and never given back, so that a match
+//! costs no more than the bytes it looks at. Two ways to write them: the body of a token, and the form of an identifier
+//! (`crates/guards/README.md` has both).
+//!
+//! It must not know what a form is good for.
+
+use std::fmt;
+
+/// Longest form, in elements.
+const ELEMENTS_MAX: usize = 64;
+
+/// The most that a count may be.
+const COUNT_MAX: u32 = 8_192;
+
+/// One set of characters, so many times.
+#[derive(Debug, Clone, Copy)]
+struct Element {
+    /// A bit for each ASCII character.
+    set: u128,
+    min: u32,
+    max: u32,
+}
+
+/// A form.
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(Box<[Element]>);
+
+/// What is wrong with a form.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PatternError {
+    /// At this byte.
+    At(usize, &'static str),
+    /// As a whole.
+    Whole(&'static str),
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(at, what) => write!(f, "at byte {at}: {what}"),
+            Self::Whole(what) => f.write_str(what),
+        }
+    }
+}
+
+const DIGITS: u128 = range(b'0', b'9');
+const UPPER: u128 = range(b'A', b'Z');
+const LOWER: u128 = range(b'a', b'z');
+const LETTERS: u128 = UPPER | LOWER;
+
+const fn range(first: u8, last: u8) -> u128 {
+    let mut set = 0;
+    let mut byte = first;
+    while byte <= last && byte < 128 {
+        set |= 1 << byte;
+        byte += 1;
+    }
+    set
+}
+
+const fn one(byte: u8) -> u128 {
+    match byte < 128 {
+        true => 1 << byte,
+        false => 0,
+    }
+}
+
+const fn has(set: u128, byte: u8) -> bool {
+    byte < 128 && set >> byte & 1 == 1
+}
+
+impl Pattern {
+    /// The body of a token: literals and classes like `[A-Za-z0-9_-]`, each with `{n}`, `{n,m}`, `{n,}`, `?` or `+`.
+    pub(crate) fn body(text: &str) -> Result<Self, PatternError> {
+        Reader::new(text).elements(Reader::body_set)
+    }
+
+    /// The form of an identifier: `d`, `A`, `X`, `'literal'`, separators, each with `{n}`, `{n,m}` or `?`.
+    pub(crate) fn form(text: &str) -> Result<Self, PatternError> {
+        Reader::new(text).elements(Reader::form_set)
+    }
+
+    /// How many bytes at the beginning of `text` have this form.
+    pub(crate) fn matched(&self, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        for element in &self.0 {
+            let rest = text.get(at..).unwrap_or_default();
+            let count = rest
+                .iter()
+                .take(element.max as usize)
+                .take_while(|byte| has(element.set, **byte))
+                .count();
+            if count < element.min as usize {
+                return None;
+            }
+            at += count;
+        }
+        Some(at)
+    }
+
+    /// Whether `byte` could go on the last element: then a match that ends before it is a part of something longer.
+    pub(crate) fn goes_on_with(&self, byte: u8) -> bool {
+        self.0.last().is_some_and(|last| has(last.set, byte))
+    }
+
+    /// How many letters and digits a match may begin with, before a separator or its end.
+    pub(crate) fn first_group(&self) -> std::ops::RangeInclusive<usize> {
+        let (mut min, mut max) = (0_usize, 0_usize);
+        for element in &self.0 {
+            let is_word = element.set & !(LETTERS | DIGITS) == 0;
+            match (is_word, element.min) {
+                (true, _) => {
+                    min += element.min as usize;
+                    max += element.max as usize;
+                }
+                // A separator that may be missing: the group may end here, or go on.
+                (false, 0) => {}
+                (false, _) => break,
+            }
+        }
+        let least = self
+            .0
+            .iter()
+            .take_while(|element| element.set & !(LETTERS | DIGITS) == 0);
+        let least: usize = least.map(|element| element.min as usize).sum();
+        least.min(min)..=max
+    }
+
+    /// The fewest bytes of a match.
+    pub(crate) fn length_min(&self) -> usize {
+        self.0.iter().map(|element| element.min as usize).sum()
+    }
+
+    /// The most bytes of a match.
+    pub(crate) fn length_max(&self) -> usize {
+        self.0.iter().map(|element| element.max as usize).sum()
+    }
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+    /// Literals that are still to come, between quotes.
+    is_quoted: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            at: 0,
+            is_quoted: false,
+        }
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.text.get(self.at).copied();
+        self.at += usize::from(byte.is_some());
+        byte
+    }
+
+    fn error(&self, what: &'static str) -> PatternError {
+        PatternError::At(self.at, what)
+    }
+
+    fn elements(
+        mut self,
+        set: fn(&mut Self, u8) -> Result<Option<u128>, PatternError>,
+    ) -> Result<Pattern, PatternError> {
+        let mut elements: Vec<Element> = Vec::new();
+        while let Some(byte) = self.next() {
+            let Some(set) = set(&mut self, byte)? else { continue };
+            let (min, max) = self.count()?;
+            match elements.last_mut() {
+                // Two of the same are one that is longer: greed of the first would leave the second nothing.
+                Some(last) if last.set == set => {
+                    last.min += min;
+                    last.max += max;
+                }
+                _ => elements.push(Element { set, min, max }),
+            }
+        }
+        match (elements.len(), self.is_quoted) {
+            (_, true) => Err(PatternError::Whole("a quote is not closed")),
+            (0, _) => Err(PatternError::Whole("nothing stands there")),
+            (1..=ELEMENTS_MAX, _) => Ok(Pattern(elements.into())),
+            _ => Err(PatternError::Whole("too long")),
+        }
+    }
+
+    fn body_set(&mut self, byte: u8) -> Result<Option<u128>, PatternError> {
+        match byte {
+            b'\\' => {
+                let escaped = self.next().ok_or(self.error("nothing is escaped"))?;
+                Ok(Some(one(escaped)))
+            }
+            b'[' => self.class().map(Some),
+            b'(' | b')' | b'|' | b'*' | b'.' | b'^' | b'$' | b'{' | b'}' | b'?' | b'+' | b']' => {
+                Err(self.error("not known here; to be meant itself it wants a backslash"))
+            }
+            0x80.. => Err(self.error("not ASCII")),
+            literal => Ok(Some(one(literal))),
+        }
+    }
+
+    fn class(&mut self) -> Result<u128, PatternError> {
+        let mut set = 0;
+        while let Some(byte) = self.next() {
+            let first = match byte {
+                b']' if set != 0 => return Ok(set),
+                b'\\' => self.next().ok_or(self.error("nothing is escaped"))?,
+                0x80.. => return Err(self.error("not ASCII")),
+                byte => byte,
+            };
+            match (self.text.get(self.at), self.text.get(self.at + 1)) {
+                (Some(b'-'), Some(last)) if *last != b']' => {
+                    if *last < first {
+                        return Err(self.error("a range that ends before it begins"));
+                    }
+                    set |= range(first, *last);
+                    self.at += 2;
+                }
+                _ => set |= one(first),
+            }
+        }
+        Err(self.error("a class is not closed"))
+    }
+
+    fn form_set(&mut self, byte: u8) -> Result<Option<u128>, PatternError> {
+        if byte == b'\'' {
+            self.is_quoted = !self.is_quoted;
+            return Ok(None);
+        }
+        Ok(Some(match byte {
+            0x80.. => return Err(self.error("not ASCII")),
+            letter if self.is_quoted && letter.is_ascii_alphabetic() => {
+                one(letter.to_ascii_lowercase()) | one(letter.to_ascii_uppercase())
+            }
+            literal if self.is_quoted => one(literal),
+            b'd' => DIGITS,
+            b'A' => LETTERS,
+            b'X' => LETTERS | DIGITS,
+            letter if letter.is_ascii_alphanumeric() => {
+                return Err(self.error("`d`, `A`, `X`, or a literal in quotes"));
+            }
+            separator => one(separator),
+        }))
+    }
+
+    fn count(&mut self) -> Result<(u32, u32), PatternError> {
+        if self.is_quoted {
+            return Ok((1, 1));
+        }
+        match self.text.get(self.at) {
+            Some(b'?') => {
+                self.at += 1;
+                Ok((0, 1))
+            }
+            Some(b'+') => {
+                self.at += 1;
+                Ok((1, COUNT_MAX))
+            }
+            Some(b'{') => {
+                let rest = self.text.get(self.at + 1..).unwrap_or_default();
+                let end = rest
+                    .iter()
+                    .position(|byte| *byte == b'}')
+                    .ok_or(self.error("a count is not closed"))?;
+                let inner = std::str::from_utf8(rest.get(..end).unwrap_or_default()).unwrap_or_default();
+                let number = |text: &str| text.parse::<u32>().ok().filter(|number| *number <= COUNT_MAX);
+                let counts = match inner.split_once(',') {
+                    None => number(inner).map(|count| (count, count)),
+                    Some((min, "")) => number(min).map(|min| (min, COUNT_MAX)),
+                    Some((min, max)) => number(min).zip(number(max)),
+                };
+                let (min, max) = counts
+                    .filter(|(min, max)| min <= max && *max > 0)
+                    .ok_or(self.error("no count"))?;
+                self.at += end + 2;
+                Ok((min, max))
+            }
+            _ => Ok((1, 1)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_match_as_written() {
+        for (body, text, length) in [
+            ("[A-Z2-7]{16}", "ABCDEFGHIJKLMNOP", Some(16)),
+            ("[A-Z2-7]{16}", "ABCDEFGHIJKLMNO", None),
+            (r"[0-9]{2,4}\.x", "123.x", Some(5)),
+            ("a-[a-f]+z?", "a-beefz", Some(7)),
+            ("[A-Za-z0-9_-]{3}", "a_-", Some(3)),
+            ("[]a]{2}", "]a", Some(2)),
+        ] {
+            assert_eq!(Pattern::body(body).unwrap().matched(text.as_bytes()), length, "{body}");
+        }
+        for bad in ["", "(a)", "a|b", "[a", "a{2", "a{3,2}", "[z-a]", "a{99999}", ".*", "é"] {
+            assert!(Pattern::body(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn forms_match_as_written() {
+        for (form, text, length) in [
+            ("ddd-dd-dddd", "123-45-6789", Some(11)),
+            ("d{9}", "123456789", Some(9)),
+            ("A{2} ?d{6} ?A", "QQ123456C", Some(9)),
+            ("A{2} ?d{6} ?A", "QQ 123456 C", Some(11)),
+            ("'DE'd{9}", "de123456789", Some(11)),
+            ("'L-'dX", "l-1a", Some(4)),
+            ("d{2}/d", "12-3", None),
+        ] {
+            assert_eq!(Pattern::form(form).unwrap().matched(text.as_bytes()), length, "{form}");
+        }
+        for (form, groups) in [("ddd-dd", 3..=3), ("d{2,4} ?d{3}", 2..=7), ("A{2}d{2}.d", 4..=4)] {
+            assert_eq!(Pattern::form(form).unwrap().first_group(), groups, "{form}");
+        }
+        for bad in ["", "ABC", "'DE", "d{0}"] {
+            assert!(Pattern::form(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_goes_on_is_known() {
+        let pattern = Pattern::body("x[0-9]{2}").unwrap();
+        assert!(pattern.goes_on_with(b'5') && !pattern.goes_on_with(b'x'));
+        assert_eq!((pattern.length_min(), pattern.length_max()), (3, 3));
+    }
+}

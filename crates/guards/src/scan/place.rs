@@ -1,0 +1,593 @@
+//! Structure is context: where the value stands that a word names. The same few shapes are in every format that people write
+//! values in: a key and a separator, a tag, a flag, a pair of `name` and `value`, the head of a column, a list of columns. They
+//! are read around the word, at most so far, without a parser: what passes is often a part of a document, or several in one.
+//!
+//! It must not know what is looked for.
+
+use std::ops::Range;
+
+/// A key's value is looked for so far behind it.
+const REACH_BYTES: usize = 256;
+
+/// The longest value.
+const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// A quoted value of several lines is so long at most.
+const QUOTED_LINES_BYTES_MAX: usize = 400;
+
+/// Prose is read so far behind a word, and before it.
+const AFTER_BYTES: usize = 72;
+const BEFORE_BYTES: usize = 40;
+
+/// A column is followed so far.
+const COLUMN_BYTES_MAX: usize = 256 * 1024;
+
+/// The longest line that may be the head of a table.
+const HEAD_BYTES_MAX: usize = 4 * 1024;
+
+/// How a word and a value belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bond {
+    /// In one sentence.
+    Near,
+    /// The word heads the value's column.
+    Column,
+    /// The word is, or is in, the value's key.
+    Key,
+}
+
+/// A part of the text where a named value may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) span: Range<usize>,
+    pub(crate) bond: Bond,
+    /// Whether quotes or tags say where the value ends.
+    pub(crate) is_closed: bool,
+}
+
+/// What stands around the word at `word`.
+#[derive(Debug)]
+pub(crate) struct Place<'a> {
+    text: &'a [u8],
+    /// The whole key that the word is in.
+    key: Range<usize>,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(text: &'a [u8], word: &Range<usize>) -> Self {
+        let before = text.get(..word.start).unwrap_or_default();
+        let is_before = |byte: &u8| is_of_key(*byte) || *byte == b'.';
+        let start = word.start - before.iter().rev().take(64).take_while(|byte| is_before(byte)).count();
+        let behind = text.get(word.end..).unwrap_or_default();
+        let end = word.end + behind.iter().take(64).take_while(|byte| is_of_key(**byte)).count();
+        Self { text, key: start..end }
+    }
+
+    /// The whole key that the word is in.
+    pub(crate) fn key(&self) -> Range<usize> {
+        self.key.clone()
+    }
+
+    fn byte(&self, at: usize) -> Option<u8> {
+        self.text.get(at).copied()
+    }
+
+    fn skip(&self, at: usize, wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = self
+            .text
+            .get(at..(at + REACH_BYTES).min(self.text.len()))
+            .unwrap_or_default();
+        at + rest.iter().take_while(|byte| wanted(**byte)).count()
+    }
+
+    /// The value that the word names, if it is a key.
+    pub(crate) fn value(&self) -> Option<Scope> {
+        let is_flag = self.byte(self.key.start) == Some(b'-')
+            || self.text.get(..self.key.start).is_some_and(|b| b.ends_with(b"-"));
+        if self.key.start.checked_sub(1).and_then(|at| self.byte(at)) == Some(b'<') {
+            let close = self.end(self.key.end, |byte| byte == b'>');
+            let inner = close + 1;
+            let end = self.end(inner, |byte| byte == b'<');
+            return (end > inner).then_some(Scope {
+                span: inner..end,
+                bond: Bond::Key,
+                is_closed: true,
+            });
+        }
+        // What closes the key: `"ssn":`, `ssn]`, `**SSN**:`, `SSN (required):`, `SSN No.:`, `ssn_1:`.
+        let mut at = self.skip(self.key.end, |byte| matches!(byte, b'"' | b'\'' | b'`' | b']' | b'*'));
+        let is_closed_key = at > self.key.end;
+        // `ACCT #:`
+        at = self.skip(at, |byte| matches!(byte, b' ' | b'#'));
+        at = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'.' | b'?'));
+        if self.byte(at) == Some(b'(') {
+            let close = self.skip(at, |byte| byte != b')' && byte != b'\n');
+            at = self.skip(close + 1, |byte| matches!(byte, b' ' | b'*' | b'"'));
+        }
+        match self.byte(at)? {
+            b':' | b'=' => {
+                at = self.skip(at, |byte| matches!(byte, b':' | b'=' | b'>' | b'*' | b'~'));
+                // `input('Password: ')`: the quote closes what was opened before the word.
+                let opened = self.key.start.checked_sub(1).and_then(|before| self.byte(before));
+                let quote = self.byte(self.skip(at, |byte| byte == b' '));
+                let is_label = !is_closed_key && matches!(quote, Some(b'"' | b'\'')) && quote == opened;
+                (!is_label).then(|| self.literal(at))
+            }
+            b'-' if self.text.get(at..at + 2) == Some(b"->") => Some(self.literal(at + 2)),
+            b'>' | b'<' => self.tagged(at),
+            b',' if is_closed_key => self.paired(at),
+            b'\n' | b'\r' => self.paired(at),
+            b'"' | b'\'' if is_flag || is_closed_key => Some(self.literal(at)),
+            _ if is_flag && at > self.key.end => Some(self.literal(at)),
+            b'|' => Some(self.cell(at + 1)),
+            _ => None,
+        }
+    }
+
+    /// A cell of a Markdown table.
+    fn cell(&self, at: usize) -> Scope {
+        let start = self.skip(at, |byte| matches!(byte, b' ' | b'`' | b'*'));
+        let end = self.end(start, |byte| matches!(byte, b'|' | b'\n'));
+        Scope {
+            span: start..end,
+            bond: Bond::Key,
+            is_closed: true,
+        }
+    }
+
+    fn end(&self, start: usize, closes: impl Fn(u8) -> bool) -> usize {
+        let rest = self
+            .text
+            .get(start..(start + VALUE_BYTES_MAX).min(self.text.len()))
+            .unwrap_or_default();
+        start + rest.iter().position(|byte| closes(*byte)).unwrap_or(rest.len())
+    }
+
+    /// What stands from `at` on: in quotes, or to the end of its line.
+    fn literal(&self, at: usize) -> Scope {
+        let mut start = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'[' | b'(' | b'*'));
+        // JSON over several lines, YAML's blocks: the value is on the next line.
+        if matches!(self.byte(start), Some(b'\n' | b'\r' | b'|' | b'>')) {
+            let next = self.skip(start, |byte| {
+                matches!(byte, b'\n' | b'\r' | b' ' | b'\t' | b'|' | b'>' | b'-')
+            });
+            start = next;
+        }
+        let quote = self.byte(start).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+        let (start, end) = match quote {
+            Some(quote) => {
+                let start = self.skip(start, |byte| byte == quote);
+                let end = self.end(start, |byte| byte == quote);
+                // Over several lines only where the quote is closed soon.
+                let is_short = end - start <= QUOTED_LINES_BYTES_MAX && self.byte(end) == Some(quote);
+                let end = if is_short {
+                    end
+                } else {
+                    self.end(start, |byte| byte == quote || byte == b'\n')
+                };
+                (start, end)
+            }
+            None => (
+                start,
+                self.end(start, |byte| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|')),
+            ),
+        };
+        Scope {
+            span: start..end.max(start),
+            bond: Bond::Key,
+            is_closed: quote.is_some(),
+        }
+    }
+
+    /// `<ssn>1</ssn>`, `<ssn type="x">1</ssn>`, `<td>SSN</td><td>1</td>`, `<label>SSN</label><input value="1">`.
+    fn tagged(&self, at: usize) -> Option<Scope> {
+        let mut at = at;
+        let mut tags = 0;
+        if self.byte(at) == Some(b'>') {
+            at += 1;
+        }
+        loop {
+            at = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b':'));
+            if self.byte(at) != Some(b'<') || tags == 6 {
+                break;
+            }
+            let close = self.end(at, |byte| byte == b'>');
+            let tag = self.text.get(at..close).unwrap_or_default();
+            for attribute in [&b"value=\""[..], b"content=\"", b"value='"] {
+                if let Some(from) = memchr::memmem::find(tag, attribute) {
+                    let start = at + from + attribute.len();
+                    let end = self.end(start, |byte| matches!(byte, b'"' | b'\''));
+                    return Some(Scope {
+                        span: start..end,
+                        bond: Bond::Key,
+                        is_closed: true,
+                    });
+                }
+            }
+            at = close + 1;
+            tags += 1;
+        }
+        let end = self.end(at, |byte| byte == b'<');
+        (end > at && at < self.text.len()).then_some(Scope {
+            span: at..end,
+            bond: Bond::Key,
+            is_closed: true,
+        })
+    }
+
+    /// `"name": "ssn", "value": "1"`: the member behind the word's.
+    fn paired(&self, at: usize) -> Option<Scope> {
+        const VALUES: [&[u8]; 12] = [
+            b"value",
+            b"val",
+            b"content",
+            b"answer",
+            b"data",
+            b"text",
+            b"valuestring",
+            b"string",
+            b"stringvalue",
+            b"v",
+            b"defaultvalue",
+            b"input",
+        ];
+        let mut at = at;
+        // The member at once behind it, or one later.
+        for _ in 0..3 {
+            let open = self.skip(at, |byte| {
+                matches!(byte, b',' | b' ' | b'\n' | b'\r' | b'\t' | b'{' | b'"' | b'\'' | b'-')
+            });
+            let key_end = self.skip(open, |byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            let key = self.text.get(open..key_end)?.to_ascii_lowercase();
+            let colon = self.skip(key_end, |byte| matches!(byte, b'"' | b'\'' | b' '));
+            if key.is_empty() || !matches!(self.byte(colon), Some(b':' | b'=')) {
+                return None;
+            }
+            let value = self.literal(colon + 1);
+            if VALUES.contains(&key.as_slice()) {
+                return Some(value);
+            }
+            at = self.skip(value.span.end, |byte| matches!(byte, b'"' | b'\''));
+        }
+        None
+    }
+
+    /// The sentence around the word.
+    pub(crate) fn near(&self, word: &Range<usize>) -> [Scope; 2] {
+        let scope = |span| Scope {
+            span,
+            bond: Bond::Near,
+            is_closed: false,
+        };
+        let behind = self
+            .text
+            .get(word.end..(word.end + AFTER_BYTES).min(self.text.len()))
+            .unwrap_or_default();
+        let after = word.end + sentence_end(behind);
+        let from = word.start.saturating_sub(BEFORE_BYTES);
+        let before = self.text.get(from..word.start).unwrap_or_default();
+        let start = from + sentence_start(before);
+        [scope(word.end..after), scope(start..word.start)]
+    }
+
+    /// The cells below the word, if it heads a column.
+    pub(crate) fn column(&self, word: &Range<usize>, mut cell: impl FnMut(Scope)) {
+        if let Some(table) = Lines::headed_by(self.text, word) {
+            table.cells(&mut cell);
+        } else if let Some(list) = Lists::headed_by(self.text, word) {
+            list.cells(&mut cell);
+        }
+    }
+}
+
+const fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' || byte >= 0x80
+}
+
+/// Whether the point at `at` ends a sentence: one behind a short word, or before a number, is an abbreviation's.
+fn ends_sentence(text: &[u8], at: usize) -> bool {
+    let before = text.get(..at).unwrap_or_default();
+    let word = before
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte >= 0x80);
+    let length = word.clone().count();
+    let is_number = word.clone().all(u8::is_ascii_digit);
+    let behind = text.get(at + 1..).unwrap_or_default().trim_ascii_start();
+    let is_before_number = behind.first().is_some_and(u8::is_ascii_digit);
+    (length > 3 || is_number && length > 0) && !is_before_number
+}
+
+fn sentence_end(text: &[u8]) -> usize {
+    let mut windows = text.iter().zip(text.iter().skip(1)).enumerate();
+    windows
+        .find(|(at, (byte, next))| {
+            **byte == b'.' && next.is_ascii_whitespace() && ends_sentence(text, *at)
+                || matches!(byte, b'!' | b'?' | b';') && next.is_ascii_whitespace()
+                || **byte == b'\n' && **next == b'\n'
+                || **byte == b'"' && matches!(next, b',' | b'}' | b']' | b':')
+        })
+        .map_or(text.len(), |(at, _)| at)
+}
+
+fn sentence_start(text: &[u8]) -> usize {
+    let mut windows = text.iter().zip(text.iter().skip(1)).enumerate().rev();
+    windows
+        .find(|(at, (byte, next))| {
+            **byte == b'.' && next.is_ascii_whitespace() && ends_sentence(text, *at)
+                || matches!(byte, b'!' | b'?' | b';') && next.is_ascii_whitespace()
+                || matches!(byte, b'\n' | b'"')
+        })
+        .map_or(0, |(at, _)| at + 1)
+}
+
+/// A table of lines: its head, and which cell of each line is meant.
+struct Lines<'a> {
+    text: &'a [u8],
+    body: usize,
+    delimiter: u8,
+    column: usize,
+    columns: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn headed_by(text: &'a [u8], word: &Range<usize>) -> Option<Self> {
+        let before = text.get(word.start.saturating_sub(HEAD_BYTES_MAX)..word.start)?;
+        let start = word.start
+            - before
+                .iter()
+                .rev()
+                .position(|byte| *byte == b'\n')
+                .unwrap_or(before.len());
+        let rest = text.get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))?;
+        let end = word.end + rest.iter().position(|byte| *byte == b'\n')?;
+        let head = text.get(start..end)?;
+        let count = |delimiter: u8| memchr::memchr_iter(delimiter, head).count();
+        let delimiter = *b",\t;|".iter().max_by_key(|delimiter| count(**delimiter))?;
+        let columns = count(delimiter) + 1;
+        // A head has names and no values.
+        if columns < 2
+            || head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'('))
+            || memchr::memchr(b':', head).is_some()
+        {
+            return None;
+        }
+        let is_figure = |cell: &[u8]| cell.iter().any(u8::is_ascii_digit) && !cell.iter().any(u8::is_ascii_alphabetic);
+        if head.split(|byte| *byte == delimiter).any(is_figure) {
+            return None;
+        }
+        let column = memchr::memchr_iter(delimiter, text.get(start..word.start)?).count();
+        Some(Self {
+            text,
+            body: end + 1,
+            delimiter,
+            column,
+            columns,
+        })
+    }
+
+    fn cells(&self, cell: &mut impl FnMut(Scope)) {
+        let body = self
+            .text
+            .get(self.body..(self.body + COLUMN_BYTES_MAX).min(self.text.len()))
+            .unwrap_or_default();
+        let mut at = self.body;
+        for line in body.split(|byte| *byte == b'\n') {
+            let line_at = at;
+            at += line.len() + 1;
+            let cells = delimited(line, self.delimiter);
+            if cells.len() != self.columns {
+                break;
+            }
+            if let Some(span) = cells.get(self.column) {
+                cell(Scope {
+                    span: line_at + span.start..line_at + span.end,
+                    bond: Bond::Column,
+                    is_closed: true,
+                });
+            }
+        }
+    }
+}
+
+/// The cells of a line; a delimiter in quotes is none.
+fn delimited(line: &[u8], delimiter: u8) -> Vec<Range<usize>> {
+    let mut cells = Vec::new();
+    let (mut start, mut is_quoted) = (0, false);
+    for (at, byte) in line.iter().enumerate() {
+        if *byte == b'"' {
+            is_quoted = !is_quoted;
+        } else if *byte == delimiter && !is_quoted {
+            cells.push(start..at);
+            start = at + 1;
+        }
+    }
+    cells.push(start..line.len());
+    cells
+}
+
+/// Lists of values below a list of names: `(id, ssn) VALUES (1, '2'), (3, '4')`, `["id","ssn"],"rows":[[1,"2"],[3,"4"]]`.
+struct Lists<'a> {
+    text: &'a [u8],
+    /// Behind the list of names.
+    body: usize,
+    column: usize,
+    columns: usize,
+}
+
+impl<'a> Lists<'a> {
+    fn headed_by(text: &'a [u8], word: &Range<usize>) -> Option<Self> {
+        let before = text.get(word.start.saturating_sub(HEAD_BYTES_MAX)..word.start)?;
+        let back = before
+            .iter()
+            .rev()
+            .position(|byte| matches!(byte, b'(' | b'[' | b'{' | b'}' | b':' | b';' | b'\n' | b']' | b')'))?;
+        let start = word.start - back;
+        let open = text.get(start - 1).copied()?;
+        let close = match open {
+            b'(' => b')',
+            b'[' => b']',
+            _ => return None,
+        };
+        let rest = text.get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))?;
+        let end = word.end + rest.iter().position(|byte| *byte == close)?;
+        let names = delimited_by_commas(text.get(start..end)?);
+        let column = names.iter().position(|name| start + name.end >= word.end)?;
+        (names.len() > 1).then_some(Self {
+            text,
+            body: end + 1,
+            column,
+            columns: names.len(),
+        })
+    }
+
+    fn cells(&self, cell: &mut impl FnMut(Scope)) {
+        let limit = (self.body + COLUMN_BYTES_MAX).min(self.text.len());
+        let mut at = self.body;
+        // What may stand between the names and the first list, and between lists.
+        let mut between_max = 64;
+        while let Some(rest) = self.text.get(at..limit) {
+            let Some(open) = rest
+                .iter()
+                .take(between_max)
+                .position(|byte| matches!(byte, b'(' | b'['))
+            else {
+                return;
+            };
+            let mut start = at + open + 1;
+            while matches!(self.text.get(start), Some(b'[' | b' ' | b'\n' | b'\r' | b'\t')) {
+                start += 1;
+            }
+            let list = self.text.get(start..limit).unwrap_or_default();
+            let Some(length) = list_length(list) else { return };
+            let values = delimited_by_commas(list.get(..length).unwrap_or_default());
+            if values.len() != self.columns {
+                return;
+            }
+            if let Some(value) = values.get(self.column) {
+                cell(Scope {
+                    span: start + value.start..start + value.end,
+                    bond: Bond::Column,
+                    is_closed: true,
+                });
+            }
+            at = start + length + 1;
+            between_max = 8;
+        }
+    }
+}
+
+/// How far it is to the end of a list, quotes heeded.
+fn list_length(list: &[u8]) -> Option<usize> {
+    let mut quote = None;
+    for (at, byte) in list.iter().enumerate() {
+        match (quote, byte) {
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (Some(open), byte) if *byte == open => quote = None,
+            (None, b')' | b']') => return Some(at),
+            (None, b'(' | b'[' | b'{') => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn delimited_by_commas(list: &[u8]) -> Vec<Range<usize>> {
+    let mut values = Vec::new();
+    let (mut start, mut quote) = (0, None);
+    for (at, byte) in list.iter().enumerate() {
+        match (quote, byte) {
+            (None, b'"' | b'\'') => quote = Some(*byte),
+            (Some(open), byte) if *byte == open => quote = None,
+            (None, b',') => {
+                values.push(start..at);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    values.push(start..list.len());
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(text: &str) -> Range<usize> {
+        let start = text.find("ssn").unwrap();
+        start..start + 3
+    }
+
+    #[test]
+    fn a_key_has_its_value() {
+        for (text, value) in [
+            (r#"{"ssn": "123", "x": 1}"#, "123"),
+            (r#"{"customer_ssn_2":123}"#, "123}"),
+            ("ssn: 123\nnext", "123"),
+            ("export ssn='12 3'", "12 3"),
+            ("<ssn>123</ssn>", "123"),
+            ("<ssn type=\"a\">123</ssn>", "123"),
+            ("<td>ssn</td>\n <td>123</td>", "123"),
+            ("<label>ssn</label><input value=\"123\">", "123"),
+            (r#"{"name":"ssn","value":"123"}"#, "123"),
+            (r#"{"name":"ssn","type":"string","value":"123"}"#, "123"),
+            ("- name: ssn\n  value: 123", "123"),
+            ("**ssn:** 123", "123"),
+            ("ssn (required): 123", "123"),
+            ("--ssn 123 --x", "123 --x"),
+            ("| ssn | 123 | x |", "123 "),
+            ("ssn:\n  \"123\"", "123"),
+        ] {
+            let found = Place::of(text.as_bytes(), &word(text)).value();
+            let found = found.map(|scope| &text[scope.span]);
+            assert_eq!(found, Some(value), "{text}");
+        }
+        for text in ["the ssn of", "ssn", "ssn,"] {
+            assert_eq!(Place::of(text.as_bytes(), &word(text)).value(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_head_has_its_column() {
+        for (text, cells) in [
+            ("id,ssn,x\n1,22,3\n4,55,6\n\n7,8,9\n", vec!["22", "55"]),
+            ("id\tssn\n1\t22\n", vec!["22"]),
+            ("| id | ssn |\n|----|-----|\n| 1 | 22 |\n", vec!["-----", " 22 "]),
+            (
+                "INSERT INTO t (id, ssn) VALUES (1, '2,2'), (3, '44');",
+                vec![" '2,2'", " '44'"],
+            ),
+            (
+                r#"{"columns":["id","ssn"],"rows":[[1,"22"],[3,"44"]]}"#,
+                vec!["\"22\"", "\"44\""],
+            ),
+            ("id, ssn\n", vec![]),
+            ("ssn: 1\n2,3\n", vec![]),
+        ] {
+            let mut found = Vec::new();
+            Place::of(text.as_bytes(), &word(text))
+                .column(&word(text), |scope| found.push(text[scope.span].to_owned()));
+            assert_eq!(found, cells, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sentence_ends_where_it_ends() {
+        let text = "Older. The ssn no. is 123. Order 456";
+        let [after, before] = Place::of(text.as_bytes(), &word(text)).near(&word(text));
+        assert_eq!((&text[after.span], &text[before.span]), (" no. is 123", " The "));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_has_places(text: String, at in 0..40_usize) {
+            let text = format!("{text}ssn{text}");
+            let at = at.min(text.len());
+            let place = Place::of(text.as_bytes(), &(at..(at + 3).min(text.len())));
+            let word = at..(at + 3).min(text.len());
+            let _ = (place.value(), place.near(&word));
+            place.column(&word, |scope| assert!(scope.span.end <= text.len()));
+        }
+    }
+}

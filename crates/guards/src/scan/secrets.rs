@@ -1,0 +1,570 @@
+//! Values that a word says are secret: where the value ends, and whether it is one or stands for one. A placeholder is known by
+//! its grammar (a reference, a template, a mask, a type, a sentence), not by a list of words.
+
+use super::class::Class;
+use super::place::{Bond, Scope};
+use super::{Confidence, Found};
+use std::ops::Range;
+
+/// Shorter values are no passwords that a rule can tell, longer ones are texts.
+const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 4..=256;
+/// Keys are long.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
+
+/// The secrets that the word at `word` names in these scopes.
+pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: &[Scope], found: &mut Vec<Found<'a>>) {
+    let prose;
+    let scopes = match scopes.is_empty() {
+        true => {
+            prose = said(text, word);
+            prose.as_slice()
+        }
+        false => scopes,
+    };
+    for scope in scopes {
+        let Some(span) = value(text, scope) else { continue };
+        let Some(bytes) = text.get(span.clone()) else { continue };
+        if is_secret(class, bytes, scope) {
+            found.push(Found {
+                class,
+                rule: match class {
+                    Class::Password => "named-password",
+                    _ => "named-secret",
+                },
+                confidence: match scope.bond {
+                    Bond::Near => Confidence::Likely,
+                    Bond::Column | Bond::Key => Confidence::Sure,
+                },
+                span,
+            });
+        }
+    }
+}
+
+/// Prose that says a secret: "the password is X", "password for the server: X", in a few languages.
+fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
+    const VERBS: [&str; 24] = [
+        "is",
+        "was",
+        "ist",
+        "lautet",
+        "est",
+        "es",
+        "è",
+        "é",
+        "jest",
+        "to",
+        "er",
+        "är",
+        "on",
+        "adalah",
+        "является",
+        "это",
+        "は",
+        "是",
+        "为",
+        "는",
+        "हे",
+        "هي",
+        "هو",
+        "are",
+    ];
+    let rest = text.get(word.end..(word.end + 96).min(text.len())).unwrap_or_default();
+    let rest = match std::str::from_utf8(rest) {
+        Ok(rest) => rest,
+        Err(error) => std::str::from_utf8(rest.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
+    };
+    let mut at = 0;
+    for (order, part) in rest.split(' ').enumerate().take(8) {
+        let end = at + part.len();
+        let is_verb = order > 0 && VERBS.contains(&part);
+        let is_colon = order > 0 && part.ends_with([':', '：']);
+        if is_verb || is_colon {
+            let start = word.end + end + 1;
+            if start < text.len() {
+                let quote = text
+                    .get(start)
+                    .copied()
+                    .filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
+                let start = start + usize::from(quote.is_some());
+                let value = text.get(start..(start + 256).min(text.len())).unwrap_or_default();
+                let length = match quote {
+                    Some(quote) => value.iter().position(|byte| *byte == quote).unwrap_or(0),
+                    None => value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len()),
+                };
+                return vec![Scope {
+                    span: start..start + length,
+                    bond: Bond::Near,
+                    is_closed: quote.is_some(),
+                }];
+            }
+        }
+        // `login NAME password VALUE` of netrc, and `with password VALUE`: a word behind it that is no word.
+        if order == 1
+            && is_strong(
+                part.trim_end_matches([',', '.', ';', '!', ')']).as_bytes(),
+                text.get(..word.start).unwrap_or_default(),
+            )
+        {
+            let start = word.end + at;
+            return vec![Scope {
+                span: start..start + part.len(),
+                bond: Bond::Near,
+                is_closed: false,
+            }];
+        }
+        if part.ends_with(['.', '!', '?', '\n']) {
+            break;
+        }
+        at = end + 1;
+    }
+    Vec::new()
+}
+
+/// Whether what follows a word for a password at once is one: behind a name that logs in anything is, elsewhere what has capitals,
+/// figures and signs mixed as no word has.
+fn is_strong(value: &[u8], before: &[u8]) -> bool {
+    let near = before.get(before.len().saturating_sub(80)..).unwrap_or_default();
+    let is_of_login = [&b"login "[..], b"machine "]
+        .iter()
+        .any(|word| memchr::memmem::find(near, word).is_some());
+    let classes = [
+        value.iter().any(u8::is_ascii_lowercase),
+        value.iter().any(u8::is_ascii_uppercase),
+        value.iter().any(u8::is_ascii_digit),
+        value.iter().any(u8::is_ascii_punctuation),
+    ];
+    let count = classes.iter().filter(|is_there| **is_there).count();
+    if value.iter().filter(|byte| **byte == b',').count() >= 2 {
+        return false;
+    }
+    is_of_login && value.len() >= 4 || value.len() >= 8 && count >= 3 && value.iter().any(u8::is_ascii_digit)
+}
+
+/// The value itself in its scope.
+fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
+    let mut span = scope.span.clone();
+    let is_edge = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`');
+    while text.get(span.start).is_some_and(is_edge) && span.start < span.end {
+        span.start += 1;
+    }
+    let bytes = text.get(span.clone())?;
+    if !scope.is_closed {
+        let length = bytes
+            .iter()
+            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<'))
+            .unwrap_or(bytes.len());
+        span.end = span.start + length;
+        // What closes a list, an object, a statement, a sentence.
+        while span.end > span.start
+            && text
+                .get(span.end - 1)
+                .is_some_and(|byte| matches!(byte, b',' | b';' | b'}' | b']' | b')' | b'\'' | b'`'))
+        {
+            span.end -= 1;
+        }
+        if scope.bond == Bond::Near {
+            while span.end > span.start
+                && text
+                    .get(span.end - 1)
+                    .is_some_and(|byte| matches!(byte, b'.' | b'!' | b'?' | b':'))
+            {
+                span.end -= 1;
+            }
+        }
+        // One of several in a query or a connection string.
+        if let Some(next) = text
+            .get(span.clone())
+            .and_then(|value| value.iter().position(|byte| matches!(byte, b'&' | b';')))
+        {
+            let behind = text.get(span.start + next + 1..span.end).unwrap_or_default();
+            if memchr::memchr(b'=', behind).is_some() {
+                span.end = span.start + next;
+            }
+        }
+    } else {
+        while span.end > span.start && text.get(span.end - 1).is_some_and(is_edge) {
+            span.end -= 1;
+        }
+    }
+    // The scheme of a header is no part of its token.
+    for scheme in [
+        &b"Bearer "[..],
+        b"bearer ",
+        b"Basic ",
+        b"basic ",
+        b"Token ",
+        b"token ",
+        b"ApiKey ",
+    ] {
+        if text.get(span.clone()).is_some_and(|value| value.starts_with(scheme)) {
+            span.start += scheme.len();
+        }
+    }
+    (!span.is_empty()).then_some(span)
+}
+
+fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
+    let lengths = match class {
+        Class::Password => PASSWORD_BYTES,
+        _ => KEY_BYTES,
+    };
+    if !lengths.contains(&value.len()) || is_placeholder(value) {
+        return false;
+    }
+    let spaces = value.iter().filter(|byte| **byte == b' ').count();
+    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let is_plain = value.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ');
+    match class {
+        // A passphrase of a few words is one, a sentence is not; prose alone does not make a word a password.
+        Class::Password => {
+            spaces <= 5
+                && !(scope.bond == Bond::Near && !is_passphrase(value) && (is_plain || digits == 0 && !has_mark(value)))
+        }
+        // A key is no word; one of letters alone is long, and no row of words.
+        _ => spaces == 0 && distinct(value) >= 6 && (digits > 0 || value.len() >= 20 && !is_names(value)),
+    }
+}
+
+/// Words of a passphrase, joined: four at least, each of three letters or more.
+fn is_passphrase(value: &[u8]) -> bool {
+    let words = value.split(|byte| *byte == b'-');
+    words.clone().count() >= 4
+        && words
+            .clone()
+            .all(|word| word.len() >= 3 && word.iter().all(u8::is_ascii_lowercase))
+}
+
+fn has_mark(value: &[u8]) -> bool {
+    value
+        .iter()
+        .any(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'.' | b',' | b'\'' | b'-'))
+        || value.iter().skip(1).any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase)
+}
+
+fn distinct(value: &[u8]) -> u32 {
+    let mut seen = [0_u64; 4];
+    for byte in value {
+        if let Some(word) = seen.get_mut(usize::from(byte >> 6)) {
+            *word |= 1 << (byte & 63);
+        }
+    }
+    seen.iter().map(|word| word.count_ones()).sum()
+}
+
+/// Whether `value` stands for a value: a reference, a template, a mask, a type, nothing.
+pub(super) fn is_placeholder(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 42] = [
+        b"null",
+        b"none",
+        b"nil",
+        b"true",
+        b"false",
+        b"undefined",
+        b"string",
+        b"str",
+        b"secret",
+        b"password",
+        b"passwd",
+        b"changeme",
+        b"change_me",
+        b"change-me",
+        b"redacted",
+        b"hidden",
+        b"masked",
+        b"removed",
+        b"example",
+        b"todo",
+        b"tbd",
+        b"required",
+        b"optional",
+        b"empty",
+        b"unset",
+        b"text",
+        b"token",
+        b"bytes",
+        b"boolean",
+        b"number",
+        b"integer",
+        b"object",
+        b"any",
+        b"varchar",
+        b"placeholder",
+        b"yourpassword",
+        b"your_password",
+        b"your-password",
+        b"test",
+        b"default",
+        b"encrypted",
+        b"n/a",
+    ];
+    let lower = value.to_ascii_lowercase();
+    if WORDS.contains(&lower.as_slice()) || distinct(value) <= 2 {
+        return true;
+    }
+    // Cut from a reference that goes on.
+    if [&b"${"[..], b"$(", b"{{", b"#{", b"<%", b"!"]
+        .iter()
+        .any(|open| value.starts_with(open))
+    {
+        return true;
+    }
+    // The example of AWS's documentation, and whoever else says so.
+    if memchr::memmem::find(value, b"EXAMPLE").is_some() || lower.starts_with(b"example") || lower.ends_with(b"example")
+    {
+        return true;
+    }
+    if is_path(&lower) || is_names(value) || is_hash(value) || is_description(&lower) || is_counted(&lower) {
+        return true;
+    }
+    // `${X}`, `{{ x }}`, `$(x)`, `$X`, `%X%`, `<x>`, `[x]`, `@x@`, `#{x}`.
+    let is_wrapped = |open: &[u8], close: &[u8]| {
+        let at = memchr::memmem::find(value, open);
+        at.is_some_and(|at| {
+            value
+                .get(at + open.len()..)
+                .is_some_and(|rest| memchr::memmem::find(rest, close).is_some())
+        })
+    };
+    if is_wrapped(b"${", b"}")
+        || is_wrapped(b"{{", b"}}")
+        || is_wrapped(b"#{", b"}")
+        || is_wrapped(b"$(", b")")
+        || is_wrapped(b"<%", b"%>")
+    {
+        return true;
+    }
+    let edges = (value.first(), value.last());
+    if matches!(
+        edges,
+        (Some(b'<'), Some(b'>'))
+            | (Some(b'['), Some(b']'))
+            | (Some(b'{'), Some(b'}'))
+            | (Some(b'%'), Some(b'%'))
+            | (Some(b'('), Some(b')'))
+    ) {
+        return true;
+    }
+    let is_name = |name: &[u8]| {
+        !name.is_empty()
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':'))
+    };
+    if value.strip_prefix(b"$").is_some_and(|name| {
+        is_name(name)
+            && name
+                .iter()
+                .all(|byte| byte.is_ascii_uppercase() || *byte == b'_' || byte.is_ascii_digit())
+    }) {
+        return true;
+    }
+    // `env:X`, `vault:path`, `process.env.X`, `os.environ["X"]`, `config.password`, `getenv("X")`.
+    const REFERENCES: [&[u8]; 20] = [
+        b"env:",
+        b"vault:",
+        b"vault/",
+        b"process.env",
+        b"os.environ",
+        b"os.getenv",
+        b"getenv(",
+        b"system.getenv",
+        b"env.",
+        b"env(",
+        b"env[",
+        b"secrets.",
+        b"config.",
+        b"var.",
+        b"ssm:",
+        b"arn:",
+        b"secretref:",
+        b"ref:",
+        b"op://",
+        b"!ref",
+    ];
+    if REFERENCES.iter().any(|reference| lower.starts_with(reference)) {
+        return true;
+    }
+    // A call: code that gets a value.
+    if memchr::memchr(b'(', value).is_some_and(|at| {
+        at > 2
+            && is_name(value.get(..at).unwrap_or_default())
+            && value.get(..at).is_some_and(|name| {
+                name.iter().any(|byte| matches!(byte, b'_' | b'.')) || name.iter().all(u8::is_ascii_alphabetic)
+            })
+    }) {
+        return true;
+    }
+    // `xxxxxx`, `******`, `••••`, with a few characters left.
+    let masks = value
+        .iter()
+        .filter(|byte| matches!(byte, b'*' | b'x' | b'X' | b'#' | b'.' | b'_'))
+        .count();
+    let high = value.iter().filter(|byte| **byte >= 0x80).count();
+    if masks * 10 >= value.len() * 7 || high * 10 >= value.len() * 9 && high > 0 && distinct(value) <= 4 {
+        return true;
+    }
+    // `your-api-key-here`, `my_secret`, `insert token`: words and nothing else.
+    let words = lower
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty());
+    let mut telling = words.filter(|word| {
+        const TELLING: [&[u8]; 24] = [
+            b"your",
+            b"my",
+            b"here",
+            b"insert",
+            b"enter",
+            b"replace",
+            b"replaceme",
+            b"example",
+            b"placeholder",
+            b"sample",
+            b"dummy",
+            b"fake",
+            b"todo",
+            b"changeme",
+            b"change",
+            b"redacted",
+            b"masked",
+            b"some",
+            b"goes",
+            b"put",
+            b"xxx",
+            b"xxxx",
+            b"fixme",
+            b"fill",
+        ];
+        TELLING.contains(word)
+    });
+    let is_wordy = lower
+        .iter()
+        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b' ' | b'.'));
+    is_wordy && telling.next().is_some()
+}
+
+/// A path or an address: where a value is, not the value.
+fn is_path(lower: &[u8]) -> bool {
+    if let Some(at) = memchr::memmem::find(lower, b"://") {
+        return lower
+            .get(..at)
+            .is_some_and(|scheme| scheme.iter().all(u8::is_ascii_alphabetic))
+            && memchr::memchr(b'@', lower).is_none();
+    }
+    let is_rooted = lower.starts_with(b"/") || lower.starts_with(b"./") || lower.starts_with(b"~/");
+    let segments = lower.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
+    let count = segments.clone().count();
+    let is_word = |segment: &&[u8]| {
+        let letters = segment.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+        segment.len() <= 24
+            && (letters == segment.len()
+                || letters == 0 && segment.len() <= 4
+                || segment.iter().any(|byte| matches!(byte, b'.' | b'-' | b'_')))
+    };
+    let words = segments.filter(is_word).count();
+    (is_rooted && count >= 2 || count >= 3) && words * 4 >= count * 3
+}
+
+/// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
+fn is_names(value: &[u8]) -> bool {
+    if is_passphrase(value)
+        || value.len() < 12
+        || !value
+            .iter()
+            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b':' | b'.' | b'_' | b'-' | b'/'))
+    {
+        return false;
+    }
+    let mut words = 0;
+    let mut vowelless = 0;
+    let mut at = 0;
+    while at < value.len() {
+        let rest = value.get(at..).unwrap_or_default();
+        let length = 1 + rest.iter().skip(1).take_while(|byte| byte.is_ascii_lowercase()).count();
+        let word = rest.get(..length).unwrap_or_default();
+        if word.first().is_some_and(u8::is_ascii_alphabetic) {
+            words += 1;
+            let vowels = word.iter().filter(|byte| b"aeiouyAEIOUY".contains(byte)).count();
+            // No word of a language that people name things in goes without.
+            vowelless += usize::from(vowels * 5 < length || !(2..=14).contains(&length));
+        }
+        at += length;
+    }
+    words >= 2 && vowelless * 4 <= words
+}
+
+/// A password that is hashed already: crypt's forms (`$6$...`), `{SSHA}...`.
+fn is_hash(value: &[u8]) -> bool {
+    let is_crypt = value.first() == Some(&b'$')
+        && value.get(1..).is_some_and(|rest| {
+            let name = rest
+                .iter()
+                .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || **byte == b'-')
+                .count();
+            (1..=16).contains(&name) && rest.get(name) == Some(&b'$')
+        });
+    is_crypt
+        || value.first() == Some(&b'{')
+            && value.get(1).is_some_and(u8::is_ascii_uppercase)
+            && memchr::memchr(b'}', value).is_some()
+}
+
+/// `API password`, `The key of your account`: words, of which one says what should stand there.
+fn is_description(lower: &[u8]) -> bool {
+    const NAMES: [&[u8]; 12] = [
+        b"password",
+        b"passwort",
+        b"passwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"passphrase",
+        b"pin",
+        b"code",
+        b"credentials",
+        b"account",
+        b"login",
+    ];
+    let is_wordy = lower.iter().all(|byte| {
+        byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'.' | b',' | b'?' | b'\'' | b'-') || *byte >= 0x80
+    });
+    let mut words = lower
+        .split(|byte| !byte.is_ascii_alphabetic())
+        .filter(|word| !word.is_empty());
+    let count = words.clone().count();
+    is_wordy && count >= 2 && words.any(|word| NAMES.contains(&word))
+        || count == 1 && words.any(|word| NAMES.contains(&word))
+}
+
+/// `123456`, `1234token`, `test1`, `secret123`: figures that count up, or a word for a test or a secret with a few figures.
+fn is_counted(lower: &[u8]) -> bool {
+    const WORDS: [&[u8]; 16] = [
+        b"test",
+        b"token",
+        b"secret",
+        b"password",
+        b"passwd",
+        b"pass",
+        b"admin",
+        b"root",
+        b"user",
+        b"refresh",
+        b"demo",
+        b"foo",
+        b"bar",
+        b"abc",
+        b"mypassword",
+        b"rootpassword",
+    ];
+    let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_digit).collect();
+    let letters: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_alphabetic).collect();
+    if digits.len() + letters.len() != lower.len() {
+        return false;
+    }
+    let counts_up = digits
+        .iter()
+        .zip(digits.iter().skip(1))
+        .all(|(one, other)| *other == one + 1 || (*one, *other) == (b'9', b'0'));
+    let is_word = letters.is_empty() || WORDS.contains(&letters.as_slice());
+    is_word && (counts_up && digits.len() != 1 || !letters.is_empty() && digits.len() <= 4)
+}

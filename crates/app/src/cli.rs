@@ -82,11 +82,39 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Find secrets and personal data in files; values are never printed. Exit code 1 when something is found.
+    Scan(Scan),
     /// API keys.
     Key {
         #[command(subcommand)]
         command: KeyCommand,
     },
+}
+
+/// What `scan` looks at, and how it tells.
+#[derive(Debug, Args)]
+pub(crate) struct Scan {
+    /// Files and directories; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "sarif")]
+    pub(crate) json: bool,
+    /// Print SARIF 2.1.0, for code scanning.
+    #[arg(long)]
+    pub(crate) sarif: bool,
+    /// Rules of your own, beside ours.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Vec<PathBuf>,
+    /// What is in this file is known, and not told again.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Note what is found in this file, as a baseline, and tell nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "sarif"])]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// For measuring: JSON lines with `id` and `text`; prints one line each with `id` and `spans`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "json", "sarif", "baseline", "write_baseline"])]
+    pub(crate) records: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,6 +12,7 @@ mod inspect;
 mod keys;
 mod plan;
 mod run;
+mod scan;
 mod wrapped;
 
 use clap::Parser;
@@ -115,6 +116,7 @@ async fn run(cli: &Cli) -> Result<(), Failure> {
             explain::explain(&plan, question).await
         }
         Command::Audit { command } => audit::audit(&plan()?, command),
+        Command::Scan(scan) => scan::scan(scan),
         Command::Key { command } => keys::key(&plan()?, command),
     }
 }

@@ -21,6 +21,7 @@ mod malformed;
 mod notices;
 mod outages;
 mod record;
+mod scan;
 mod sessions;
 mod strangers;
 mod wrapped;

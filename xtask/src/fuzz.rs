@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-/// The targets whose hour the issue asks for, and the one of the detectors.
-const TARGETS: [&str; 5] = ["envelope", "headers", "sse", "stdio_lines", "hidden"];
+/// The targets whose hour the issues ask for: the wire, then the detectors.
+const TARGETS: [&str; 6] = ["envelope", "headers", "sse", "stdio_lines", "hidden", "scan"];
 /// The driver, at a version that the stable toolchain of this workspace builds.
 const CARGO_FUZZ: &str = "0.13.2";
 /// Seconds of each target in the short form.

@@ -16,6 +16,7 @@ mod pem;
 mod place;
 mod rules;
 mod secrets;
+mod tables;
 mod view;
 mod words;
 
@@ -27,6 +28,7 @@ use place::{Bond, Place, Scope};
 use rules::{Identifier, Token};
 use std::collections::HashMap;
 use std::ops::Range;
+use tables::Tables;
 use view::View;
 use words::{Hit, TermId, Terms, Vocabulary};
 
@@ -121,6 +123,9 @@ struct Found<'a> {
 
 /// An id and its secret are so near.
 const COMPANION_BYTES_MAX: usize = 200;
+
+/// So many groups of a named value are tried.
+const GROUPS_MAX: usize = 12;
 
 /// A row of a table is so long at most.
 const ROW_BYTES_MAX: usize = 1_024;
@@ -419,6 +424,7 @@ impl Scanner {
 
     /// What a word names.
     fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], found: &mut Vec<Found<'a>>) {
+        let mut tables = Tables::of(text);
         for (order, hit) in hits.iter().enumerate() {
             let Some(meanings) = self.meanings.get(hit.term as usize) else {
                 continue;
@@ -440,7 +446,11 @@ impl Scanner {
             };
             let mut scopes: Vec<Scope> = place.value().into_iter().collect();
             if scopes.is_empty() {
-                place.column(&word, |scope| scopes.push(scope));
+                scopes.extend(tables.cells(&word).iter().map(|cell| Scope {
+                    span: cell.clone(),
+                    bond: Bond::Column,
+                    is_closed: true,
+                }));
             }
             // A part of a longer word may be a key's; in prose it is chance, as in Base64.
             let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
@@ -552,8 +562,21 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
 
 /// Where letters or digits begin within `span`.
 fn groups<'t>(text: &'t [u8], span: &Range<usize>) -> impl Iterator<Item = usize> + 't {
+    // A named value is among the first: what is looked at for each word has a bound.
     let is_word = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    (span.start..span.end.min(text.len())).filter(move |at| is_word(*at) && !at.checked_sub(1).is_some_and(is_word))
+    (span.start..span.end.min(text.len()))
+        .filter(move |at| is_word(*at) && !at.checked_sub(1).is_some_and(is_word) && !is_prose(text, *at))
+        .take(GROUPS_MAX)
+}
+
+/// Whether a word begins at `at`: no number or code begins with so many letters.
+fn is_prose(text: &[u8], at: usize) -> bool {
+    let group = text.get(at..(at + 24).min(text.len())).unwrap_or_default();
+    let length = group
+        .iter()
+        .position(|byte| !byte.is_ascii_alphanumeric())
+        .unwrap_or(group.len());
+    (6..24).contains(&length) && group.iter().take(length).all(u8::is_ascii_alphabetic)
 }
 
 /// The span of `identifier` in this form at `start`, if it is whole and its check holds.

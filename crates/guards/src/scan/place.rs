@@ -9,8 +9,10 @@ use std::ops::Range;
 /// A key's value is looked for so far behind it.
 const REACH_BYTES: usize = 256;
 
-/// The longest value.
-const VALUE_BYTES_MAX: usize = 16 * 1024;
+/// The longest value that something closes, and the longest that goes to the end of its line: what is looked at for each word has
+/// a bound, so that a text of nothing but words takes no longer than another.
+const VALUE_BYTES_MAX: usize = 8 * 1024;
+const LINE_BYTES_MAX: usize = 512;
 
 /// A quoted value of several lines is so long at most.
 const QUOTED_LINES_BYTES_MAX: usize = 400;
@@ -18,12 +20,6 @@ const QUOTED_LINES_BYTES_MAX: usize = 400;
 /// Prose is read so far behind a word, and before it.
 const AFTER_BYTES: usize = 72;
 const BEFORE_BYTES: usize = 40;
-
-/// A column is followed so far.
-const COLUMN_BYTES_MAX: usize = 256 * 1024;
-
-/// The longest line that may be the head of a table.
-const HEAD_BYTES_MAX: usize = 4 * 1024;
 
 /// How a word and a value belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -169,7 +165,8 @@ impl<'a> Place<'a> {
             }
             None => (
                 start,
-                self.end(start, |byte| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|')),
+                self.end(start, |byte| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|'))
+                    .min(start + LINE_BYTES_MAX),
             ),
         };
         Scope {
@@ -269,15 +266,6 @@ impl<'a> Place<'a> {
         let start = from + sentence_start(before);
         [scope(word.end..after), scope(start..word.start)]
     }
-
-    /// The cells below the word, if it heads a column.
-    pub(crate) fn column(&self, word: &Range<usize>, mut cell: impl FnMut(Scope)) {
-        if let Some(table) = Lines::headed_by(self.text, word) {
-            table.cells(&mut cell);
-        } else if let Some(list) = Lists::headed_by(self.text, word) {
-            list.cells(&mut cell);
-        }
-    }
 }
 
 const fn is_of_key(byte: u8) -> bool {
@@ -321,195 +309,6 @@ fn sentence_start(text: &[u8]) -> usize {
         .map_or(0, |(at, _)| at + 1)
 }
 
-/// A table of lines: its head, and which cell of each line is meant.
-struct Lines<'a> {
-    text: &'a [u8],
-    body: usize,
-    delimiter: u8,
-    column: usize,
-    columns: usize,
-}
-
-impl<'a> Lines<'a> {
-    fn headed_by(text: &'a [u8], word: &Range<usize>) -> Option<Self> {
-        let before = text.get(word.start.saturating_sub(HEAD_BYTES_MAX)..word.start)?;
-        let start = word.start
-            - before
-                .iter()
-                .rev()
-                .position(|byte| *byte == b'\n')
-                .unwrap_or(before.len());
-        let rest = text.get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))?;
-        let end = word.end + rest.iter().position(|byte| *byte == b'\n')?;
-        let head = text.get(start..end)?;
-        let count = |delimiter: u8| memchr::memchr_iter(delimiter, head).count();
-        let delimiter = *b",\t;|".iter().max_by_key(|delimiter| count(**delimiter))?;
-        let columns = count(delimiter) + 1;
-        // A head has names and no values.
-        if columns < 2
-            || head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'('))
-            || memchr::memchr(b':', head).is_some()
-        {
-            return None;
-        }
-        let is_figure = |cell: &[u8]| cell.iter().any(u8::is_ascii_digit) && !cell.iter().any(u8::is_ascii_alphabetic);
-        if head.split(|byte| *byte == delimiter).any(is_figure) {
-            return None;
-        }
-        let column = memchr::memchr_iter(delimiter, text.get(start..word.start)?).count();
-        Some(Self {
-            text,
-            body: end + 1,
-            delimiter,
-            column,
-            columns,
-        })
-    }
-
-    fn cells(&self, cell: &mut impl FnMut(Scope)) {
-        let body = self
-            .text
-            .get(self.body..(self.body + COLUMN_BYTES_MAX).min(self.text.len()))
-            .unwrap_or_default();
-        let mut at = self.body;
-        for line in body.split(|byte| *byte == b'\n') {
-            let line_at = at;
-            at += line.len() + 1;
-            let cells = delimited(line, self.delimiter);
-            if cells.len() != self.columns {
-                break;
-            }
-            if let Some(span) = cells.get(self.column) {
-                cell(Scope {
-                    span: line_at + span.start..line_at + span.end,
-                    bond: Bond::Column,
-                    is_closed: true,
-                });
-            }
-        }
-    }
-}
-
-/// The cells of a line; a delimiter in quotes is none.
-fn delimited(line: &[u8], delimiter: u8) -> Vec<Range<usize>> {
-    let mut cells = Vec::new();
-    let (mut start, mut is_quoted) = (0, false);
-    for (at, byte) in line.iter().enumerate() {
-        if *byte == b'"' {
-            is_quoted = !is_quoted;
-        } else if *byte == delimiter && !is_quoted {
-            cells.push(start..at);
-            start = at + 1;
-        }
-    }
-    cells.push(start..line.len());
-    cells
-}
-
-/// Lists of values below a list of names: `(id, ssn) VALUES (1, '2'), (3, '4')`, `["id","ssn"],"rows":[[1,"2"],[3,"4"]]`.
-struct Lists<'a> {
-    text: &'a [u8],
-    /// Behind the list of names.
-    body: usize,
-    column: usize,
-    columns: usize,
-}
-
-impl<'a> Lists<'a> {
-    fn headed_by(text: &'a [u8], word: &Range<usize>) -> Option<Self> {
-        let before = text.get(word.start.saturating_sub(HEAD_BYTES_MAX)..word.start)?;
-        let back = before
-            .iter()
-            .rev()
-            .position(|byte| matches!(byte, b'(' | b'[' | b'{' | b'}' | b':' | b';' | b'\n' | b']' | b')'))?;
-        let start = word.start - back;
-        let open = text.get(start - 1).copied()?;
-        let close = match open {
-            b'(' => b')',
-            b'[' => b']',
-            _ => return None,
-        };
-        let rest = text.get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))?;
-        let end = word.end + rest.iter().position(|byte| *byte == close)?;
-        let names = delimited_by_commas(text.get(start..end)?);
-        let column = names.iter().position(|name| start + name.end >= word.end)?;
-        (names.len() > 1).then_some(Self {
-            text,
-            body: end + 1,
-            column,
-            columns: names.len(),
-        })
-    }
-
-    fn cells(&self, cell: &mut impl FnMut(Scope)) {
-        let limit = (self.body + COLUMN_BYTES_MAX).min(self.text.len());
-        let mut at = self.body;
-        // What may stand between the names and the first list, and between lists.
-        let mut between_max = 64;
-        while let Some(rest) = self.text.get(at..limit) {
-            let Some(open) = rest
-                .iter()
-                .take(between_max)
-                .position(|byte| matches!(byte, b'(' | b'['))
-            else {
-                return;
-            };
-            let mut start = at + open + 1;
-            while matches!(self.text.get(start), Some(b'[' | b' ' | b'\n' | b'\r' | b'\t')) {
-                start += 1;
-            }
-            let list = self.text.get(start..limit).unwrap_or_default();
-            let Some(length) = list_length(list) else { return };
-            let values = delimited_by_commas(list.get(..length).unwrap_or_default());
-            if values.len() != self.columns {
-                return;
-            }
-            if let Some(value) = values.get(self.column) {
-                cell(Scope {
-                    span: start + value.start..start + value.end,
-                    bond: Bond::Column,
-                    is_closed: true,
-                });
-            }
-            at = start + length + 1;
-            between_max = 8;
-        }
-    }
-}
-
-/// How far it is to the end of a list, quotes heeded.
-fn list_length(list: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    for (at, byte) in list.iter().enumerate() {
-        match (quote, byte) {
-            (None, b'"' | b'\'') => quote = Some(*byte),
-            (Some(open), byte) if *byte == open => quote = None,
-            (None, b')' | b']') => return Some(at),
-            (None, b'(' | b'[' | b'{') => return None,
-            _ => {}
-        }
-    }
-    None
-}
-
-fn delimited_by_commas(list: &[u8]) -> Vec<Range<usize>> {
-    let mut values = Vec::new();
-    let (mut start, mut quote) = (0, None);
-    for (at, byte) in list.iter().enumerate() {
-        match (quote, byte) {
-            (None, b'"' | b'\'') => quote = Some(*byte),
-            (Some(open), byte) if *byte == open => quote = None,
-            (None, b',') => {
-                values.push(start..at);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    values.push(start..list.len());
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -549,30 +348,6 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_its_column() {
-        for (text, cells) in [
-            ("id,ssn,x\n1,22,3\n4,55,6\n\n7,8,9\n", vec!["22", "55"]),
-            ("id\tssn\n1\t22\n", vec!["22"]),
-            ("| id | ssn |\n|----|-----|\n| 1 | 22 |\n", vec!["-----", " 22 "]),
-            (
-                "INSERT INTO t (id, ssn) VALUES (1, '2,2'), (3, '44');",
-                vec![" '2,2'", " '44'"],
-            ),
-            (
-                r#"{"columns":["id","ssn"],"rows":[[1,"22"],[3,"44"]]}"#,
-                vec!["\"22\"", "\"44\""],
-            ),
-            ("id, ssn\n", vec![]),
-            ("ssn: 1\n2,3\n", vec![]),
-        ] {
-            let mut found = Vec::new();
-            Place::of(text.as_bytes(), &word(text))
-                .column(&word(text), |scope| found.push(text[scope.span].to_owned()));
-            assert_eq!(found, cells, "{text}");
-        }
-    }
-
-    #[test]
     fn a_sentence_ends_where_it_ends() {
         let text = "Older. The ssn no. is 123. Order 456";
         let [after, before] = Place::of(text.as_bytes(), &word(text)).near(&word(text));
@@ -587,7 +362,6 @@ mod tests {
             let place = Place::of(text.as_bytes(), &(at..(at + 3).min(text.len())));
             let word = at..(at + 3).min(text.len());
             let _ = (place.value(), place.near(&word));
-            place.column(&word, |scope| assert!(scope.span.end <= text.len()));
         }
     }
 }

@@ -115,8 +115,12 @@ fn copy_tree(root: &Path, to: &Path) -> Result<()> {
         .join("\n");
     fs::write(to.join("Cargo.toml"), manifest)?;
     for name in crates {
-        for part in ["Cargo.toml", "src"] {
+        // The rules of the detectors are compiled in.
+        for part in ["Cargo.toml", "src", "rules"] {
             let from = root.join("crates").join(name).join(part);
+            if !from.exists() && part == "rules" {
+                continue;
+            }
             fs::create_dir_all(to.join("crates").join(name))?;
             let status = Command::new("cp")
                 .arg("-rp")

@@ -110,7 +110,7 @@ pub(crate) struct Scan {
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
     /// Note what is found in this file, as a baseline, and tell nothing.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "sarif"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "sarif", "baseline"])]
     pub(crate) write_baseline: Option<PathBuf>,
     /// For measuring: JSON lines with `id` and `text`; prints one line each with `id` and `spans`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "json", "sarif", "baseline", "write_baseline"])]

@@ -2,7 +2,7 @@
 
 use crate::cli::Scan;
 use crate::failure::{Failure, counted};
-use portcullis_guards::scan::{Class, Finding, Rules, Scanner, TEXT_BYTES_MAX};
+use portcullis_guards::scan::{Class, FINDINGS_MAX, Finding, Rules, Scanner, TEXT_BYTES_MAX};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,6 +51,11 @@ pub(crate) fn scan(scan: &Scan) -> Result<(), Failure> {
                     .read_to_end(&mut text)
                     .map_err(|error| Failure::cannot(format!("standard input: {error}")))?;
                 report.text("-", &text, &scanner);
+                if text.len() > TEXT_BYTES_MAX {
+                    report
+                        .skipped
+                        .push(format!("standard input beyond its first {TEXT_BYTES_MAX} bytes"));
+                }
             }
             _ => {
                 // What is named must be there: nothing found in what was not looked at would mislead.
@@ -183,7 +188,9 @@ impl Report {
                 let error: io::Error = error;
                 Some(format!("`{name}`: {error}"))
             }
-            Ok(text) if memchr::memchr(0, text.get(..HEAD_BYTES).unwrap_or(&text)).is_some() => None,
+            Ok(text) if memchr::memchr(0, text.get(..HEAD_BYTES).unwrap_or(&text)).is_some() => {
+                Some(format!("`{}`: it is no text, or none in UTF-8", shown(&name)))
+            }
             Ok(text) => {
                 self.text(&name, &text, scanner);
                 (text.len() > TEXT_BYTES_MAX)
@@ -195,7 +202,14 @@ impl Report {
     fn text(&mut self, name: &str, text: &[u8], scanner: &Scanner) {
         self.files += 1;
         let mut place = Position::default();
-        for finding in scanner.scan(text) {
+        let found = scanner.scan(text);
+        if found.len() == FINDINGS_MAX {
+            self.skipped.push(format!(
+                "`{}`: what comes after its first {FINDINGS_MAX} findings",
+                shown(name)
+            ));
+        }
+        for finding in found {
             let key = (name.to_owned(), finding.rule.to_owned());
             if let Some(left) = self.known.get_mut(&key).filter(|left| **left > 0) {
                 *left -= 1;
@@ -254,7 +268,12 @@ impl Report {
             for told in &self.told {
                 println!(
                     "{}:{}:{}: {} ({}, {})",
-                    told.path, told.line, told.column, told.class, told.rule, told.confidence
+                    shown(&told.path),
+                    told.line,
+                    told.column,
+                    told.class,
+                    told.rule,
+                    told.confidence
                 );
             }
             let accepted = match self.accepted {
@@ -279,7 +298,7 @@ impl Report {
 struct Position {
     at: usize,
     line: usize,
-    line_start: usize,
+    column: usize,
 }
 
 impl Position {
@@ -287,15 +306,42 @@ impl Position {
         if offset < self.at {
             *self = Self::default();
         }
-        for at in memchr::memchr_iter(b'\n', text.get(self.at..offset).unwrap_or_default()) {
-            self.line += 1;
-            self.line_start = self.at + at + 1;
+        for byte in text.get(self.at..offset).unwrap_or_default() {
+            match byte {
+                b'\n' => {
+                    self.line += 1;
+                    self.column = 0;
+                }
+                // Not the second byte of a character, or a later one.
+                byte if byte & 0xc0 != 0x80 => self.column += 1,
+                _ => {}
+            }
         }
         self.at = offset;
-        let before = text.get(self.line_start..offset).unwrap_or_default();
-        let characters = before.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-        (self.line + 1, characters + 1)
+        (self.line + 1, self.column + 1)
     }
+}
+
+/// A name as it may be printed: a file may be called by what a terminal obeys.
+fn shown(name: &str) -> String {
+    name.chars()
+        .map(|character| match character.is_control() {
+            true => character.escape_default().to_string(),
+            false => character.to_string(),
+        })
+        .collect()
+}
+
+/// A path as a reference (RFC 3986): what is neither a letter, a figure nor one of a few signs is in percent.
+fn uri(path: &str) -> String {
+    let mut uri = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
 }
 
 impl Told {
@@ -325,7 +371,7 @@ fn sarif(told: &[Told]) -> Value {
                 "level": "error",
                 "message": { "text": format!("{} ({})", told.class, told.confidence) },
                 "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": told.path },
+                    "artifactLocation": { "uri": uri(&told.path) },
                     "region": {
                         "startLine": told.line,
                         "startColumn": told.column,

@@ -40,7 +40,10 @@ fn what_is_found_is_told_by_place_and_class_and_never_by_value() {
         out,
         "./deep/key.pem:2:1: PRIVATE_KEY (private-key-pem, certain)\n./mail.txt:1:12: EMAIL (email, certain)\n"
     );
-    assert_eq!(String::from_utf8(output.stderr).unwrap(), "2 findings in 3 files\n");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "warning: not scanned: `./binary`: it is no text, or none in UTF-8\n2 findings in 3 files\n"
+    );
     assert_eq!(run(&["clean.txt"], directory.path()).status.code(), Some(0));
     for wrong in [&["absent.txt"][..], &[]] {
         assert_eq!(run(wrong, directory.path()).status.code(), Some(2));

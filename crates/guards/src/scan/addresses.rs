@@ -9,6 +9,9 @@ use std::ops::Range;
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 255;
 
+/// What stands before the host of a URL is no longer.
+const USERINFO_BYTES_MAX: usize = 1_024;
+
 pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
     for at in memchr::memchr_iter(b'@', text) {
         if let Some(span) = userinfo(text, at) {
@@ -27,8 +30,10 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
             });
         }
     }
+    let mut past = None;
     for at in memchr::memchr_iter(b':', text) {
-        if let Some((class, rule, span)) = colons(text, at, found.last().map(|found| found.span.end)) {
+        if let Some((class, rule, span)) = colons(text, at, past) {
+            past = Some(span.end);
             found.push(Found {
                 class,
                 rule,
@@ -143,7 +148,7 @@ fn is_file_ending(label: &[u8]) -> bool {
 
 /// The password in `scheme://user:password@host`.
 fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
-    let from = at.saturating_sub(256);
+    let from = at.saturating_sub(USERINFO_BYTES_MAX);
     let before = text.get(from..at)?;
     let start = before
         .iter()

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem;
 use std::ops::Range;
 
-/// A line of one of these files is no longer.
-const LINE_BYTES_MAX: usize = 512;
+/// A line of one of these files, or an argument, is no longer.
+const LINE_BYTES_MAX: usize = 4_096;
 
 pub(super) fn find(text: &[u8], found: &mut Vec<Found<'_>>) {
     user_flags(text, found);

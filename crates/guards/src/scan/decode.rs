@@ -35,7 +35,7 @@ const fn is_of_run(byte: u8) -> bool {
 }
 
 /// Each run that is something else inside, in order.
-pub(super) fn find(text: &[u8], mut inside: impl FnMut(Range<usize>, Inside)) {
+pub(super) fn find(text: &[u8], budget: &mut usize, mut inside: impl FnMut(Range<usize>, Inside, &mut usize)) {
     let mut at = 0;
     while let Some(rest) = text.get(at..) {
         let Some(begin) = rest.iter().position(|byte| is_of_run(*byte)) else {
@@ -48,8 +48,8 @@ pub(super) fn find(text: &[u8], mut inside: impl FnMut(Range<usize>, Inside)) {
         if length < RUN_CHARACTERS_MIN {
             continue;
         }
-        if let Some(decoded) = run.get(..length).and_then(decode) {
-            inside(start..start + length, decoded);
+        if let Some(decoded) = run.get(..length).and_then(|run| decode(run, budget)) {
+            inside(start..start + length, decoded, budget);
         }
     }
 }
@@ -77,13 +77,13 @@ fn run_length(run: &[u8]) -> usize {
     length + padding.iter().take(2).take_while(|byte| **byte == b'=').count()
 }
 
-fn decode(run: &[u8]) -> Option<Inside> {
+fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     // The first characters tell for most that they are hashes or names.
     let begin = run.first_chunk::<8>()?;
     let is_hex = run.iter().all(u8::is_ascii_hexdigit) && run.len().is_multiple_of(2);
     if is_hex {
         let bytes: Vec<u8> = run.chunks_exact(2).map_while(hex).collect();
-        return inside(bytes);
+        return inside(bytes, budget);
     }
     let is_url_safe = memchr::memchr2(b'-', b'_', run).is_some();
     let engine = if is_url_safe { URL_SAFE } else { STANDARD };
@@ -94,7 +94,7 @@ fn decode(run: &[u8]) -> Option<Inside> {
         return None;
     }
     let packed: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    inside(engine.decode(&packed).ok()?)
+    inside(engine.decode(&packed).ok()?, budget)
 }
 
 fn hex(pair: &[u8]) -> Option<u8> {
@@ -106,17 +106,19 @@ const fn is_texty(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0x80..=0xf4)
 }
 
-fn inside(bytes: Vec<u8>) -> Option<Inside> {
+fn inside(bytes: Vec<u8>, budget: &mut usize) -> Option<Inside> {
+    *budget = budget.checked_sub(bytes.len())?;
     if is_private_key(&bytes) {
         return Some(Inside::PrivateKey);
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
-        let limit = UNPACKED_BYTES_MAX as u64;
+        let limit = UNPACKED_BYTES_MAX.min(*budget) as u64;
         // What comes before an error has come.
         let _ = flate2::read::GzDecoder::new(bytes.as_slice())
             .take(limit)
             .read_to_end(&mut unpacked);
+        *budget = budget.saturating_sub(unpacked.len());
         return is_text(&unpacked).then_some(Inside::Text(unpacked));
     }
     is_text(&bytes).then_some(Inside::Text(bytes))

@@ -42,7 +42,7 @@ impl Grammar {
             Self::Salutation => greeted(text, scope.span.start),
             Self::Whereabouts => said_address(text, scope),
             Self::Name | Self::Address => None,
-            Self::Date => super::groups(text, &near(scope)).find_map(|start| date(text, start)),
+            Self::Date => super::groups(text, &near(scope), true).find_map(|start| date(text, start)),
             Self::Phone => starts(text, &near(scope)).find_map(|start| phone(text, start)),
         }
     }
@@ -264,17 +264,9 @@ fn date(text: &[u8], start: usize) -> Option<Range<usize>> {
         Some((digits, number))
     };
     let end_of = |end: usize| (!rest.get(end).is_some_and(u8::is_ascii_alphanumeric)).then_some(start..start + end);
-    if let Some((8, packed)) = rest
-        .iter()
-        .take(9)
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
-        .checked_sub(0)
-        .and_then(|digits| {
-            let packed = std::str::from_utf8(rest.get(..digits)?).ok()?.parse::<u32>().ok()?;
-            Some((digits, packed))
-        })
-    {
+    let digits = rest.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 8 {
+        let packed = std::str::from_utf8(rest.get(..digits)?).ok()?.parse::<u32>().ok()?;
         let (year, month, day) = (packed / 10_000, packed / 100 % 100, packed % 100);
         let (day2, month2, year2) = (packed / 1_000_000, packed / 10_000 % 100, packed % 10_000);
         return (is_birth(year, month, day) || is_birth(year2, month2, day2)).then(|| end_of(8))?;

@@ -32,11 +32,14 @@ use tables::Tables;
 use view::View;
 use words::{Hit, TermId, Terms, Vocabulary};
 
-/// The longest text that is looked at as a whole, in bytes; of a longer one the rest is looked at in pieces that overlap.
+/// The longest text that is looked at, in bytes; of a longer one the rest is not.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
 
-/// Most findings of one text; one with more is beyond doubt.
+/// Most findings of one text. One with as many may have more.
 pub const FINDINGS_MAX: usize = 100_000;
+
+/// What may be unpacked of one text, beside twice its length.
+const UNPACKED_BYTES_BASE: usize = 512 * 1024;
 
 /// Encodings are undone to this depth.
 const LEVELS_MAX: usize = 3;
@@ -123,6 +126,9 @@ struct Found<'a> {
 
 /// An id and its secret are so near.
 const COMPANION_BYTES_MAX: usize = 200;
+
+/// A named value begins so near the beginning of its scope.
+const GROUPS_BYTES_MAX: usize = 512;
 
 /// So many groups of a named value are tried.
 const GROUPS_MAX: usize = 12;
@@ -237,10 +243,12 @@ impl Scanner {
     #[must_use]
     pub fn scan(&self, text: &[u8]) -> Vec<Finding<'_>> {
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        self.looked_through(text, 0)
+        // For all that is wrapped in it, at every depth: what unpacks to more is looked at so far.
+        let mut budget = UNPACKED_BYTES_BASE + 2 * text.len();
+        self.looked_through(text, 0, &mut budget)
     }
 
-    fn looked_through(&self, text: &[u8], level: usize) -> Vec<Finding<'_>> {
+    fn looked_through(&self, text: &[u8], level: usize, budget: &mut usize) -> Vec<Finding<'_>> {
         let view = View::new(text);
         let seen = view.text();
         let mut hits = Vec::new();
@@ -265,7 +273,7 @@ impl Scanner {
             }
         }
         if level < LEVELS_MAX {
-            self.within(seen, level, &mut found);
+            self.within(seen, level, budget, &mut found);
         }
         companions(&mut found);
         strangers(seen, &mut found);
@@ -282,12 +290,12 @@ impl Scanner {
     }
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
-    fn within<'a>(&'a self, text: &[u8], level: usize, found: &mut Vec<Found<'a>>) {
-        decode::find(text, |span, inside| {
+    fn within<'a>(&'a self, text: &[u8], level: usize, budget: &mut usize, found: &mut Vec<Found<'a>>) {
+        decode::find(text, budget, |span, inside, budget| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
                 decode::Inside::Text(inside) => {
-                    let found = self.looked_through(&inside, level + 1);
+                    let found = self.looked_through(&inside, level + 1, budget);
                     let sure = found.iter().filter(|found| found.confidence > Confidence::Likely);
                     sure.max_by_key(|found| found.confidence)
                         .map(|found| (found.class, found.rule))
@@ -547,7 +555,7 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
     } else {
         &token.prefix
     };
-    groups(text, span).find_map(|start| {
+    groups(text, span, false).find_map(|start| {
         let rest = text.get(start..)?;
         prefixes.iter().find_map(|prefix| {
             let length = prefix.len() + token_length(token, rest.strip_prefix(&**prefix)?)?;
@@ -560,12 +568,14 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
     })
 }
 
-/// Where letters or digits begin within `span`.
-fn groups<'t>(text: &'t [u8], span: &Range<usize>) -> impl Iterator<Item = usize> + 't {
+/// Where letters or digits begin within `span`; where a number is looked for, no words.
+fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iterator<Item = usize> + 't {
     // A named value is among the first: what is looked at for each word has a bound.
     let is_word = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    (span.start..span.end.min(text.len()))
-        .filter(move |at| is_word(*at) && !at.checked_sub(1).is_some_and(is_word) && !is_prose(text, *at))
+    (span.start..span.end.min(text.len()).min(span.start + GROUPS_BYTES_MAX))
+        .filter(move |at| {
+            is_word(*at) && !at.checked_sub(1).is_some_and(is_word) && !(is_number && is_prose(text, *at))
+        })
         .take(GROUPS_MAX)
 }
 
@@ -576,7 +586,7 @@ fn is_prose(text: &[u8], at: usize) -> bool {
         .iter()
         .position(|byte| !byte.is_ascii_alphanumeric())
         .unwrap_or(group.len());
-    (6..24).contains(&length) && group.iter().take(length).all(u8::is_ascii_alphabetic)
+    (7..24).contains(&length) && group.iter().take(length).all(u8::is_ascii_alphabetic)
 }
 
 /// The span of `identifier` in this form at `start`, if it is whole and its check holds.
@@ -627,7 +637,7 @@ fn identified<'a>(
     found: &mut Vec<Found<'a>>,
 ) {
     let in_scope = |scope: &Scope| {
-        groups(text, &scope.span).find_map(|start| {
+        groups(text, &scope.span, true).find_map(|start| {
             let forms = identifier.forms.iter();
             let spans = forms.filter_map(|form| matched(identifier, &form.pattern, text, start));
             spans.max_by_key(|span| span.end)
@@ -828,7 +838,7 @@ fn resolve(found: &mut Vec<Found<'_>>) {
             .then_with(|| rank(one).cmp(&rank(other)))
     });
     let mut kept: Vec<Found<'_>> = Vec::with_capacity(found.len().min(FINDINGS_MAX));
-    for next in found.drain(..) {
+    for mut next in found.drain(..) {
         let overlapped = kept.last_mut().filter(|last| next.span.start < last.span.end);
         if let Some(last) = overlapped {
             // What holds another whole masks it too. Of equals an issuer's is more than anybody's, and the later one has a word to
@@ -844,8 +854,15 @@ fn resolve(found: &mut Vec<Found<'_>>) {
                 (false, true) => false,
                 _ => rank(&next) >= rank(last),
             };
-            if is_more {
+            // What the lesser one has beside the other is masked too.
+            if is_more && last.span.start < next.span.start && next.span.end > last.span.end {
+                last.span.end = next.span.start;
+                kept.push(next);
+            } else if is_more {
                 *last = next;
+            } else if next.span.end > last.span.end {
+                next.span.start = last.span.end;
+                kept.push(next);
             }
         } else if kept.len() < FINDINGS_MAX {
             kept.push(next);

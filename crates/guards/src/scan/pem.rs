@@ -64,16 +64,19 @@ fn key_at(text: &[u8], begin: usize) -> Option<Range<usize>> {
     // `PRIVATE KEY BLOCK` too.
     let label_end = b"-BEGIN ".len() + private + b"PRIVATE KEY".len();
     let behind = rest.get(label_end..)?;
-    let end = memmem::find(behind, b"-END ").map(|end| {
-        let at = label_end + end;
-        let label = rest.get(at + 1..).unwrap_or_default();
-        let label_length = label
-            .iter()
-            .take(LABEL_BYTES_MAX + 8)
-            .take_while(|byte| **byte != b'-')
-            .count();
-        let closing = label.get(label_length..).unwrap_or_default();
-        at + 1 + label_length + closing.iter().take(5).take_while(|byte| **byte == b'-').count()
+    // The END of the same label: others stand in comments, or close something else.
+    let mut closing = b"-END ".to_vec();
+    closing.extend_from_slice(rest.get(b"-BEGIN ".len()..label_end)?);
+    let end = memmem::find(behind, &closing).map(|end| {
+        let at = label_end + end + closing.len();
+        let tail = rest.get(at..).unwrap_or_default();
+        let more = if tail.starts_with(b" BLOCK") {
+            b" BLOCK".len()
+        } else {
+            0
+        };
+        let dashes = tail.get(more..).unwrap_or_default();
+        at + more + dashes.iter().take(5).take_while(|byte| **byte == b'-').count()
     });
     let end = end.unwrap_or_else(|| label_end + body_length(behind));
     Some(start..begin + end)
@@ -94,13 +97,14 @@ fn body_length(text: &[u8]) -> usize {
         let content = line.trim_ascii();
         let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
         // What quotes or marks the line, and headers such as `Proc-Type:`.
-        let body = content
+        // Whatever stands before or behind it on its line.
+        let runs = content.split(|byte| !is_base64(byte));
+        let body = runs.map(<[u8]>::len).max().unwrap_or(0);
+        let name = content
             .iter()
-            .rev()
-            .skip_while(|byte| !is_base64(byte))
-            .take_while(|byte| is_base64(byte))
+            .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'-')
             .count();
-        let is_header = memchr::memchr(b':', content).is_some();
+        let is_header = (2..=24).contains(&name) && content.get(name) == Some(&b':');
         let is_body = body >= 16
             || body > 0 && body == content.len()
             || is_header && at < 256

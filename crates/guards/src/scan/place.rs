@@ -139,18 +139,46 @@ impl<'a> Place<'a> {
         start + rest.iter().position(|byte| closes(*byte)).unwrap_or(rest.len())
     }
 
+    /// How far in the line of the key begins.
+    fn indent(&self) -> usize {
+        let before = self
+            .text
+            .get(self.key.start.saturating_sub(REACH_BYTES)..self.key.start)
+            .unwrap_or_default();
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
+    }
+
     /// What stands from `at` on: in quotes, or to the end of its line.
     fn literal(&self, at: usize) -> Scope {
         let mut start = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'[' | b'(' | b'*'));
-        // JSON over several lines, YAML's blocks: the value is on the next line.
+        // JSON over several lines, YAML's blocks: the value is on the next line, further in or in quotes.
         if matches!(self.byte(start), Some(b'\n' | b'\r' | b'|' | b'>')) {
-            let next = self.skip(start, |byte| {
-                matches!(byte, b'\n' | b'\r' | b' ' | b'\t' | b'|' | b'>' | b'-')
-            });
-            start = next;
+            let next = self.skip(start, |byte| matches!(byte, b'\n' | b'\r' | b'|' | b'>' | b'-'));
+            let value = self.skip(next, |byte| matches!(byte, b' ' | b'\t' | b'-'));
+            let is_deeper = value > next
+                && self
+                    .text
+                    .get(next..value)
+                    .is_some_and(|indent| indent.len() > self.indent());
+            match self.byte(value) {
+                Some(b'"' | b'\'') => start = value,
+                Some(_) if is_deeper => start = value,
+                _ => {
+                    return Scope {
+                        span: start..start,
+                        bond: Bond::Key,
+                        is_closed: false,
+                    };
+                }
+            }
         }
         let quote = self.byte(start).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
         let (start, end) = match quote {
+            // `""` is nothing, `"""` opens more than a line.
+            Some(quote) if self.byte(start + 1) == Some(quote) && self.byte(start + 2) != Some(quote) => {
+                (start + 1, start + 1)
+            }
             Some(quote) => {
                 let start = self.skip(start, |byte| byte == quote);
                 let end = self.end(start, |byte| byte == quote);
@@ -337,6 +365,9 @@ mod tests {
             ("--ssn 123 --x", "123 --x"),
             ("| ssn | 123 | x |", "123 "),
             ("ssn:\n  \"123\"", "123"),
+            ("ssn:\n  123", "123"),
+            ("ssn: \"\"\nx: \"1\"", ""),
+            ("ssn:\nname: 1", ""),
         ] {
             let found = Place::of(text.as_bytes(), &word(text)).value();
             let found = found.map(|scope| &text[scope.span]);

@@ -25,7 +25,7 @@ pub struct Rules {
 pub enum RuleError {
     /// Not TOML, or not of this form.
     #[error("the rules cannot be read: {0}")]
-    Syntax(#[from] toml::de::Error),
+    Syntax(String),
     /// One rule is wrong.
     #[error("rule `{rule}`: {what}")]
     Rule {
@@ -250,7 +250,13 @@ impl Rules {
     /// # Errors
     /// [`RuleError`] names the rule and what is wrong with it; nothing of the text is added then.
     pub fn add(&mut self, text: &str) -> Result<(), RuleError> {
-        let file: File = toml::from_str(text)?;
+        // The message alone: the line that it is about may be a secret, where somebody names the wrong file.
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| {
+                text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
+            });
+            RuleError::Syntax(format!("line {line}: {}", error.message()))
+        })?;
         let mut tokens = file.token.into_iter().map(token).collect::<Result<Vec<_>, _>>()?;
         if let Some(form) = &file.form {
             for issuer in &file.issuer {

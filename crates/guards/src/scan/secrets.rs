@@ -148,6 +148,10 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     while text.get(span.start).is_some_and(is_edge) && span.start < span.end {
         span.start += 1;
     }
+    if !scope.is_closed {
+        // A key may be longer than a line is looked at for others.
+        span.end = span.end.max((span.start + *KEY_BYTES.end()).min(text.len()));
+    }
     let bytes = text.get(span.clone())?;
     if !scope.is_closed {
         let length = bytes
@@ -303,9 +307,13 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     }
     // Cut from a reference that goes on.
-    if [&b"${"[..], b"$(", b"{{", b"#{", b"<%", b"!"]
-        .iter()
-        .any(|open| value.starts_with(open))
+    let is_tag = value
+        .strip_prefix(b"!")
+        .is_some_and(|tag| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphabetic));
+    if is_tag
+        || [&b"${"[..], b"$(", b"{{", b"#{", b"<%"]
+            .iter()
+            .any(|open| value.starts_with(open))
     {
         return true;
     }
@@ -386,13 +394,23 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     }
     // A call: code that gets a value.
-    if memchr::memchr(b'(', value).is_some_and(|at| {
-        at > 2
-            && is_name(value.get(..at).unwrap_or_default())
-            && value.get(..at).is_some_and(|name| {
-                name.iter().any(|byte| matches!(byte, b'_' | b'.')) || name.iter().all(u8::is_ascii_alphabetic)
-            })
-    }) {
+    // One that is closed ends the value, one that is cut at a space is not closed.
+    let closed = memchr::memrchr(b')', value);
+    let is_call = closed.is_none_or(|at| {
+        value
+            .get(at + 1..)
+            .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b')' | b';' | b',' | b'?')))
+    });
+    if is_call
+        && memchr::memchr(b'(', value).is_some_and(|at| {
+            at > 2
+                && is_name(value.get(..at).unwrap_or_default())
+                && value.get(..at).is_some_and(|name| {
+                    name.iter().any(|byte| matches!(byte, b'_' | b'.' | b':'))
+                        || name.iter().all(u8::is_ascii_alphabetic)
+                })
+        })
+    {
         return true;
     }
     // `xxxxxx`, `******`, `••••`, with a few characters left.

@@ -10,6 +10,7 @@ use std::ops::Range;
 /// A normalised text, and where each of its bytes came from.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
+    original: &'a [u8],
     text: Cow<'a, [u8]>,
     /// From the byte `.0` of the view on, the original is at `.1` and goes on byte for byte until the next.
     turns: Vec<(u32, u32)>,
@@ -20,6 +21,7 @@ impl<'a> View<'a> {
     pub(crate) fn new(original: &'a [u8]) -> Self {
         match Writer::needs_none(original) {
             true => Self {
+                original,
                 text: Cow::Borrowed(original),
                 turns: Vec::new(),
             },
@@ -33,8 +35,13 @@ impl<'a> View<'a> {
 
     /// Where a span of the view is in the original.
     pub(crate) fn original(&self, span: &Range<usize>) -> Range<usize> {
-        let start = self.start(span.start);
-        let end = self.end(span.end);
+        let (mut start, mut end) = (self.start(span.start), self.end(span.end));
+        // No character is cut, wherever a limit fell.
+        let is_within = |at: usize| self.original.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        for _ in 0..3 {
+            start -= usize::from(start > 0 && is_within(start));
+            end += usize::from(is_within(end));
+        }
         start..end.max(start)
     }
 
@@ -153,12 +160,14 @@ impl<'a> Writer<'a> {
         }
         if self.turns.is_empty() {
             return View {
+                original: self.original,
                 text: Cow::Borrowed(self.original),
                 turns: Vec::new(),
             };
         }
         self.copy_up_to(self.original.len());
         View {
+            original: self.original,
             text: Cow::Owned(self.out),
             turns: self.turns,
         }
@@ -210,8 +219,16 @@ fn backslashes(rest: &[u8]) -> Instead {
         b'n' => Instead::Byte(length, b'\n'),
         b'r' => Instead::Byte(length, b'\r'),
         b't' => Instead::Byte(length, b'\t'),
+        b'f' | b'b' => Instead::Byte(length, b' '),
         b'u' => match unicode(rest.get(count..).unwrap_or_default()) {
             Some((more, character)) => of_character(count + more, character),
+            // Half a pair is one unit all the same.
+            None if rest
+                .get(length..length + 4)
+                .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) =>
+            {
+                Instead::Byte(length + 4, b'?')
+            }
             None => Instead::Same(length),
         },
         b'x' => match hex_pair(rest.get(length..).unwrap_or_default()) {
@@ -480,7 +497,8 @@ mod tests {
             ("\u{661}\u{662} \u{ff11}\u{ff21} \u{1d7d7}", "12 1A 9"),
             ("1\u{2013}2\u{a0}3", "1-2 3"),
             ("\\ud83d\\ude00 \u{1f600}", "\u{1f600} \u{1f600}"),
-            (r"\ud83d alone", r"\ud83d alone"),
+            (r"\ud83d alone", "? alone"),
+            (r"a\fb\bc", "a b c"),
             ("Привет", "Привет"),
         ] {
             assert_eq!(seen(written), read, "{written}");

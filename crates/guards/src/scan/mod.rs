@@ -278,15 +278,20 @@ impl Scanner {
         companions(&mut found);
         strangers(seen, &mut found);
         resolve(&mut found);
-        found
-            .into_iter()
-            .map(|found| Finding {
+        let mut past = 0;
+        let findings = found.into_iter().filter_map(|found| {
+            let mut span = view.original(&found.span);
+            // What is widened to whole characters, or was left over beside another, begins behind the one before.
+            span.start = span.start.max(past);
+            past = past.max(span.end);
+            (!span.is_empty()).then_some(Finding {
                 class: found.class,
                 rule: found.rule,
                 confidence: found.confidence,
-                span: view.original(&found.span),
+                span,
             })
-            .collect()
+        });
+        findings.collect()
     }
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.

@@ -15,31 +15,16 @@ const USERINFO_BYTES_MAX: usize = 1_024;
 pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
     for at in memchr::memchr_iter(b'@', text) {
         if let Some(span) = userinfo(text, at) {
-            found.push(Found {
-                class: Class::Password,
-                rule: "url-password",
-                confidence: Confidence::Certain,
-                span,
-            });
+            found.push(Found::new(Class::Password, "url-password", Confidence::Certain, span));
         } else if let Some(span) = mail(text, at) {
-            found.push(Found {
-                class: Class::Email,
-                rule: "email",
-                confidence: Confidence::Certain,
-                span,
-            });
+            found.push(Found::new(Class::Email, "email", Confidence::Certain, span));
         }
     }
     let mut past = None;
     for at in memchr::memchr_iter(b':', text) {
         if let Some((class, rule, span)) = colons(text, at, past) {
             past = Some(span.end);
-            found.push(Found {
-                class,
-                rule,
-                confidence: Confidence::Certain,
-                span,
-            });
+            found.push(Found::new(class, rule, Confidence::Certain, span));
         }
     }
     dotted(text, found);
@@ -64,12 +49,7 @@ fn dashed<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         // Six pairs of figures alone are as often something else.
         let is_mixed = whole.iter().any(u8::is_ascii_alphabetic);
         if is_address && is_mixed && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 17)) {
-            found.push(Found {
-                class: Class::Mac,
-                rule: "mac",
-                confidence: Confidence::Certain,
-                span: start..start + 17,
-            });
+            found.push(Found::new(Class::Mac, "mac", Confidence::Certain, start..start + 17));
         }
     }
 }
@@ -273,12 +253,12 @@ fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
             continue;
         }
-        found.push(Found {
-            class: Class::Ip,
-            rule: "ipv4",
-            confidence: Confidence::Sure,
-            span: start..start + whole.len(),
-        });
+        found.push(Found::new(
+            Class::Ip,
+            "ipv4",
+            Confidence::Sure,
+            start..start + whole.len(),
+        ));
     }
 }
 

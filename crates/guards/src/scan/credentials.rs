@@ -25,12 +25,7 @@ fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Fou
         value.len() >= 3 && !is_placeholder(value) && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
     });
     if is_one {
-        found.push(Found {
-            class: Class::Password,
-            rule,
-            confidence: Confidence::Sure,
-            span,
-        });
+        found.push(Found::new(Class::Password, rule, Confidence::Sure, span));
     }
 }
 
@@ -141,12 +136,12 @@ fn basic(text: &[u8], found: &mut Vec<Found<'_>>) {
                 .iter()
                 .take_while(|byte| **byte == b'=')
                 .count();
-            found.push(Found {
-                class: Class::Password,
-                rule: "http-basic",
-                confidence: Confidence::Certain,
-                span: start..start + length + padding,
-            });
+            found.push(Found::new(
+                Class::Password,
+                "http-basic",
+                Confidence::Certain,
+                start..start + length + padding,
+            ));
         }
     }
 }

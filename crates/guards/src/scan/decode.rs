@@ -1,6 +1,7 @@
 //! What is wrapped in an encoding: Base64, Base64url, hex, gzip within them. Found by its alphabet and length, taken for what it
 //! is only when it decodes to text, to gzip or to a private key. Bounded in depth and in bytes.
 
+use super::view::hex_pair;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -82,7 +83,7 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     let begin = run.first_chunk::<8>()?;
     let is_hex = run.iter().all(u8::is_ascii_hexdigit) && run.len().is_multiple_of(2);
     if is_hex {
-        let bytes: Vec<u8> = run.chunks_exact(2).map_while(hex).collect();
+        let bytes: Vec<u8> = run.chunks_exact(2).map_while(hex_pair).collect();
         return inside(bytes, budget);
     }
     let is_url_safe = memchr::memchr2(b'-', b'_', run).is_some();
@@ -95,11 +96,6 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     }
     let packed: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     inside(engine.decode(&packed).ok()?, budget)
-}
-
-fn hex(pair: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(*pair.get(at)?).to_digit(16);
-    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
 }
 
 const fn is_texty(byte: u8) -> bool {

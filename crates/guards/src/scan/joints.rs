@@ -1,7 +1,6 @@
 //! Tokens in two pieces: broken at the end of a line, or put together by a program (`"AKIA.." + ".."`).
 
 use super::rules::Token;
-use super::token_length;
 
 /// A joint is so long at most.
 const JOINT_BYTES_MAX: usize = 24;
@@ -35,8 +34,8 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8]) -> Option<usize>
     if pieces.len() == 1 {
         return None;
     }
-    let length = prefix + token_length(token, whole.get(prefix..)?)?;
-    let is_right = token.check.is_none_or(|check| whole.get(..length).is_some_and(check));
+    let length = prefix + token.body_length(whole.get(prefix..)?)?;
+    let is_right = token.is_right(whole.get(..length));
     let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
     // In one piece it was no token.
     (is_right && *piece > 0).then(|| from + length - piece)

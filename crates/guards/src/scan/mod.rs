@@ -16,6 +16,7 @@ mod pem;
 mod place;
 mod rules;
 mod secrets;
+mod settle;
 mod tables;
 mod view;
 mod words;
@@ -122,22 +123,36 @@ struct Found<'a> {
     rule: &'a str,
     confidence: Confidence,
     span: Range<usize>,
+    /// Whether it counts only where the row that it stands in has more to say of somebody.
+    wants_company: bool,
 }
 
-/// An id and its secret are so near.
-const COMPANION_BYTES_MAX: usize = 200;
+impl<'a> Found<'a> {
+    const fn new(class: Class, rule: &'a str, confidence: Confidence, span: Range<usize>) -> Self {
+        Self {
+            class,
+            rule,
+            confidence,
+            span,
+            wants_company: false,
+        }
+    }
+}
+
+impl From<Bond> for Confidence {
+    fn from(bond: Bond) -> Self {
+        match bond {
+            Bond::Near => Self::Likely,
+            Bond::Column | Bond::Key => Self::Sure,
+        }
+    }
+}
 
 /// A named value begins so near the beginning of its scope.
 const GROUPS_BYTES_MAX: usize = 512;
 
 /// So many groups of a named value are tried.
 const GROUPS_MAX: usize = 12;
-
-/// A row of a table is so long at most.
-const ROW_BYTES_MAX: usize = 1_024;
-
-/// What rules are called whose finding stands in a column and proves nothing by itself.
-const COLUMN: &str = "-column";
 
 /// A veto is so near.
 const VETO_BYTES_MAX: usize = 24;
@@ -264,20 +279,14 @@ impl Scanner {
         zones(seen, &mut found);
         for plus in memchr::memchr_iter(b'+', seen) {
             if let Some(span) = fields::international(seen, plus) {
-                found.push(Found {
-                    class: Class::Phone,
-                    rule: "phone-international",
-                    confidence: Confidence::Sure,
-                    span,
-                });
+                found.push(Found::new(Class::Phone, "phone-international", Confidence::Sure, span));
             }
         }
         if level < LEVELS_MAX {
             self.within(seen, level, budget, &mut found);
         }
-        companions(&mut found);
-        strangers(seen, &mut found);
-        resolve(&mut found);
+        settle::strangers(seen, &mut found);
+        settle::overlaps(&mut found);
         let mut past = 0;
         let findings = found.into_iter().filter_map(|found| {
             let mut span = view.original(&found.span);
@@ -307,12 +316,7 @@ impl Scanner {
                 }
             };
             if let Some((class, rule)) = surest {
-                found.push(Found {
-                    class,
-                    rule,
-                    confidence: Confidence::Certain,
-                    span,
-                });
+                found.push(Found::new(class, rule, Confidence::Certain, span));
             }
         });
     }
@@ -353,18 +357,18 @@ impl Scanner {
             let Some(body) = rest.strip_prefix(&**prefix).filter(|_| token.near.is_empty()) else {
                 continue;
             };
-            let whole = token_length(token, body).map(|length| prefix.len() + length);
-            let is_right = |length: &usize| token.check.is_none_or(|check| rest.get(..*length).is_some_and(check));
+            let whole = token.body_length(body).map(|length| prefix.len() + length);
+            let is_right = |length: &usize| token.is_right(rest.get(..*length));
             let length = whole
                 .filter(is_right)
                 .or_else(|| self::joints::length(token, prefix.len(), rest));
             if let Some(length) = length {
-                found.push(Found {
-                    class: token.class,
-                    rule: &token.id,
-                    confidence: Confidence::Certain,
-                    span: start..start + length,
-                });
+                found.push(Found::new(
+                    token.class,
+                    &token.id,
+                    Confidence::Certain,
+                    start..start + length,
+                ));
             }
         }
     }
@@ -394,21 +398,12 @@ impl Scanner {
                         .is_some_and(u8::is_ascii_alphanumeric);
                     (!is_cut && before.matched(text.get(start..from)?) == Some(length)).then_some(start)
                 });
-            let (Some(start), Some(length)) = (start, token_length(token, behind)) else {
+            let (Some(start), Some(length)) = (start, token.body_length(behind)) else {
                 continue;
             };
             let span = start..middle.end() + length;
-            if token.near.is_empty()
-                && token
-                    .check
-                    .is_none_or(|check| text.get(span.clone()).is_some_and(check))
-            {
-                found.push(Found {
-                    class: token.class,
-                    rule: &token.id,
-                    confidence: Confidence::Certain,
-                    span,
-                });
+            if token.near.is_empty() && token.is_right(text.get(span.clone())) {
+                found.push(Found::new(token.class, &token.id, Confidence::Certain, span));
             }
         }
     }
@@ -425,12 +420,7 @@ impl Scanner {
                 continue;
             };
             if let Some(span) = matched(identifier, &form.pattern, text, start) {
-                found.push(Found {
-                    class: identifier.class,
-                    rule: &identifier.id,
-                    confidence: Confidence::Sure,
-                    span,
-                });
+                found.push(Found::new(identifier.class, &identifier.id, Confidence::Sure, span));
             }
         }
     }
@@ -486,12 +476,7 @@ impl Scanner {
                         };
                         let scopes = scopes.iter().chain(near);
                         if let Some(span) = scopes.into_iter().find_map(|scope| token_in(token, text, &scope.span)) {
-                            found.push(Found {
-                                class: token.class,
-                                rule: &token.id,
-                                confidence: Confidence::Sure,
-                                span,
-                            });
+                            found.push(Found::new(token.class, &token.id, Confidence::Sure, span));
                         }
                     }
                     Meaning::Field(index) => {
@@ -543,15 +528,6 @@ const fn hash(bytes: [u8; 3]) -> usize {
     (first as usize ^ (second as usize) << 4 ^ (third as usize) << 8) % 4_096
 }
 
-/// How long the body of a token is at the beginning of `text`, if it ends there.
-fn token_length(token: &Token, text: &[u8]) -> Option<usize> {
-    let length = token.body.matched(text)?;
-    let goes_on = text
-        .get(length)
-        .is_some_and(|next| token.body.goes_on_with(*next) || next.is_ascii_alphanumeric());
-    (!goes_on).then_some(length)
-}
-
 /// The first such token in a part of the text.
 fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usize>> {
     let nothing: [Box<[u8]>; 1] = [Box::default()];
@@ -563,12 +539,8 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
     groups(text, span, false).find_map(|start| {
         let rest = text.get(start..)?;
         prefixes.iter().find_map(|prefix| {
-            let length = prefix.len() + token_length(token, rest.strip_prefix(&**prefix)?)?;
-            let value = rest.get(..length)?;
-            token
-                .check
-                .is_none_or(|check| check(value))
-                .then_some(start..start + length)
+            let length = prefix.len() + token.body_length(rest.strip_prefix(&**prefix)?)?;
+            token.is_right(rest.get(..length)).then_some(start..start + length)
         })
     })
 }
@@ -648,35 +620,22 @@ fn identified<'a>(
             spans.max_by_key(|span| span.end)
         })
     };
-    let mut push = |span: Range<usize>, bond: Bond| {
-        found.push(Found {
-            class: identifier.class,
-            rule: &identifier.id,
-            confidence: match bond {
-                Bond::Near => Confidence::Likely,
-                Bond::Column | Bond::Key => Confidence::Sure,
-            },
-            span,
-        });
+    let mut push = |span, scope: &Scope| {
+        found.push(Found::new(identifier.class, &identifier.id, scope.bond.into(), span));
     };
-    let mut any = false;
     for scope in scopes {
         if let Some(span) = in_scope(scope) {
-            any = true;
-            push(span, scope.bond);
+            push(span, scope);
         }
     }
     // A key has its own value, or none.
-    if any || !scopes.is_empty() {
+    if !scopes.is_empty() {
         return;
     }
-    for scope in near {
-        if let Some(span) = in_scope(scope) {
-            if !vetoed(&span) {
-                push(span, scope.bond);
-            }
-            return;
-        }
+    if let Some((span, scope)) = near.iter().find_map(|scope| Some((in_scope(scope)?, scope)))
+        && !vetoed(&span)
+    {
+        push(span, scope);
     }
 }
 
@@ -735,16 +694,10 @@ fn fielded<'a>(
         if scope.bond == Bond::Near && vetoed(&span) {
             continue;
         }
-        let is_weak = scope.bond == Bond::Column && matches!(field.class, Class::Person | Class::Address);
-        found.push(Found {
-            class: field.class,
-            rule: if is_weak { &field.column_id } else { &field.id },
-            confidence: match scope.bond {
-                Bond::Near => Confidence::Likely,
-                Bond::Column | Bond::Key => Confidence::Sure,
-            },
-            span,
-        });
+        let mut one = Found::new(field.class, &field.id, scope.bond.into(), span);
+        // A list of authors, streets or places may be of nobody.
+        one.wants_company = scope.bond == Bond::Column && matches!(field.class, Class::Person | Class::Address);
+        found.push(one);
     }
 }
 
@@ -761,119 +714,17 @@ fn zones(text: &[u8], found: &mut Vec<Found<'_>>) {
                 .is_some_and(u8::is_ascii_alphanumeric);
             let length = text.get(start..).and_then(checks::machine_readable_zone);
             if let Some(length) = length.filter(|_| !is_cut) {
-                found.push(Found {
-                    class: Class::Passport,
-                    rule: "machine-readable-zone",
-                    confidence: Confidence::Certain,
-                    span: start..start + length,
-                });
+                found.push(Found::new(
+                    Class::Passport,
+                    "machine-readable-zone",
+                    Confidence::Certain,
+                    start..start + length,
+                ));
                 past = start + length;
                 break;
             }
         }
     }
-}
-
-/// The secret beside an id of the same issuer is that issuer's, though its own form does not say so: what AWS's keys look like,
-/// many others' do.
-fn companions(found: &mut [Found<'_>]) {
-    let ids: Vec<Range<usize>> = found
-        .iter()
-        .filter(|found| found.rule == "aws-access-key-id")
-        .map(|found| found.span.clone())
-        .collect();
-    for secret in found
-        .iter_mut()
-        .filter(|found| found.class == Class::GenericSecret && found.span.len() == 40)
-    {
-        let is_near = |id: &Range<usize>| id.start.abs_diff(secret.span.start) <= COMPANION_BYTES_MAX;
-        if ids.iter().any(is_near) {
-            secret.class = Class::ProviderToken;
-            secret.rule = "aws-secret-access-key";
-        }
-    }
-}
-
-/// A column of names or addresses is of people whom somebody keeps data on where its rows hold more of that; else it may be a list
-/// of authors, streets or places, as published data is full of.
-fn strangers(text: &[u8], found: &mut Vec<Found<'_>>) {
-    let is_weak = |found: &Found<'_>| found.rule.ends_with(COLUMN);
-    if !found.iter().any(is_weak) {
-        return;
-    }
-    let mut known: Vec<usize> = found
-        .iter()
-        .filter(|found| !matches!(found.class, Class::Person | Class::Address))
-        .map(|found| found.span.start)
-        .collect();
-    known.sort_unstable();
-    found.retain(|one| {
-        let line = |at: usize| {
-            let before = text.get(at.saturating_sub(ROW_BYTES_MAX)..at).unwrap_or_default();
-            let behind = text.get(at..(at + ROW_BYTES_MAX).min(text.len())).unwrap_or_default();
-            let start = at
-                - before
-                    .iter()
-                    .rev()
-                    .position(|byte| *byte == b'\n')
-                    .unwrap_or(before.len());
-            start..at + behind.iter().position(|byte| *byte == b'\n').unwrap_or(behind.len())
-        };
-        !is_weak(one) || {
-            let row = line(one.span.start);
-            let first = known.partition_point(|at| *at < row.start);
-            known.get(first).is_some_and(|at| *at < row.end)
-        }
-    });
-}
-
-/// Of findings that overlap the surer one stays, of equal ones the longer.
-fn resolve(found: &mut Vec<Found<'_>>) {
-    found.sort_by(|one, other| {
-        let rank = |found: &Found<'_>| {
-            (
-                std::cmp::Reverse(found.confidence),
-                std::cmp::Reverse(found.span.len()),
-                found.span.start,
-            )
-        };
-        one.span
-            .start
-            .cmp(&other.span.start)
-            .then_with(|| rank(one).cmp(&rank(other)))
-    });
-    let mut kept: Vec<Found<'_>> = Vec::with_capacity(found.len().min(FINDINGS_MAX));
-    for mut next in found.drain(..) {
-        let overlapped = kept.last_mut().filter(|last| next.span.start < last.span.end);
-        if let Some(last) = overlapped {
-            // What holds another whole masks it too. Of equals an issuer's is more than anybody's, and the later one has a word to
-            // name it.
-            let holds = |one: &Found<'_>, other: &Found<'_>| {
-                one.confidence > Confidence::Likely
-                    && one.span.start <= other.span.start
-                    && one.span.end >= other.span.end
-            };
-            let rank = |found: &Found<'_>| (found.confidence, found.span.len(), found.class != Class::GenericSecret);
-            let is_more = match (holds(&next, last), holds(last, &next)) {
-                (true, false) => true,
-                (false, true) => false,
-                _ => rank(&next) >= rank(last),
-            };
-            // What the lesser one has beside the other is masked too.
-            if is_more && last.span.start < next.span.start && next.span.end > last.span.end {
-                last.span.end = next.span.start;
-                kept.push(next);
-            } else if is_more {
-                *last = next;
-            } else if next.span.end > last.span.end {
-                next.span.start = last.span.end;
-                kept.push(next);
-            }
-        } else if kept.len() < FINDINGS_MAX {
-            kept.push(next);
-        }
-    }
-    *found = kept;
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         }
         if let Some(span) = key_at(text, begin) {
             past = span.end;
-            found.push(Found {
-                class: Class::PrivateKey,
-                rule: "private-key-pem",
-                confidence: Confidence::Certain,
+            found.push(Found::new(
+                Class::PrivateKey,
+                "private-key-pem",
+                Confidence::Certain,
                 span,
-            });
+            ));
         }
     }
     for begin in memmem::find_iter(text, b"PuTTY-User-Key-File-") {
@@ -40,12 +40,12 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
             Some(mac) => mac + line_length(rest, mac),
             None => private + body_length(rest.get(private..).unwrap_or_default()),
         };
-        found.push(Found {
-            class: Class::PrivateKey,
-            rule: "private-key-putty",
-            confidence: Confidence::Certain,
-            span: begin..begin + end,
-        });
+        found.push(Found::new(
+            Class::PrivateKey,
+            "private-key-putty",
+            Confidence::Certain,
+            begin..begin + end,
+        ));
     }
 }
 

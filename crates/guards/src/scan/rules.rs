@@ -49,6 +49,22 @@ pub(crate) struct Token {
     pub(crate) near: Vec<String>,
 }
 
+impl Token {
+    /// How long its body is at the beginning of `text`, if it ends there.
+    pub(crate) fn body_length(&self, text: &[u8]) -> Option<usize> {
+        let length = self.body.matched(text)?;
+        let goes_on = text
+            .get(length)
+            .is_some_and(|next| self.body.goes_on_with(*next) || next.is_ascii_alphanumeric());
+        (!goes_on).then_some(length)
+    }
+
+    /// Whether the whole of it passes its check.
+    pub(crate) fn is_right(&self, whole: Option<&[u8]>) -> bool {
+        self.check.is_none_or(|check| whole.is_some_and(check))
+    }
+}
+
 /// A number or code with a written form.
 #[derive(Debug)]
 pub(crate) struct Identifier {
@@ -73,8 +89,6 @@ pub(crate) struct Form {
 #[derive(Debug)]
 pub(crate) struct Field {
     pub(crate) id: Box<str>,
-    /// The same, where a column's head is what names the value.
-    pub(crate) column_id: Box<str>,
     pub(crate) class: Class,
     pub(crate) grammar: Grammar,
     pub(crate) words: Vec<String>,
@@ -400,7 +414,6 @@ fn field(text: FieldText) -> Result<Field, RuleError> {
     let rule = text.words.first().map_or("field", String::as_str);
     Ok(Field {
         id: format!("field-{}", text.grammar).into(),
-        column_id: format!("field-{}{}", text.grammar, super::COLUMN).into(),
         class: class(rule, &text.class)?,
         grammar: Grammar::named(&text.grammar).ok_or_else(|| {
             wrong(

@@ -1,9 +1,9 @@
 //! Values that a word says are secret: where the value ends, and whether it is one or stands for one. A placeholder is known by
 //! its grammar (a reference, a template, a mask, a type, a sentence), not by a list of words.
 
+use super::Found;
 use super::class::Class;
 use super::place::{Bond, Scope};
-use super::{Confidence, Found};
 use std::ops::Range;
 
 /// Shorter values are no passwords that a rule can tell, longer ones are texts.
@@ -25,18 +25,11 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
         let Some(span) = value(text, scope) else { continue };
         let Some(bytes) = text.get(span.clone()) else { continue };
         if is_secret(class, bytes, scope) {
-            found.push(Found {
-                class,
-                rule: match class {
-                    Class::Password => "named-password",
-                    _ => "named-secret",
-                },
-                confidence: match scope.bond {
-                    Bond::Near => Confidence::Likely,
-                    Bond::Column | Bond::Key => Confidence::Sure,
-                },
-                span,
-            });
+            let rule = match class {
+                Class::Password => "named-password",
+                _ => "named-secret",
+            };
+            found.push(Found::new(class, rule, scope.bond.into(), span));
         }
     }
 }

@@ -1,60 +1,162 @@
-use super::*;
+//! The scanner against its rules' own examples, and against what has gone wrong before.
 
-/// Every example of every rule: a positive is found where it is marked, by that rule's class; a negative is not found by it.
-fn check_examples(rules: &str) {
-    #[derive(serde::Deserialize)]
-    struct Examples {
-        #[serde(default)]
-        token: Vec<Example>,
-        #[serde(default)]
-        identifier: Vec<Example>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Example {
-        id: String,
-        class: String,
-        finds: Vec<String>,
-        passes: Vec<String>,
-    }
-    let examples: Examples = toml::from_str(rules).unwrap();
-    let scanner = Scanner::new(Rules::built_in().unwrap()).unwrap();
-    let mut wrong = Vec::new();
-    for example in examples.token.iter().chain(&examples.identifier) {
-        for marked in &example.finds {
-            let (before, rest) = marked.split_once("[[").unwrap();
-            let (value, after) = rest.split_once("]]").unwrap();
-            let text = format!("{before}{value}{after}");
-            let span = before.len()..before.len() + value.len();
-            let found = scanner.scan(text.as_bytes());
-            let is_found = found.iter().any(|found| {
-                found.class.as_str() == example.class && found.span.start <= span.start && found.span.end >= span.end
-            });
-            if !is_found {
-                wrong.push(format!("{}: not found: {marked}: {found:?}", example.id));
-            }
-        }
+use super::*;
+use std::collections::HashSet;
+
+/// A rule file, as far as it is examples.
+#[derive(serde::Deserialize)]
+struct Examples {
+    #[serde(default)]
+    token: Vec<Example>,
+    #[serde(default)]
+    identifier: Vec<Example>,
+    #[serde(default)]
+    issuer: Vec<Issuer>,
+    form: Option<Form>,
+    #[serde(default)]
+    field: Vec<Entry>,
+    #[serde(default)]
+    secret: Vec<Entry>,
+    #[serde(default)]
+    harmless: Vec<Entry>,
+}
+
+#[derive(serde::Deserialize)]
+struct Example {
+    id: String,
+    class: String,
+    reason: String,
+    finds: Vec<String>,
+    passes: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Issuer {
+    id: String,
+    at: String,
+    names: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Form {
+    finds: Vec<String>,
+    passes: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Entry {
+    words: Vec<String>,
+    reason: String,
+}
+
+fn examples() -> impl Iterator<Item = Examples> {
+    rules::BUILT_IN.iter().map(|rules| toml::from_str(rules).unwrap())
+}
+
+fn built_in() -> Scanner {
+    Scanner::new(Rules::built_in().unwrap()).unwrap()
+}
+
+/// Whether the value in `[[ ]]` is found whole, as one of `class`.
+fn is_found(scanner: &Scanner, marked: &str, class: &str) -> bool {
+    let (before, rest) = marked.split_once("[[").unwrap_or_else(|| panic!("no [[ in {marked}"));
+    let (value, after) = rest.split_once("]]").unwrap();
+    let text = format!("{before}{value}{after}");
+    let span = before.len()..before.len() + value.len();
+    let found = scanner.scan(text.as_bytes());
+    found
+        .iter()
+        .any(|found| found.class.as_str() == class && found.span.start <= span.start && found.span.end >= span.end)
+}
+
+/// A positive is found where it is marked, as its rule's class; a negative is not found by its rule.
+#[test]
+fn every_rule_finds_what_it_says_and_passes_what_it_says() {
+    let scanner = built_in();
+    let (mut wrong, mut ids) = (Vec::new(), HashSet::new());
+    for example in examples().flat_map(|file| file.token.into_iter().chain(file.identifier)) {
+        assert!(ids.insert(example.id.clone()), "{}: twice", example.id);
+        assert!(example.reason.len() > 5, "{}: no reason", example.id);
+        let missed = example
+            .finds
+            .iter()
+            .filter(|marked| !is_found(&scanner, marked, &example.class));
+        wrong.extend(missed.map(|marked| format!("{}: not found: {marked}", example.id)));
         for text in &example.passes {
-            if let Some(found) = scanner
-                .scan(text.as_bytes())
-                .iter()
-                .find(|found| found.rule == example.id)
-            {
-                wrong.push(format!("{}: found: {text}: {found:?}", example.id));
-            }
+            let found = scanner.scan(text.as_bytes());
+            let by_it = found.iter().filter(|found| found.rule == example.id);
+            wrong.extend(by_it.map(|found| format!("{}: found: {text}: {found:?}", example.id)));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(ids.len() >= 900, "{} rules were read", ids.len());
+}
+
+/// An issuer without a form of its own: its name and a word for a key name a value, its name alone does not.
+#[test]
+fn every_issuer_is_found_by_its_names_with_a_word_for_a_key_and_not_without() {
+    const VALUE: &str = "q7Zk2Lr9TxWc5yXp8sLd4fGj";
+    let scanner = built_in();
+    let (mut wrong, mut ids) = (Vec::new(), HashSet::new());
+    for file in examples() {
+        for issuer in file.issuer {
+            assert!(
+                issuer.at.contains('.') && ids.insert(issuer.id.clone()),
+                "{}",
+                issuer.id
+            );
+            for name in &issuer.names {
+                let key = name.replace(' ', "_").to_uppercase();
+                if !is_found(&scanner, &format!("{key}_API_KEY=[[{VALUE}]]"), "PROVIDER_TOKEN") {
+                    wrong.push(format!("{}: not found: {key}", issuer.id));
+                }
+                // Others may know the form of it.
+                let alone = scanner.scan(format!("{name} {VALUE}").as_bytes());
+                if alone.iter().any(|found| found.rule == issuer.id) {
+                    wrong.push(format!("{}: found by its name alone: {name}", issuer.id));
+                }
+            }
+        }
+        let Some(form) = file.form else { continue };
+        let missed = form
+            .finds
+            .iter()
+            .filter(|marked| !is_found(&scanner, marked, "PROVIDER_TOKEN"));
+        wrong.extend(missed.map(|marked| format!("form: not found: {marked}")));
+        for text in &form.passes {
+            let found = scanner.scan(text.as_bytes());
+            let by_one = found.iter().filter(|found| ids.contains(found.rule));
+            wrong.extend(by_one.map(|found| format!("form: found: {text}: {found:?}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(ids.len() >= 500, "{} issuers were read", ids.len());
 }
 
 #[test]
-fn every_rule_finds_what_it_says_and_passes_what_it_says() {
-    for rules in rules::BUILT_IN {
-        check_examples(rules);
+fn words_are_in_small_letters_and_said_once() {
+    let mut wrong = Vec::new();
+    for file in examples() {
+        // One word may name several fields or a secret, but in one list once.
+        let mut secrets = HashSet::new();
+        for entry in file.secret.iter().chain(&file.harmless) {
+            let again = entry.words.iter().filter(|word| !secrets.insert((*word).clone()));
+            wrong.extend(again.map(|word| format!("{word}: twice")));
+        }
+        for entry in file.secret.iter().chain(&file.harmless).chain(&file.field) {
+            assert!(entry.reason.len() > 5, "{:?}: no reason", entry.words.first());
+            let odd = entry
+                .words
+                .iter()
+                .filter(|word| **word != word.to_lowercase() || word.trim() != word.as_str() || word.contains("  "));
+            wrong.extend(odd.map(|word| format!("{word}: not in small letters, or with spaces too many")));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn spans(text: &str) -> Vec<(Class, String)> {
-    let scanner = Scanner::new(Rules::built_in().unwrap()).unwrap();
+    let scanner = built_in();
     let found = scanner.scan(text.as_bytes());
     found
         .iter()
@@ -135,9 +237,17 @@ fn what_unpacks_to_very_much_is_looked_at_so_far() {
             .as_slice(),
     );
     let many = pack(format!("{one}\n").repeat(200).as_bytes());
-    let scanner = Scanner::new(Rules::built_in().unwrap()).unwrap();
+    let scanner = built_in();
     // Unbounded this is 40 MB of text.
     let mut budget = UNPACKED_BYTES_BASE;
     let found = scanner.looked_through(format!("{many} ana@bank.example").as_bytes(), 0, &mut budget);
     assert_eq!((found.len(), budget < UNPACKED_BYTES_BASE / 2), (1, true));
+}
+
+#[test]
+fn names_in_a_column_want_company() {
+    let names = |text: &str| spans(text).iter().filter(|(class, _)| *class == Class::Person).count();
+    assert_eq!(names("first name,last name,email\nAna,Lopes,ana@bank.example\n"), 2);
+    assert_eq!(names("first name,last name,town\nAna,Lopes,Porto\n"), 0);
+    assert_eq!(names("{\"first_name\":\"Ana\"}"), 1, "a key says it");
 }

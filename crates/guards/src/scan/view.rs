@@ -73,20 +73,6 @@ const fn is_special(byte: u8) -> bool {
     matches!(byte, b'\\' | b'%' | b'&' | b'=' | 0x80..)
 }
 
-/// One for each byte value: 1 where something may have to be done.
-static SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 256")]
-        {
-            table[byte] = is_special(byte as u8);
-        }
-        byte += 1;
-    }
-    table
-};
-
 struct Writer<'a> {
     original: &'a [u8],
     out: Vec<u8>,
@@ -110,9 +96,7 @@ enum Instead {
 
 impl<'a> Writer<'a> {
     fn needs_none(original: &[u8]) -> bool {
-        !original
-            .iter()
-            .any(|byte| SPECIAL.get(usize::from(*byte)) == Some(&true))
+        !original.iter().any(|byte| is_special(*byte))
     }
 
     fn new(original: &'a [u8]) -> Self {
@@ -128,10 +112,7 @@ impl<'a> Writer<'a> {
     fn write(mut self) -> View<'a> {
         let mut at = 0;
         while let Some(rest) = self.original.get(at..) {
-            let Some(next) = rest
-                .iter()
-                .position(|byte| SPECIAL.get(usize::from(*byte)) == Some(&true))
-            else {
+            let Some(next) = rest.iter().position(|byte| is_special(*byte)) else {
                 break;
             };
             at += next;
@@ -275,7 +256,8 @@ fn hex_digit(byte: u8) -> Option<u8> {
     char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-fn hex_pair(rest: &[u8]) -> Option<u8> {
+/// The byte that two hexadecimal figures write at the beginning of `rest`.
+pub(super) fn hex_pair(rest: &[u8]) -> Option<u8> {
     Some(hex_digit(*rest.first()?)? << 4 | hex_digit(*rest.get(1)?)?)
 }
 

@@ -6,7 +6,6 @@
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 
 /// A term of the vocabulary, by number.
 pub(crate) type TermId = u32;
@@ -260,7 +259,7 @@ enum Kind {
     Other,
 }
 
-const fn kind_of(byte: u8) -> Kind {
+const fn kind(byte: u8) -> Kind {
     match byte {
         b'a'..=b'z' => Kind::Lower,
         b'A'..=b'Z' => Kind::Upper,
@@ -268,23 +267,6 @@ const fn kind_of(byte: u8) -> Kind {
         0x80.. => Kind::High,
         _ => Kind::Other,
     }
-}
-
-static KINDS: [Kind; 256] = {
-    let mut table = [Kind::Other; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, clippy::indexing_slicing, reason = "below 256")]
-        {
-            table[byte] = kind_of(byte as u8);
-        }
-        byte += 1;
-    }
-    table
-};
-
-fn kind(byte: u8) -> Kind {
-    KINDS.get(usize::from(byte)).copied().unwrap_or(Kind::Other)
 }
 
 /// How long the first word of a run is: `customerSSNumber1` is `customer`, `SS`, `Number`, `1`.
@@ -362,51 +344,8 @@ fn without_accents(text: &str) -> String {
         .collect()
 }
 
-/// Words are short and come from rules and texts alike, but the table is only asked, never filled, by a text: no key of an
-/// attacker's choice can make it slow beyond what the rules' own words do.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Fold(u64);
-
-type Hash = BuildHasherDefault<Fold>;
-
-impl Hasher for Fold {
-    fn write(&mut self, bytes: &[u8]) {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        for chunk in chunks {
-            self.write_u64(u64::from_le_bytes(*chunk));
-        }
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        self.write_u64(u64::from_le_bytes(last));
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-        let product = u128::from(self.0 ^ value) * u128::from(MULTIPLIER);
-        #[expect(clippy::cast_possible_truncation, reason = "both halves are wanted")]
-        {
-            self.0 = (product as u64) ^ ((product >> 64) as u64);
-        }
-    }
-
-    fn write_u32(&mut self, value: u32) {
-        self.write_u64(u64::from(value) + 1);
-    }
-
-    fn write_usize(&mut self, value: usize) {
-        self.write_u64(value as u64);
-    }
-
-    fn write_u8(&mut self, value: u8) {
-        self.write_u64(u64::from(value));
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// The table is only asked, never filled, by a text: no word of an attacker's choice makes it slow.
+type Hash = foldhash::fast::FixedState;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,8 @@
 
 use super::Check;
 use super::sums::{
-    alphanumeric, birth_year, date, digit, digits, leading, luhn, month_day, number, numeric, two, uniform, weighted,
+    alphanumeric, birth_year, date, digit, digits, leading, luhn, month_day, number, numeric, rising, two, uniform,
+    weighted,
 };
 
 pub(super) const TABLE: &[(&str, Check)] = &[
@@ -441,12 +442,7 @@ fn py_ruc(value: &[u8]) -> bool {
     if !matches!(body.len(), 5..=8) || !numeric(body) {
         return false;
     }
-    let sum: u32 = body
-        .iter()
-        .rev()
-        .zip(2..)
-        .map(|(&byte, weight)| digit(byte).unwrap_or(0) * weight)
-        .sum();
+    let sum = rising(body);
     digit(check) == Some((11 - sum % 11) % 11 % 10)
 }
 
@@ -477,12 +473,7 @@ fn gt_nit(value: &[u8]) -> bool {
     if !matches!(body.len(), 4..=11) || !numeric(body) {
         return false;
     }
-    let sum: u32 = body
-        .iter()
-        .rev()
-        .zip(2..)
-        .map(|(&byte, weight)| digit(byte).unwrap_or(0) * weight)
-        .sum();
+    let sum = rising(body);
     match (11 - sum % 11) % 11 {
         10 => check == b'K',
         other => digit(check) == Some(other),

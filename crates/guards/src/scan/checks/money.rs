@@ -1,7 +1,9 @@
 //! Bank accounts and the wallets of crypto currencies.
 
 use super::Check;
-use super::sums::{alphanumeric, digit, digits, leading, luhn, mod_97, number, numeric, remainder, uniform, weighted};
+use super::sums::{
+    alphanumeric, digit, digits, italian, leading, letter, luhn, mod_97, number, numeric, remainder, uniform, weighted,
+};
 use sha2::{Digest, Sha256};
 
 pub(super) const TABLE: &[(&str, Check)] = &[
@@ -189,25 +191,10 @@ fn hu_account(value: &[u8]) -> bool {
 
 /// Italy, before the IBAN: a control letter, bank and branch, account.
 fn it_bban(value: &[u8]) -> bool {
-    const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
-    ];
     let Ok(all) = <&[u8; 23]>::try_from(value) else {
         return false;
     };
-    let mut sum = 0;
-    for (at, &byte) in all[1..].iter().enumerate() {
-        let Some(place) = digit(byte).or_else(|| byte.is_ascii_uppercase().then(|| u32::from(byte - b'A'))) else {
-            return false;
-        };
-        let odd = usize::try_from(place)
-            .ok()
-            .and_then(|place| ODD.get(place))
-            .copied()
-            .unwrap_or(0);
-        sum += if at % 2 == 0 { odd } else { place };
-    }
-    all[0].is_ascii_uppercase() && u32::from(all[0] - b'A') == sum % 26 && all[1..11].iter().all(u8::is_ascii_digit)
+    letter(all[0]).is_some() && letter(all[0]) == italian(&all[1..]) && all[1..11].iter().all(u8::is_ascii_digit)
 }
 
 /// The Netherlands, before the IBAN: nine or ten digits, the sum of eleven.

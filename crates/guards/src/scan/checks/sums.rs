@@ -174,3 +174,25 @@ pub(super) fn date(year: u32, month: u32, day: u32) -> bool {
 pub(super) fn birth_year(year: u32) -> bool {
     (1880..=2049).contains(&year)
 }
+
+/// The sum of digits from the right, with the weights 2, 3, 4 and on.
+pub(super) fn rising(digits: &[u8]) -> u32 {
+    let weighted = digits.iter().rev().zip(2..);
+    weighted.map(|(&byte, weight)| digit(byte).unwrap_or(0) * weight).sum()
+}
+
+/// Italy's control of letters and digits, as a number below 26: those in odd places count by a table of their own.
+pub(super) fn italian(value: &[u8]) -> Option<u32> {
+    const ODD: [u32; 26] = [
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+    ];
+    let mut sum = 0;
+    for (at, &byte) in value.iter().enumerate() {
+        let place = digit(byte).or_else(|| letter(byte))?;
+        sum += match at % 2 {
+            0 => *ODD.get(usize::try_from(place).ok()?)?,
+            _ => place,
+        };
+    }
+    Some(sum % 26)
+}

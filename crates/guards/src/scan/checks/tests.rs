@@ -1,23 +1,8 @@
 //! The checks against what is published, and against the rules: every rule's examples.
 
 use super::{TABLES, as_written, machine_readable_zone, named};
+use crate::scan::rules::BUILT_IN;
 use std::collections::BTreeSet;
-
-/// Every rule file of identifiers.
-const RULES: &[(&str, &str)] = &[
-    ("africa", include_str!("../../../rules/identifiers-africa.toml")),
-    ("americas", include_str!("../../../rules/identifiers-americas.toml")),
-    ("asia", include_str!("../../../rules/identifiers-asia.toml")),
-    ("crypto", include_str!("../../../rules/identifiers-crypto.toml")),
-    ("devices", include_str!("../../../rules/identifiers-devices.toml")),
-    ("documents", include_str!("../../../rules/identifiers-documents.toml")),
-    ("east", include_str!("../../../rules/identifiers-east.toml")),
-    ("general", include_str!("../../../rules/identifiers-general.toml")),
-    ("health", include_str!("../../../rules/identifiers-health.toml")),
-    ("money", include_str!("../../../rules/identifiers-money.toml")),
-    ("north", include_str!("../../../rules/identifiers-north.toml")),
-    ("west", include_str!("../../../rules/identifiers-west.toml")),
-];
 
 struct Rule {
     id: String,
@@ -31,9 +16,14 @@ struct Rule {
 
 fn rules() -> Vec<Rule> {
     let mut all = Vec::new();
-    for (file, text) in RULES {
-        let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{file}: {error}"));
-        for entry in table["identifier"].as_array().unwrap() {
+    for text in BUILT_IN {
+        let table: toml::Table = text.parse().unwrap();
+        for entry in table
+            .get("identifier")
+            .and_then(toml::Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             let entry = entry.as_table().unwrap();
             let list = |key: &str| -> Vec<String> {
                 entry.get(key).map_or_else(Vec::new, |list| {
@@ -58,79 +48,6 @@ fn rules() -> Vec<Rule> {
     all
 }
 
-#[derive(Clone)]
-enum Atom {
-    Digit,
-    Letter,
-    Either,
-    Literal(u8),
-}
-
-/// A form as the rule files write it; the engine has its own reader.
-fn form(text: &str) -> Vec<(Atom, usize, usize)> {
-    let bytes = text.as_bytes();
-    let (mut all, mut at): (Vec<(Atom, usize, usize)>, usize) = (Vec::new(), 0);
-    while at < bytes.len() {
-        let atom = match bytes[at] {
-            b'd' => Atom::Digit,
-            b'A' => Atom::Letter,
-            b'X' => Atom::Either,
-            b'\'' => {
-                at += 1;
-                while bytes[at] != b'\'' {
-                    all.push((Atom::Literal(bytes[at]), 1, 1));
-                    at += 1;
-                }
-                at += 1;
-                continue;
-            }
-            other => Atom::Literal(other),
-        };
-        at += 1;
-        let (mut least, mut most) = (1, 1);
-        if bytes.get(at) == Some(&b'{') {
-            let end = text[at..].find('}').unwrap() + at;
-            let counts: Vec<usize> = text[at + 1..end]
-                .split(',')
-                .map(|count| count.parse().unwrap())
-                .collect();
-            (least, most) = (counts[0], *counts.last().unwrap());
-            at = end + 1;
-        }
-        if bytes.get(at) == Some(&b'?') {
-            least = 0;
-            at += 1;
-        }
-        all.push((atom, least, most));
-    }
-    all
-}
-
-/// Where the form ends that begins at the start of `text`: greedy, nothing given back, no letter or digit after it.
-fn matched(text: &[u8], form: &[(Atom, usize, usize)]) -> Option<usize> {
-    let mut at = 0;
-    for (atom, least, most) in form {
-        let mut count = 0;
-        while count < *most
-            && text.get(at).is_some_and(|byte| match atom {
-                Atom::Digit => byte.is_ascii_digit(),
-                Atom::Letter => byte.is_ascii_alphabetic(),
-                Atom::Either => byte.is_ascii_alphanumeric(),
-                Atom::Literal(literal) => byte.eq_ignore_ascii_case(literal),
-            })
-        {
-            at += 1;
-            count += 1;
-        }
-        if count < *least {
-            return None;
-        }
-    }
-    text.get(at)
-        .is_none_or(|byte| !byte.is_ascii_alphanumeric())
-        .then_some(at)
-}
-
 fn holds(rule: &Rule, value: &str) -> bool {
     let Some(name) = &rule.check else { return true };
     let check = named(name).unwrap_or_else(|| panic!("{}: no check {name}", rule.id));
@@ -143,58 +60,6 @@ fn holds(rule: &Rule, value: &str) -> bool {
         .map(|byte| byte.to_ascii_uppercase())
         .collect();
     check(&compact)
-}
-
-/// The values of these forms in a text.
-fn values<'a>(text: &'a str, forms: &[String]) -> BTreeSet<&'a str> {
-    let forms: Vec<_> = forms.iter().map(|text| form(text)).collect();
-    let mut found = BTreeSet::new();
-    for (at, _) in text.char_indices() {
-        let after = text[..at]
-            .chars()
-            .next_back()
-            .is_some_and(|before| before.is_ascii_alphanumeric());
-        if after || !text[at..].starts_with(|first: char| first.is_ascii_alphanumeric()) {
-            continue;
-        }
-        found.extend(
-            forms
-                .iter()
-                .filter_map(|form| matched(&text.as_bytes()[at..], form))
-                .map(|end| &text[at..at + end]),
-        );
-    }
-    found
-}
-
-/// A text as its words, each between spaces.
-fn words(text: &str) -> String {
-    let mut all = String::from(" ");
-    let mut lower = false;
-    for letter in text.chars() {
-        let cut = lower && letter.is_uppercase();
-        if cut || !letter.is_alphanumeric() {
-            all.push(' ');
-        }
-        lower = letter.is_lowercase();
-        all.extend(letter.to_lowercase().filter(|letter| letter.is_alphanumeric()));
-    }
-    all.push(' ');
-    all.split_whitespace()
-        .fold(String::from(" "), |all, word| all + word + " ")
-}
-
-fn names(rule: &Rule, text: &str) -> bool {
-    let (split, whole) = (words(text), words(&text.to_lowercase()));
-    rule.words.iter().any(|word| {
-        let word = words(word);
-        // Scripts without spaces are searched within.
-        let apart = word
-            .trim()
-            .chars()
-            .any(|letter| matches!(letter, '\u{e00}'..='\u{e7f}' | '\u{3040}'..='\u{9fff}'));
-        split.contains(&word) || whole.contains(&word) || apart && whole.contains(word.trim())
-    })
 }
 
 #[test]
@@ -225,41 +90,6 @@ fn every_rule_is_whole() {
 /// One line for each thing that is wrong.
 fn none(wrong: &[String]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn what_a_rule_finds_it_would_find() {
-    let mut wrong = Vec::new();
-    for rule in rules() {
-        for text in &rule.finds {
-            let (before, rest) = text.split_once("[[").unwrap_or_else(|| panic!("{}: {text}", rule.id));
-            let (value, after) = rest.split_once("]]").unwrap();
-            let plain = format!("{before}{value}{after}");
-            if !values(&plain, &rule.forms).contains(value) {
-                wrong.push(format!("{}: no form has {text}", rule.id));
-            }
-            if !holds(&rule, value) {
-                wrong.push(format!("{}: the check refuses {text}", rule.id));
-            }
-            if !values(&plain, &rule.proof).contains(value) && !names(&rule, &format!("{before} {after}")) {
-                wrong.push(format!("{}: nothing names {text}", rule.id));
-            }
-        }
-    }
-    none(&wrong);
-}
-
-#[test]
-fn what_a_rule_lets_pass_it_would_let_pass() {
-    let mut wrong = Vec::new();
-    for rule in rules() {
-        for text in &rule.passes {
-            let forms = if names(&rule, text) { &rule.forms } else { &rule.proof };
-            let found = values(text, forms).into_iter().filter(|value| holds(&rule, value));
-            wrong.extend(found.map(|value| format!("{}: finds {value} in {text}", rule.id)));
-        }
-    }
-    none(&wrong);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use super::Check;
 use super::sums::{
-    birth_year, date, digit, digits, leading, letter, luhn, mod_11, mod_11_10, month_day, number, numeric, remainder,
-    two, uniform, verhoeff, weighted,
+    birth_year, date, digit, digits, italian, leading, letter, luhn, mod_11, mod_11_10, month_day, number, numeric,
+    remainder, two, uniform, verhoeff, weighted,
 };
 
 pub(super) const TABLE: &[(&str, Check)] = &[
@@ -513,24 +513,9 @@ fn pt_niss(value: &[u8]) -> bool {
 /// Agenzia delle Entrate: names, day of birth (40 added for women), place, a letter; where two persons would share one, digits
 /// are written as letters.
 fn it_cf(value: &[u8]) -> bool {
-    const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
-    ];
     let Ok(all) = <&[u8; 16]>::try_from(value) else {
         return false;
     };
-    let mut sum = 0;
-    for (at, &byte) in all[..15].iter().enumerate() {
-        let Some(place) = digit(byte).or_else(|| letter(byte)) else {
-            return false;
-        };
-        let odd = usize::try_from(place)
-            .ok()
-            .and_then(|place| ODD.get(place))
-            .copied()
-            .unwrap_or(0);
-        sum += if at % 2 == 0 { odd } else { place };
-    }
     // L M N P Q R S T U V stand for 0 to 9.
     let folded = |byte: u8| {
         digit(byte).or_else(|| {
@@ -545,7 +530,8 @@ fn it_cf(value: &[u8]) -> bool {
         return false;
     }
     let day = two(folded(all[9]).unwrap_or(0), folded(all[10]).unwrap_or(0));
-    letter(all[15]) == Some(sum % 26)
+    letter(all[15]).is_some()
+        && letter(all[15]) == italian(&all[..15])
         && all[..6].iter().all(u8::is_ascii_uppercase)
         && b"ABCDEHLMPRST".contains(&all[8])
         && matches!(day, 1..=31 | 41..=71)

@@ -1,0 +1,79 @@
+//! What of all that was found is told: findings that others overlap, and those that want company and have none.
+
+use super::class::Class;
+use super::{Confidence, FINDINGS_MAX, Found};
+use std::cmp::Reverse;
+
+/// A row of a table is so long at most.
+const ROW_BYTES_MAX: usize = 1_024;
+
+/// A column of names or addresses is of people whom somebody keeps data on where its rows hold more of that; else it may be a list
+/// of authors, streets or places, as published data is full of.
+pub(super) fn strangers(text: &[u8], found: &mut Vec<Found<'_>>) {
+    if !found.iter().any(|found| found.wants_company) {
+        return;
+    }
+    let mut known: Vec<usize> = found
+        .iter()
+        .filter(|found| !matches!(found.class, Class::Person | Class::Address))
+        .map(|found| found.span.start)
+        .collect();
+    known.sort_unstable();
+    found.retain(|one| {
+        let line = |at: usize| {
+            let before = text.get(at.saturating_sub(ROW_BYTES_MAX)..at).unwrap_or_default();
+            let behind = text.get(at..(at + ROW_BYTES_MAX).min(text.len())).unwrap_or_default();
+            let start = at
+                - before
+                    .iter()
+                    .rev()
+                    .position(|byte| *byte == b'\n')
+                    .unwrap_or(before.len());
+            start..at + behind.iter().position(|byte| *byte == b'\n').unwrap_or(behind.len())
+        };
+        !one.wants_company || {
+            let row = line(one.span.start);
+            let first = known.partition_point(|at| *at < row.start);
+            known.get(first).is_some_and(|at| *at < row.end)
+        }
+    });
+}
+
+/// Findings in order, of which none lies in another: of two that overlap one gives way, and keeps what it has beside the other.
+pub(super) fn overlaps(found: &mut Vec<Found<'_>>) {
+    // Of those that begin together the surer first, then the longer.
+    found.sort_by_key(|found| (found.span.start, Reverse(found.confidence), Reverse(found.span.len())));
+    let mut kept: Vec<Found<'_>> = Vec::with_capacity(found.len());
+    for mut next in found.drain(..) {
+        let overlapped = kept.last_mut().filter(|last| next.span.start < last.span.end);
+        if let Some(last) = overlapped {
+            // What holds another whole masks it too. Of equals an issuer's is more than anybody's, and the later one has a word to
+            // name it.
+            let holds = |one: &Found<'_>, other: &Found<'_>| {
+                one.confidence > Confidence::Likely
+                    && one.span.start <= other.span.start
+                    && one.span.end >= other.span.end
+            };
+            let rank = |found: &Found<'_>| (found.confidence, found.span.len(), found.class != Class::GenericSecret);
+            let is_more = match (holds(&next, last), holds(last, &next)) {
+                (true, false) => true,
+                (false, true) => false,
+                _ => rank(&next) >= rank(last),
+            };
+            // What the lesser one has beside the other is masked too.
+            if is_more && last.span.start < next.span.start && next.span.end > last.span.end {
+                last.span.end = next.span.start;
+                kept.push(next);
+            } else if is_more {
+                *last = next;
+            } else if next.span.end > last.span.end {
+                next.span.start = last.span.end;
+                kept.push(next);
+            }
+        } else {
+            kept.push(next);
+        }
+    }
+    kept.truncate(FINDINGS_MAX);
+    *found = kept;
+}

@@ -11,9 +11,16 @@ const JOINTS_MAX: usize = 3;
 /// Tokens are looked for over joints in so many bytes.
 const REACH_BYTES: usize = 512;
 
-/// How long the token is that begins `text`, joints included, if leaving them out makes one of it.
-pub(super) fn length(token: &Token, prefix: usize, text: &[u8]) -> Option<usize> {
+/// How long the token is that begins `text`, joints included, if leaving them out makes one of it; `whole` bytes are one as they
+/// are, which goes on only if a joint comes right behind them.
+pub(super) fn length(token: &Token, prefix: usize, text: &[u8], whole: Option<usize>) -> Option<usize> {
     let text = text.get(..text.len().min(REACH_BYTES))?;
+    if let Some(end) = whole {
+        let behind = text.get(end..)?;
+        // What begins the next line is more often a word of its own.
+        let is_next_line = behind.first() == Some(&b'\n');
+        joint(behind).filter(|joint| !is_next_line || behind.get(*joint..).is_some_and(is_mixed))?;
+    }
     let mut whole = Vec::with_capacity(text.len());
     // Where in `text` each piece begins, by its place in `whole`.
     let mut pieces = vec![(0, 0)];
@@ -39,6 +46,18 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8]) -> Option<usize>
     let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
     // In one piece it was no token.
     (is_right && *piece > 0).then(|| from + length - piece)
+}
+
+/// Whether `text` begins with letters of both kinds and figures, as no word has them.
+fn is_mixed(text: &[u8]) -> bool {
+    let piece = text
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    piece.len() >= 12
+        && piece.iter().any(u8::is_ascii_digit)
+        && piece.iter().any(u8::is_ascii_uppercase)
+        && piece.iter().any(u8::is_ascii_lowercase)
 }
 
 /// How long the joint is that `text` begins with.

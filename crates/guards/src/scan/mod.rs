@@ -359,9 +359,8 @@ impl Scanner {
             };
             let whole = token.body_length(body).map(|length| prefix.len() + length);
             let is_right = |length: &usize| token.is_right(rest.get(..*length));
-            let length = whole
-                .filter(is_right)
-                .or_else(|| self::joints::length(token, prefix.len(), rest));
+            let whole = whole.filter(is_right);
+            let length = joints::length(token, prefix.len(), rest, whole).or(whole);
             if let Some(length) = length {
                 found.push(Found::new(
                     token.class,

@@ -251,3 +251,40 @@ fn names_in_a_column_want_company() {
     assert_eq!(names("first name,last name,town\nAna,Lopes,Porto\n"), 0);
     assert_eq!(names("{\"first_name\":\"Ana\"}"), 1, "a key says it");
 }
+
+#[test]
+fn a_token_in_two_pieces_is_found_whole() {
+    let (one, other) = ("ghp_6Tkl5xOKTiJ2z7nZ", "W5phJtfhUItGqXNGhfqXtlI");
+    // The first piece of a token without a fixed length is one itself.
+    let (open, more) = ("xoxb-417pQ2rT9vX4zB6dF8hK", "W4yZ7bC0eF3hJ6kL9");
+    for text in [
+        format!("t = \"{one}\" + \"{other}\""),
+        format!("key: {one}\n{other}\n(wrapped)"),
+        format!("key: {one}\\\n    {other}"),
+    ] {
+        let found = spans(&text);
+        assert!(
+            found
+                .iter()
+                .any(|(_, value)| value.starts_with(one) && value.ends_with(other)),
+            "{text}: {found:?}"
+        );
+    }
+    let both = format!("\"{open}\" + \"{more}\"");
+    assert_eq!(
+        spans(&both).first().map(|(_, value)| value.len()),
+        Some(both.len() - 2),
+        "{both}"
+    );
+    for text in [
+        format!("{open}\nusername: ana"),
+        format!("{open}\nREADME"),
+        format!("\"{open}\", \"{more}\""),
+    ] {
+        assert_eq!(
+            spans(&text).first().map(|(_, value)| value.as_str()),
+            Some(open),
+            "{text}"
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! Addresses: of mail, of hosts, of network cards, and what stands in a URL before its host.
 
 use super::class::Class;
+use super::peek::{ahead, behind};
 use super::{Confidence, Found};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
@@ -68,7 +69,7 @@ const fn is_domain(byte: u8) -> bool {
 }
 
 fn mail(text: &[u8], at: usize) -> Option<Range<usize>> {
-    let before = text.get(at.saturating_sub(LOCAL_BYTES_MAX)..at)?;
+    let before = behind(text, at, LOCAL_BYTES_MAX);
     let quoted = before.last() == Some(&b'"');
     let local = match quoted {
         true => 1 + before.iter().rev().skip(1).position(|byte| *byte == b'"')? + 1,
@@ -90,7 +91,7 @@ fn mail(text: &[u8], at: usize) -> Option<Range<usize>> {
     if start == at || text.get(at - 1) == Some(&b'.') {
         return None;
     }
-    let behind = text.get(at + 1..(at + 1 + DOMAIN_BYTES_MAX).min(text.len()))?;
+    let behind = ahead(text, at + 1, DOMAIN_BYTES_MAX);
     let mut length = behind.iter().take_while(|byte| is_domain(**byte)).count();
     while length > 0 && behind.get(length - 1).is_some_and(|byte| matches!(byte, b'.' | b'-')) {
         length -= 1;
@@ -142,7 +143,7 @@ fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
     let host = text.get(at + 1)?;
     let is_host = host.is_ascii_alphanumeric() || matches!(host, b'[' | b'$' | b'{' | b'<');
     // The last `@` before the host closes it.
-    let rest = text.get(at + 1..(at + 65).min(text.len())).unwrap_or_default();
+    let rest = ahead(text, at + 1, 64);
     let goes_on = rest
         .iter()
         .take_while(|byte| !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'"' | b'\'' | b'?' | b'<' | b','))
@@ -180,7 +181,7 @@ fn colons(text: &[u8], at: usize, past: Option<usize>) -> Option<(Class, &'stati
     if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.' | b'_')) {
         return None;
     }
-    let rest = text.get(start..(start + 48).min(text.len()))?;
+    let rest = ahead(text, start, 48);
     let length = rest
         .iter()
         .take_while(|byte| is_hex(byte) || matches!(byte, b':' | b'.'))
@@ -227,7 +228,7 @@ fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@')) {
             continue;
         }
-        let rest = text.get(start..(start + 16).min(text.len())).unwrap_or_default();
+        let rest = ahead(text, start, 16);
         let length = rest
             .iter()
             .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')

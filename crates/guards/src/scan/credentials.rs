@@ -2,6 +2,7 @@
 //! of the program that reads it.
 
 use super::class::Class;
+use super::peek::ahead;
 use super::secrets::is_placeholder;
 use super::{Confidence, Found};
 use base64::Engine;
@@ -31,7 +32,7 @@ fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Fou
 
 /// An argument of a shell: to the next space, or in quotes.
 fn argument(text: &[u8], at: usize) -> Range<usize> {
-    let rest = text.get(at..(at + LINE_BYTES_MAX).min(text.len())).unwrap_or_default();
+    let rest = ahead(text, at, LINE_BYTES_MAX);
     match rest.first() {
         Some(quote @ (b'"' | b'\'')) => {
             let end = rest.iter().skip(1).position(|byte| byte == quote).unwrap_or(0);
@@ -93,9 +94,7 @@ fn attached_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
     for (program, flag, is_attached) in PROGRAMS {
         for at in memmem::find_iter(text, program) {
             let begin = at + program.len();
-            let line = text
-                .get(begin..(begin + LINE_BYTES_MAX).min(text.len()))
-                .unwrap_or_default();
+            let line = ahead(text, begin, LINE_BYTES_MAX);
             let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
             let Some(from) = memmem::find(line, flag) else { continue };
             let mut from = begin + from + flag.len();
@@ -114,9 +113,7 @@ fn attached_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
 fn basic(text: &[u8], found: &mut Vec<Found<'_>>) {
     for at in memmem::find_iter(text, b"asic ") {
         let start = at + b"asic ".len();
-        let rest = text
-            .get(start..(start + LINE_BYTES_MAX).min(text.len()))
-            .unwrap_or_default();
+        let rest = ahead(text, start, LINE_BYTES_MAX);
         let length = rest
             .iter()
             .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')))

@@ -1,6 +1,7 @@
 //! What is wrapped in an encoding: Base64, Base64url, hex, gzip within them. Found by its alphabet and length, taken for what it
 //! is only when it decodes to text, to gzip or to a private key. Bounded in depth and in bytes.
 
+use super::peek::readable;
 use super::view::hex_pair;
 use base64::Engine;
 use base64::alphabet;
@@ -124,9 +125,7 @@ fn is_text(bytes: &[u8]) -> bool {
     let valid = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         // Cut in the middle of a character.
-        Err(error) if error.valid_up_to() + 4 > bytes.len() => {
-            std::str::from_utf8(bytes.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
-        }
+        Err(error) if error.valid_up_to() + 4 > bytes.len() => readable(bytes),
         Err(_) => return false,
     };
     let controls = valid

@@ -1,6 +1,7 @@
 //! Values without a written form of their own, where structure says what they are: names, postal addresses, dates, telephone
 //! numbers. In free prose only dates and telephone numbers are looked for.
 
+use super::peek::{ahead, readable};
 use super::place::{Bond, Scope};
 use std::ops::Range;
 
@@ -91,11 +92,8 @@ fn whole(text: &[u8], scope: &Scope, is: impl Fn(&str) -> bool) -> Option<Range<
 
 /// One to four words that begin large, directly behind a word: `Dear Ana Lopes,`.
 fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
-    let rest = text.get(from..(from + 96).min(text.len()))?;
-    let rest = match std::str::from_utf8(rest) {
-        Ok(rest) => rest,
-        Err(error) => std::str::from_utf8(rest.get(..error.valid_up_to())?).ok()?,
-    };
+    let rest = ahead(text, from, 96);
+    let rest = readable(rest);
     let gap = rest.find(|character: char| !matches!(character, ' ' | '.' | ',' | '\n' | '\r'))?;
     // `Lumberton, MS, USA` is a place.
     if rest.starts_with(',') && !rest.get(..gap)?.contains('\n') {
@@ -159,7 +157,7 @@ fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
 
 /// An address that prose says: it begins with a number or a large letter, and goes on to the end of its sentence, or three lines.
 fn said_address(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
-    let rest = text.get(scope.span.start..(scope.span.start + 120).min(text.len()))?;
+    let rest = ahead(text, scope.span.start, 120);
     let gap = rest
         .iter()
         .take_while(|byte| matches!(byte, b' ' | b':' | b','))
@@ -171,10 +169,7 @@ fn said_address(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
         lines == 4 || matches!(byte, b'"' | b'<' | b'|' | b';')
     });
     let value = value.get(..end.unwrap_or(value.len()))?;
-    let value = match std::str::from_utf8(value) {
-        Ok(value) => value,
-        Err(error) => std::str::from_utf8(value.get(..error.valid_up_to())?).ok()?,
-    };
+    let value = readable(value);
     // Up to the last number: postcodes end addresses, or come before the town.
     let last = value.rfind(|character: char| character.is_ascii_digit())?;
     let behind = value.get(last + 1..)?;
@@ -249,7 +244,7 @@ fn is_address(value: &str) -> bool {
 
 /// A date in figures, or with a month's name; its year is one that somebody alive may be born in.
 fn date(text: &[u8], start: usize) -> Option<Range<usize>> {
-    let rest = text.get(start..(start + 32).min(text.len()))?;
+    let rest = ahead(text, start, 32);
     let figures = |at: usize| {
         let digits = rest
             .get(at..)?
@@ -322,7 +317,7 @@ fn is_birth(year: u32, month: u32, day: u32) -> bool {
 
 /// Seven to fifteen figures with what people put between them.
 fn phone(text: &[u8], start: usize) -> Option<Range<usize>> {
-    let rest = text.get(start..(start + 40).min(text.len()))?;
+    let rest = ahead(text, start, 40);
     let mut digits = 0;
     let mut end = 0;
     let mut gap = 0;

@@ -12,6 +12,7 @@ mod decode;
 mod fields;
 mod joints;
 mod pattern;
+mod peek;
 mod pem;
 mod place;
 mod rules;
@@ -25,6 +26,7 @@ pub use class::{Class, Family};
 pub use rules::{RuleError, Rules};
 
 use aho_corasick::AhoCorasick;
+use peek::ahead;
 use place::{Bond, Place, Scope};
 use rules::{Identifier, Token};
 use std::collections::HashMap;
@@ -391,10 +393,7 @@ impl Scanner {
                 .rev()
                 .find_map(|length| {
                     let start = from.checked_sub(length)?;
-                    let is_cut = start
-                        .checked_sub(1)
-                        .and_then(|at| text.get(at))
-                        .is_some_and(u8::is_ascii_alphanumeric);
+                    let is_cut = peek::before(text, start).is_some_and(|byte| byte.is_ascii_alphanumeric());
                     (!is_cut && before.matched(text.get(start..from)?) == Some(length)).then_some(start)
                 });
             let (Some(start), Some(length)) = (start, token.body_length(behind)) else {
@@ -557,7 +556,7 @@ fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iter
 
 /// Whether a word begins at `at`: no number or code begins with so many letters.
 fn is_prose(text: &[u8], at: usize) -> bool {
-    let group = text.get(at..(at + 24).min(text.len())).unwrap_or_default();
+    let group = ahead(text, at, 24);
     let length = group
         .iter()
         .position(|byte| !byte.is_ascii_alphanumeric())
@@ -707,10 +706,7 @@ fn zones(text: &[u8], found: &mut Vec<Found<'_>>) {
         // The first is the second or third character, or a later line's.
         let starts = [at.checked_sub(1), at.checked_sub(2), at.checked_sub(5)];
         for start in starts.into_iter().flatten().filter(|start| *start >= past) {
-            let is_cut = start
-                .checked_sub(1)
-                .and_then(|at| text.get(at))
-                .is_some_and(u8::is_ascii_alphanumeric);
+            let is_cut = peek::before(text, start).is_some_and(|byte| byte.is_ascii_alphanumeric());
             let length = text.get(start..).and_then(checks::machine_readable_zone);
             if let Some(length) = length.filter(|_| !is_cut) {
                 found.push(Found::new(

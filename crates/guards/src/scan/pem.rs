@@ -2,6 +2,7 @@
 //! prefixes and escapes, which the view has undone, and also where the END is missing.
 
 use super::class::Class;
+use super::peek::ahead;
 use super::{Confidence, Found};
 use memchr::memmem;
 use std::ops::Range;
@@ -29,9 +30,7 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         }
     }
     for begin in memmem::find_iter(text, b"PuTTY-User-Key-File-") {
-        let rest = text
-            .get(begin..(begin + KEY_BYTES_MAX).min(text.len()))
-            .unwrap_or_default();
+        let rest = ahead(text, begin, KEY_BYTES_MAX);
         let Some(private) = memmem::find(rest, b"Private-Lines:") else {
             continue;
         };
@@ -58,7 +57,7 @@ fn key_at(text: &[u8], begin: usize) -> Option<Range<usize>> {
         .take_while(|byte| **byte == b'-')
         .count();
     let start = begin - dashes;
-    let rest = text.get(begin..(begin + KEY_BYTES_MAX).min(text.len()))?;
+    let rest = ahead(text, begin, KEY_BYTES_MAX);
     let label = rest.get(b"-BEGIN ".len()..(b"-BEGIN ".len() + LABEL_BYTES_MAX).min(rest.len()))?;
     let private = memmem::find(label, b"PRIVATE KEY")?;
     // `PRIVATE KEY BLOCK` too.

@@ -4,6 +4,7 @@
 //!
 //! It must not know what is looked for.
 
+use super::peek::{ahead, behind};
 use std::ops::Range;
 
 /// A key's value is looked for so far behind it.
@@ -69,10 +70,7 @@ impl<'a> Place<'a> {
     }
 
     fn skip(&self, at: usize, wanted: impl Fn(u8) -> bool) -> usize {
-        let rest = self
-            .text
-            .get(at..(at + REACH_BYTES).min(self.text.len()))
-            .unwrap_or_default();
+        let rest = ahead(self.text, at, REACH_BYTES);
         at + rest.iter().take_while(|byte| wanted(**byte)).count()
     }
 
@@ -132,19 +130,13 @@ impl<'a> Place<'a> {
     }
 
     fn end(&self, start: usize, closes: impl Fn(u8) -> bool) -> usize {
-        let rest = self
-            .text
-            .get(start..(start + VALUE_BYTES_MAX).min(self.text.len()))
-            .unwrap_or_default();
+        let rest = ahead(self.text, start, VALUE_BYTES_MAX);
         start + rest.iter().position(|byte| closes(*byte)).unwrap_or(rest.len())
     }
 
     /// How far in the line of the key begins.
     fn indent(&self) -> usize {
-        let before = self
-            .text
-            .get(self.key.start.saturating_sub(REACH_BYTES)..self.key.start)
-            .unwrap_or_default();
+        let before = behind(self.text, self.key.start, REACH_BYTES);
         let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
         line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count()
     }
@@ -284,10 +276,7 @@ impl<'a> Place<'a> {
             bond: Bond::Near,
             is_closed: false,
         };
-        let behind = self
-            .text
-            .get(word.end..(word.end + AFTER_BYTES).min(self.text.len()))
-            .unwrap_or_default();
+        let behind = ahead(self.text, word.end, AFTER_BYTES);
         let after = word.end + sentence_end(behind);
         let from = word.start.saturating_sub(BEFORE_BYTES);
         let before = self.text.get(from..word.start).unwrap_or_default();

@@ -3,6 +3,7 @@
 
 use super::Found;
 use super::class::Class;
+use super::peek::{ahead, readable};
 use super::place::{Bond, Scope};
 use std::ops::Range;
 
@@ -62,11 +63,8 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
         "هو",
         "are",
     ];
-    let rest = text.get(word.end..(word.end + 96).min(text.len())).unwrap_or_default();
-    let rest = match std::str::from_utf8(rest) {
-        Ok(rest) => rest,
-        Err(error) => std::str::from_utf8(rest.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
-    };
+    let rest = ahead(text, word.end, 96);
+    let rest = readable(rest);
     let mut at = 0;
     for (order, part) in rest.split(' ').enumerate().take(8) {
         let end = at + part.len();
@@ -80,7 +78,7 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
                     .copied()
                     .filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
                 let start = start + usize::from(quote.is_some());
-                let value = text.get(start..(start + 256).min(text.len())).unwrap_or_default();
+                let value = ahead(text, start, 256);
                 let length = match quote {
                     Some(quote) => value.iter().position(|byte| *byte == quote).unwrap_or(0),
                     None => value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len()),

@@ -1,6 +1,7 @@
 //! What of all that was found is told: findings that others overlap, and those that want company and have none.
 
 use super::class::Class;
+use super::peek::{ahead, behind};
 use super::{Confidence, FINDINGS_MAX, Found};
 use std::cmp::Reverse;
 
@@ -21,8 +22,8 @@ pub(super) fn strangers(text: &[u8], found: &mut Vec<Found<'_>>) {
     known.sort_unstable();
     found.retain(|one| {
         let line = |at: usize| {
-            let before = text.get(at.saturating_sub(ROW_BYTES_MAX)..at).unwrap_or_default();
-            let behind = text.get(at..(at + ROW_BYTES_MAX).min(text.len())).unwrap_or_default();
+            let before = behind(text, at, ROW_BYTES_MAX);
+            let behind = ahead(text, at, ROW_BYTES_MAX);
             let start = at
                 - before
                     .iter()

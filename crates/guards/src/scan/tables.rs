@@ -4,6 +4,7 @@
 //!
 //! It must not know what is looked for.
 
+use super::peek::{ahead, behind};
 use std::ops::Range;
 
 /// A table is followed so far.
@@ -79,18 +80,14 @@ impl<'a> Tables<'a> {
 
 /// The table of lines whose head `word` is in, and where that line ends.
 fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
-    let before = text
-        .get(word.start.saturating_sub(HEAD_BYTES_MAX)..word.start)
-        .unwrap_or_default();
+    let before = behind(text, word.start, HEAD_BYTES_MAX);
     let start = word.start
         - before
             .iter()
             .rev()
             .position(|byte| *byte == b'\n')
             .unwrap_or(before.len());
-    let rest = text
-        .get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))
-        .unwrap_or_default();
+    let rest = ahead(text, word.end, HEAD_BYTES_MAX);
     let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
         return (None, word.end + rest.len());
     };
@@ -150,9 +147,7 @@ fn delimited(line: &[u8], delimiter: u8) -> Vec<Range<usize>> {
 
 /// The lists below the list of names that `word` is in, and up to where no other word need ask.
 fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
-    let before = text
-        .get(word.start.saturating_sub(LIST_BYTES_MAX)..word.start)
-        .unwrap_or_default();
+    let before = behind(text, word.start, LIST_BYTES_MAX);
     let is_border = |byte: &u8| matches!(byte, b'(' | b'[' | b'{' | b'}' | b':' | b';' | b'\n' | b']' | b')');
     let Some(back) = before.iter().rev().position(is_border) else {
         return (None, word.end);
@@ -163,9 +158,7 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         Some(b'[') => b']',
         _ => return (None, word.end),
     };
-    let rest = text
-        .get(word.end..(word.end + HEAD_BYTES_MAX).min(text.len()))
-        .unwrap_or_default();
+    let rest = ahead(text, word.end, HEAD_BYTES_MAX);
     let Some(length) = rest.iter().position(|byte| *byte == close) else {
         return (None, word.end + rest.len());
     };

@@ -4,6 +4,7 @@
 //!
 //! A text that needs none of it is its own view, and costs one look. It must not know what is looked for.
 
+use super::peek::readable;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -297,10 +298,7 @@ fn percent(rest: &[u8]) -> Instead {
 
 /// The one character that these bytes begin with; `length` says how long so many bytes are in the original.
 fn of_bytes(bytes: &[u8], length: impl Fn(usize) -> usize) -> Instead {
-    let valid = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(bytes.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
-    };
+    let valid = readable(bytes);
     match valid.chars().next() {
         Some(character) => of_character(length(character.len_utf8()), character),
         None => Instead::Same(1),

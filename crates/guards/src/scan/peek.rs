@@ -1,0 +1,47 @@
+//! Looks at a text around a place, as far as it goes and no further than is wanted. Nothing here can fail.
+
+/// At most so many bytes from `at` on.
+pub(super) fn ahead(text: &[u8], at: usize, bytes_max: usize) -> &[u8] {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.get(..bytes_max).unwrap_or(rest)
+}
+
+/// At most so many bytes before `at`.
+pub(super) fn behind(text: &[u8], at: usize, bytes_max: usize) -> &[u8] {
+    text.get(at.saturating_sub(bytes_max)..at).unwrap_or_default()
+}
+
+/// The byte before `at`.
+pub(super) fn before(text: &[u8], at: usize) -> Option<u8> {
+    text.get(at.checked_sub(1)?).copied()
+}
+
+/// The beginning of `bytes` that is UTF-8.
+pub(super) fn readable(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_ends_where_the_text_does() {
+        assert_eq!(
+            (ahead(b"abc", 1, 1), ahead(b"abc", 1, 9), ahead(b"abc", 4, 1)),
+            (&b"b"[..], &b"bc"[..], &b""[..])
+        );
+        assert_eq!(
+            (behind(b"abc", 2, 1), behind(b"abc", 2, 9), behind(b"abc", 4, 1)),
+            (&b"b"[..], &b"ab"[..], &b""[..])
+        );
+        assert_eq!(
+            (before(b"abc", 0), before(b"abc", 3), before(b"abc", 5)),
+            (None, Some(b'c'), None)
+        );
+        assert_eq!(
+            (readable(b"\xc3\xa9\xc3"), readable(b"\xff"), readable(b"")),
+            ("\u{e9}", "", "")
+        );
+    }
+}

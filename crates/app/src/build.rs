@@ -383,7 +383,9 @@ pub(crate) fn write_private(path: &Path, text: &[u8]) -> Result<(), Failure> {
         files::create_private_directory(directory).map_err(cannot)?;
     }
     let scratch = files::scratch(path).map_err(cannot)?;
-    files::replace(path, &scratch, text, Safety::Synced).map_err(cannot)
+    files::replace(path, &scratch, text, Safety::Synced)
+        .map(drop)
+        .map_err(cannot)
 }
 
 /// The policy files as they are now. A starter that is not there yet is no file at all: nothing is permitted until it is.

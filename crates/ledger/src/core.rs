@@ -6,6 +6,7 @@ use crate::{
     record::{Body, RECORD_BYTES_MAX},
     secrets::{CallKey, Secrets},
     terms::{CallId, Durability, LedgerError, Options},
+    tree::TILE_WIDTH_U64,
     waiters::{Waiters, Waiting},
 };
 use std::{
@@ -81,6 +82,8 @@ pub(crate) struct Core {
     pub(crate) abandoned: Vec<CallId>,
     /// Records that are durable.
     pub(crate) synced: u64,
+    /// Records in tiles, under a checkpoint or not yet.
+    pub(crate) tiled: u64,
     /// Records under the published checkpoint.
     pub(crate) published: u64,
     pub(crate) health: Health,
@@ -108,6 +111,10 @@ pub(crate) struct LastSync {
     /// How many waited for it.
     pub(crate) waiters: usize,
 }
+
+/// So many durable records are put into tiles at once, long before they are published: what the journal and the reader of it
+/// hold in the page cache is then little, and the same pages are used again and again while processors still hold them.
+pub(crate) const TILED_AT_ONCE: u64 = 2 * TILE_WIDTH_U64;
 
 /// How long the next sync waits for each caller that shared the last one, after its end: about what a call keeps a thread busy.
 const PAUSE_FOR_EACH: Duration = Duration::from_micros(64);
@@ -369,8 +376,11 @@ impl Shared {
         }
     }
 
+    /// Where there is work for the thread that makes tiles.
     pub(crate) fn wake_tiles(&self, core: &mut Core) {
-        if std::mem::take(&mut core.tiles_sleep) {
+        let waiting = core.synced.saturating_sub(core.published) >= self.layout.publish_records
+            || core.synced.saturating_sub(core.tiled) >= TILED_AT_ONCE;
+        if waiting && std::mem::take(&mut core.tiles_sleep) {
             self.tiles_wake.notify_one();
         }
     }
@@ -410,6 +420,7 @@ impl Core {
             open: HashMap::new(),
             abandoned: Vec::new(),
             synced,
+            tiled: published,
             published,
             health: Health::Writable,
             tiles_trouble: None,

@@ -14,7 +14,7 @@
 //! come, so that older segments may go without them. This file must not know what a record says.
 
 use crate::terms::CallId;
-use portcullis_store::files::{AppendFile, read_limited};
+use portcullis_store::files::{self, AppendFile, read_limited};
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -499,7 +499,7 @@ pub(crate) struct Follower {
 }
 
 /// Bytes that the follower reads at once. An entry always fits, and they stay in the processor's cache until they are used.
-const FOLLOW_BYTES: usize = 256 * 1024;
+const FOLLOW_BYTES: usize = 128 * 1024;
 
 impl Follower {
     /// Begins at `offset` of the segment at `path`, with record `next`.
@@ -549,9 +549,12 @@ impl Follower {
         self.given = 0;
     }
 
-    /// Lets go of the file and of what was read ahead: bytes that are not durable yet may still be taken back.
+    /// Lets go of the file and of what was read ahead: bytes that are not durable yet may still be taken back. What was given is
+    /// not read again, and need not stay in the page cache.
     pub(crate) fn rest(&mut self) {
-        self.file = None;
+        if let Some(file) = self.file.take() {
+            files::forget_cached(&file, self.offset);
+        }
         self.filled = 0;
         self.start = 0;
         self.given = 0;

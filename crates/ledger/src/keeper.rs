@@ -145,9 +145,7 @@ fn sync<'a>(shared: &'a Shared, mut core: MutexGuard<'a, Core>) -> MutexGuard<'a
     let answer = match synced {
         Ok(()) => {
             core.synced = core.synced.max(covered);
-            if core.synced.saturating_sub(core.published) >= shared.layout.publish_records {
-                shared.wake_tiles(&mut core);
-            }
+            shared.wake_tiles(&mut core);
             Ok(())
         }
         Err(error) => {

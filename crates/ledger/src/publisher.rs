@@ -4,7 +4,7 @@
 
 use crate::{
     checkpoint::VerifierKey,
-    core::{Core, Ending, Health, Shared},
+    core::{Core, Ending, Health, Shared, TILED_AT_ONCE},
     journal::{self, Follower},
     tiles::{self, Tiles},
     tree::TILE_WIDTH_U64,
@@ -24,6 +24,16 @@ pub(crate) struct Publisher {
     left_until: Option<Instant>,
 }
 
+/// What is to be done next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Work {
+    /// Up to this record.
+    target: u64,
+    /// Under a checkpoint; or into full tiles only.
+    publish: bool,
+    ending: Ending,
+}
+
 impl Publisher {
     pub(crate) fn new(tiles: Tiles, follower: Follower, verifier: VerifierKey, key: SigningKey) -> Self {
         Self {
@@ -38,16 +48,20 @@ impl Publisher {
     /// Runs until the ledger ends, and then tells whether all was published.
     pub(crate) fn run(mut self, shared: &Shared, tell: oneshot::Sender<Result<(), String>>) {
         let last = loop {
-            let (target, ending) = wait_for_work(shared, &mut self.left_until);
-            if ending == Ending::Now {
+            let work = wait_for_work(shared, &mut self.left_until);
+            if work.ending == Ending::Now {
                 break Err("it was told to end at once".to_owned());
             }
-            let published = self.publish(shared, target);
-            if ending == Ending::Finish {
-                break published.map_err(|error| error.to_string());
+            let done = if work.publish {
+                self.publish(shared, work.target)
+            } else {
+                self.grow(shared, work.target)
+            };
+            if work.ending == Ending::Finish {
+                break done.map_err(|error| error.to_string());
             }
             let mut core = shared.lock();
-            match published {
+            match done {
                 Ok(()) => recovered(shared, &mut core),
                 Err(error) => failed(shared, &mut core, &error),
             }
@@ -57,15 +71,20 @@ impl Publisher {
     }
 
     fn publish(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
-        let grown = self.grow(target);
-        self.follower.rest();
-        grown?;
+        self.grow(shared, target)?;
         self.tiles.publish(&self.verifier, &self.key)?;
         shared.lock().published = self.tiles.size();
         retire(shared, self.tiles.size())
     }
 
-    fn grow(&mut self, target: u64) -> io::Result<()> {
+    fn grow(&mut self, shared: &Shared, target: u64) -> io::Result<()> {
+        let grown = self.push_until(target);
+        self.follower.rest();
+        shared.lock().tiled = self.tiles.size();
+        grown
+    }
+
+    fn push_until(&mut self, target: u64) -> io::Result<()> {
         while self.follower.next() < target {
             let next = self.follower.next();
             let record = self.follower.record()?;
@@ -79,9 +98,9 @@ impl Publisher {
     }
 }
 
-/// Waits until enough durable records are not published, or for long enough: where the round before left some over,
-/// until they are due.
-fn wait_for_work(shared: &Shared, left_until: &mut Option<Instant>) -> (u64, Ending) {
+/// Waits until enough durable records are not in tiles or not published, or for long enough: where the round before left some
+/// over, until they are due.
+fn wait_for_work(shared: &Shared, left_until: &mut Option<Instant>) -> Work {
     let mut core = shared.lock();
     let left = left_until.take();
     let mut due = left.unwrap_or_else(|| Instant::now() + shared.layout.half_interval);
@@ -91,14 +110,22 @@ fn wait_for_work(shared: &Shared, left_until: &mut Option<Instant>) -> (u64, End
     loop {
         let waiting = core.synced.saturating_sub(core.published);
         let now = Instant::now();
-        let enough = core.tiles_trouble.is_none() && waiting >= shared.layout.publish_records;
+        let work = |target, publish| Work {
+            target,
+            publish,
+            ending: core.ending,
+        };
         if core.ending != Ending::No || (waiting > 0 && due <= now) {
-            return (core.synced, core.ending);
+            return work(core.synced, true);
         }
-        if enough {
+        if core.tiles_trouble.is_none() && waiting >= shared.layout.publish_records {
             let target = whole_tiles(core.published, core.synced);
             *left_until = (target < core.synced).then_some(due);
-            return (target, core.ending);
+            return work(target, true);
+        }
+        if core.tiles_trouble.is_none() && core.synced.saturating_sub(core.tiled) >= TILED_AT_ONCE {
+            *left_until = Some(due);
+            return work(whole_tiles(core.tiled, core.synced), false);
         }
         if due <= now {
             due = now + shared.layout.half_interval;
@@ -217,6 +244,11 @@ mod tests {
             let mut core = shared.lock();
             (core.published, core.synced, core.ending) = (published, synced, ending);
         };
+        let published_up_to = |left: &mut Option<Instant>| {
+            let work = wait_for_work(&shared, left);
+            assert!(work.publish);
+            work.target
+        };
         let mut left = None;
         for (published, synced, target) in [
             (0, 8192, 8192),
@@ -226,21 +258,63 @@ mod tests {
         ] {
             set(published, synced, Ending::No);
             left = None;
-            assert_eq!(wait_for_work(&shared, &mut left).0, target, "{published} to {synced}");
+            assert_eq!(published_up_to(&mut left), target, "{published} to {synced}");
             assert_eq!(left.is_some(), target < synced, "{published} to {synced}");
         }
         // A round that leaves some over again does not put them off.
         let due = left.unwrap();
         set(16384 + 256, 16384 + 256 + 8192 + 1, Ending::No);
-        assert_eq!(wait_for_work(&shared, &mut left).0, 16384 + 256 + 8192);
+        assert_eq!(published_up_to(&mut left), 16384 + 256 + 8192);
         assert_eq!(left, Some(due));
         // When they are due, all are published, be they few.
         left = Some(Instant::now());
         set(16384, 16384 + 3, Ending::No);
-        assert_eq!(wait_for_work(&shared, &mut left).0, 16384 + 3);
+        assert_eq!(published_up_to(&mut left), 16384 + 3);
         assert_eq!(left, None);
         set(0, 8192 + 255, Ending::Finish);
-        assert_eq!(wait_for_work(&shared, &mut left).0, 8192 + 255);
+        assert_eq!(published_up_to(&mut left), 8192 + 255);
+    }
+
+    /// Full tiles are made long before they are published, and put no publication off.
+    #[test]
+    fn tiles_are_made_as_records_come_and_published_in_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let shared = recover::open(&by_hand(directory.path())).unwrap().shared;
+        let set = |tiled: u64, synced: u64| {
+            let mut core = shared.lock();
+            (core.tiled, core.published, core.synced) = (tiled, 0, synced);
+        };
+        let mut left = None;
+        set(0, 512 + 3);
+        let work = wait_for_work(&shared, &mut left);
+        assert_eq!((work.target, work.publish), (512, false));
+        let due = left.unwrap();
+        set(512, 1024 + 255);
+        let work = wait_for_work(&shared, &mut left);
+        assert_eq!((work.target, work.publish, left), (1024, false, Some(due)));
+        left = Some(Instant::now());
+        set(1024, 1024 + 600);
+        let work = wait_for_work(&shared, &mut left);
+        assert_eq!((work.target, work.publish), (1024 + 600, true));
+    }
+
+    /// What is in tiles and not under a checkpoint is published when it is due, though nothing comes after it.
+    #[test]
+    fn what_is_in_tiles_already_is_published_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let opened = recover::open(&by_hand(directory.path())).unwrap();
+        let shared = opened.shared;
+        let mut publisher = Publisher::new(opened.tiles, opened.follower, opened.verifier, opened.key);
+        write(&shared, 512);
+        publisher.grow(&shared, 512).unwrap();
+        let counts = || {
+            let core = shared.lock();
+            (core.tiled, core.published)
+        };
+        assert_eq!(counts(), (512, 0));
+        publisher.publish(&shared, 512).unwrap();
+        assert_eq!(counts(), (512, 512));
+        assert_eq!(verify(directory.path(), None).unwrap().size, 512);
     }
 
     #[test]

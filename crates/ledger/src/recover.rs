@@ -132,12 +132,11 @@ fn publish_verifier_key(options: &Options, layout: &Layout, verifier: &VerifierK
                 })
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(files::replace(
-            &path,
-            &layout.scratch,
-            format!("{expected}\n").as_bytes(),
-            Safety::Synced,
-        )?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("{expected}\n");
+            files::replace(&path, &layout.scratch, text.as_bytes(), Safety::Synced)?;
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -436,7 +435,7 @@ pub(crate) fn rewrite_unsynced(layout: &Layout, synced: u64) -> Result<Rewritten
     }
     for (path, bytes) in anew {
         match bytes {
-            Some(bytes) => files::replace(path, &layout.scratch, &bytes, Safety::Synced),
+            Some(bytes) => files::replace(path, &layout.scratch, &bytes, Safety::Synced).map(drop),
             None => fs::remove_file(path).and_then(|()| files::sync_directory(&layout.journal)),
         }
         .map_err(Rewrite::Retry)?;

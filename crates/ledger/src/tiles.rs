@@ -12,8 +12,9 @@ use portcullis_store::{
     keys::SigningKey,
 };
 use std::{
-    collections::HashSet,
-    fs, io,
+    collections::{HashSet, VecDeque},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,9 @@ pub(crate) const BUNDLE_BYTES_MAX: u64 = TILE_WIDTH_U64 * (2 + 65_535);
 
 /// The checkpoint's name in the log's directory.
 pub(crate) const CHECKPOINT_NAME: &str = "checkpoint";
+
+/// So many bundles are set going to the disk before the first of them has to be there.
+const LEAVING_MAX: usize = 4;
 
 /// Grows the tiles below a directory.
 #[derive(Debug)]
@@ -35,6 +39,8 @@ pub(crate) struct Tiles {
     /// Tiles that have partial files on disk, which go once the full tile stands.
     partials: HashSet<(Shelf, u64)>,
     filled: Vec<(Shelf, u64)>,
+    /// Bundles that are on their way to the disk.
+    leaving: VecDeque<(File, u64)>,
     /// Full tiles on disk that were not as they must be.
     differing: u64,
 }
@@ -73,6 +79,7 @@ impl Tiles {
             bundle: Vec::new(),
             partials: HashSet::new(),
             filled: Vec::new(),
+            leaving: VecDeque::new(),
             differing: 0,
         })
     }
@@ -128,7 +135,8 @@ impl Tiles {
                 number,
                 &self.bundle,
                 &mut self.differing,
-            );
+            )
+            .map(|file| self.send_off(file));
         }
         if outcome.is_ok() {
             let (log, scratch, mode, differing, filled) = (
@@ -159,6 +167,19 @@ impl Tiles {
             self.filled.push((Shelf::Entries, number));
         }
         outcome
+    }
+
+    /// What is written once and read by auditors alone takes no room in the page cache.
+    fn send_off(&mut self, bundle: Option<File>) {
+        let Some(file) = bundle else { return };
+        let bytes = self.bundle.len() as u64;
+        files::forget_cached(&file, bytes);
+        self.leaving.push_back((file, bytes));
+        if self.leaving.len() > LEAVING_MAX
+            && let Some((file, bytes)) = self.leaving.pop_front()
+        {
+            files::forget_cached(&file, bytes);
+        }
     }
 
     /// Writes the partial tiles of the tree as it is, then the checkpoint that vouches for it (synced), then removes the
@@ -252,6 +273,7 @@ fn read_full_tile(log: &Path, level: u8, number: u64) -> io::Result<Vec<Hash>> {
     Ok(hashes.to_vec())
 }
 
+/// Writes or compares a full tile; gives the file that was written.
 fn settle(
     log: &Path,
     scratch: &Path,
@@ -260,13 +282,13 @@ fn settle(
     number: u64,
     bytes: &[u8],
     differing: &mut u64,
-) -> io::Result<()> {
+) -> io::Result<Option<File>> {
     let path = log.join(tree::tile_path(shelf, number, TILE_WIDTH));
     match mode {
-        Mode::Write => put(&path, scratch, bytes),
+        Mode::Write => put(&path, scratch, bytes).map(Some),
         Mode::Compare => {
             *differing += u64::from(!read_limited(&path, BUNDLE_BYTES_MAX).is_ok_and(|found| found == bytes));
-            Ok(())
+            Ok(None)
         }
     }
 }
@@ -292,8 +314,8 @@ fn put_partial(
     Ok(())
 }
 
-/// Whole or not at all, though not synced. Makes the directory when it is missing.
-fn put(path: &Path, scratch: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Whole or not at all, though not synced. Makes the directory when it is missing. Gives the file.
+fn put(path: &Path, scratch: &Path, bytes: &[u8]) -> io::Result<File> {
     match files::replace(path, scratch, bytes, Safety::Written) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             path.parent().map_or(Ok(()), files::create_private_directory)?;

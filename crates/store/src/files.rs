@@ -3,10 +3,11 @@
 //! It must not know what the bytes mean.
 
 use aws_lc_rs::rand;
-use rustix::fs::{CWD, RenameFlags};
+use rustix::fs::{Advice, CWD, RenameFlags};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
+    num::NonZeroU64,
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -46,11 +47,11 @@ pub enum Safety {
 /// Puts `bytes` in the place of `path` in one step: written beside as `scratch` (0600), then renamed over it.
 ///
 /// `scratch` must be on the same file system and used by one writer at a time. A crash leaves the old file or the new
-/// one, and at worst a stray scratch file that the next call overwrites.
+/// one, and at worst a stray scratch file that the next call overwrites. Gives the new file.
 ///
 /// # Errors
 /// What the operating system says; `path` is then as it was.
-pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io::Result<()> {
+pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io::Result<File> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -61,14 +62,13 @@ pub fn replace(path: &Path, scratch: &Path, bytes: &[u8], safety: Safety) -> io:
     if safety == Safety::Synced {
         file.sync_all()?;
     }
-    drop(file);
     fs::rename(scratch, path)?;
     if safety == Safety::Synced
         && let Some(parent) = path.parent()
     {
         sync_directory(parent)?;
     }
-    Ok(())
+    Ok(file)
 }
 
 /// Makes the file `path` (0600) of `bytes`, durable, whole or not at all; of two who do it at once one is first.
@@ -160,6 +160,15 @@ pub fn sync_directory(path: &Path) -> io::Result<()> {
 /// Makes everything on the file system of `path` durable. One flush where a sync of each of many files would be as many.
 pub fn sync_filesystem(path: &Path) -> io::Result<()> {
     Ok(rustix::fs::syncfs(File::open(path)?)?)
+}
+
+/// Lets the page cache give up the first `bytes` of `file`: those that are on the disk at once, so that whoever writes next gets
+/// their pages while the processor still holds them; the others are set going there. It only saves time, so that a failure is
+/// no matter (posix_fadvise(2), `POSIX_FADV_DONTNEED`).
+pub fn forget_cached(file: &File, bytes: u64) {
+    if let Some(bytes) = NonZeroU64::new(bytes) {
+        let _ = rustix::fs::fadvise(file, 0, Some(bytes), Advice::DontNeed);
+    }
 }
 
 /// A file that only grows. Whole appends or none: a write that the disk cuts short is taken back.

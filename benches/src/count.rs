@@ -41,17 +41,22 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         println!("{name}: {each} instructions a call");
         lines.push((name, each));
     }
+    keep_or_compare(arguments, &lines, SLACK_PERCENT)
+}
+
+/// Puts figures into the file of `--bless`, or compares them with those in the file of `--against`.
+pub(crate) fn keep_or_compare(arguments: &[String], lines: &[(&str, u64)], slack_percent: u64) -> Result<()> {
     if let Some(file) = option(arguments, "--bless") {
         let text: String = lines.iter().map(|(name, each)| format!("{name} = {each}\n")).collect();
         fs::write(file, text)?;
     }
-    if let Some(file) = option(arguments, "--against") {
-        compare(&fs::read_to_string(file)?, &lines)?;
+    match option(arguments, "--against") {
+        Some(file) => compare(&fs::read_to_string(file)?, lines, slack_percent),
+        None => Ok(()),
     }
-    Ok(())
 }
 
-fn compare(on_file: &str, lines: &[(&str, u64)]) -> Result<()> {
+fn compare(on_file: &str, lines: &[(&str, u64)], slack_percent: u64) -> Result<()> {
     let mut worse = Vec::new();
     for (name, each) in lines {
         let known = on_file
@@ -59,8 +64,8 @@ fn compare(on_file: &str, lines: &[(&str, u64)]) -> Result<()> {
             .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix('='))
             .and_then(|figure| figure.trim().parse::<u64>().ok())
             .ok_or_else(|| format!("`{name}` is not on file, hint: `--bless` puts it there"))?;
-        if *each > known + known * SLACK_PERCENT / 100 {
-            worse.push(format!("{name}: {each} instructions a call, {known} on file"));
+        if *each > known + known * slack_percent / 100 {
+            worse.push(format!("{name}: {each} instructions, {known} on file"));
         }
     }
     match worse.is_empty() {
@@ -87,11 +92,14 @@ fn instructions(place: &Path, variant: &Variant, tool: &str, calls: u64) -> Resu
     runtime.block_on(load::ask_times(&proxy.peer.call(tool), calls))?;
     // Ends it in order: callgrind writes its file at the exit.
     drop(proxy);
-    let text = fs::read_to_string(&out)?;
-    let total = text
-        .lines()
+    total(&out)
+}
+
+/// What callgrind counted in all, by the file that it wrote.
+pub(crate) fn total(out: &Path) -> Result<u64> {
+    let text = fs::read_to_string(out)?;
+    text.lines()
         .find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")))
         .and_then(|figure| figure.trim().parse().ok())
-        .ok_or("callgrind wrote no total")?;
-    Ok(total)
+        .ok_or_else(|| "callgrind wrote no total".into())
 }

@@ -121,6 +121,13 @@ const CLAIMS: &[Claim] = &[
         prove: |_| detectors::prove(),
     },
     Claim {
+        name: "scan-speed",
+        place: "issue 4, 3",
+        says: "instructions for each byte that is looked through do not rise; in full, MB a second of CPU time, and the time to be ready",
+        in_ci: true,
+        prove: |size| speed::prove_scan(size == Size::Full),
+    },
+    Claim {
         name: "fresh",
         place: "issue 4, 2",
         says: "texts that nobody tuned on (`cargo xtask fresh`): masked and precise at most four points below the corpora",

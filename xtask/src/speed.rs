@@ -21,6 +21,20 @@ const RATIOS: [(&str, &str, f64); 4] = [
 /// How our rows begin.
 const OURS: &str = "portcullis, ";
 
+/// Texts with findings and without, and how many MB of them a second of CPU time is asked to do.
+const SCANNED: [(&str, f64); 4] = [
+    ("secrets/gen.jsonl", 100.0),
+    ("pii/gen.jsonl", 100.0),
+    ("secrets/clean.jsonl", 200.0),
+    ("safety/tools_benign.jsonl", 200.0),
+];
+
+/// CPU milliseconds until the scanner is ready.
+const READY_MS: f64 = 30.0;
+
+/// What its tables may take; what is measured is the process.
+const RESIDENT_KIB: f64 = 16.0 * 1024.0;
+
 /// Other figures below the table: the texts around the number, and the most that it may be.
 const BOUNDS: [(&str, &str, f64); 3] = [
     ("`tools/list` of 1000 tools", " CPU us", 300.0),
@@ -52,6 +66,46 @@ pub(crate) fn prove(full: bool) -> Result<String> {
             fs::write(directory.join("table.md"), &table)?;
             judge(&table)
         }
+    }
+}
+
+/// What looking for secrets and personal data costs: instructions for each byte against those on file; in full, CPU time for each
+/// byte of the corpora beside the repository, and what it takes to be ready.
+pub(crate) fn prove_scan(full: bool) -> Result<String> {
+    let directory = root().join("target/speed");
+    fs::create_dir_all(&directory)?;
+    release(&directory.join("log"))?;
+    if !full {
+        let file = root().join("benches/scan-instructions.txt");
+        let printed = benches(&["scan-count", "--against", &file.to_string_lossy()], &[])?;
+        return Ok(printed.lines().collect::<Vec<_>>().join("; "));
+    }
+    let corpora = root().join("../shared/data");
+    let files: Vec<PathBuf> = SCANNED.iter().map(|(file, _)| corpora.join(file)).collect();
+    if let Some(absent) = files.iter().find(|file| !file.exists()) {
+        return Err(format!("`{}` is not beside the repository", absent.display()).into());
+    }
+    let mut arguments = vec!["scan"];
+    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
+    arguments.extend(names.iter().map(String::as_str));
+    let printed = benches(&arguments, &[])?;
+    let figure = |line: usize, before: &str, after: &str| {
+        let line = printed.lines().nth(line).ok_or("the bench said too little")?;
+        number_between(line, before, after).ok_or_else(|| format!("no `{before}` in `{line}`"))
+    };
+    let (ready, resident) = (figure(0, "ready after ", " ms")?, figure(0, "CPU time, ", " KiB")?);
+    let mut short = ready > READY_MS || resident > RESIDENT_KIB;
+    let mut figures = vec![format!(
+        "ready after {ready} ms (at most {READY_MS}), {resident} KiB in all (tables at most {RESIDENT_KIB})"
+    )];
+    for (line, (file, least)) in SCANNED.iter().enumerate() {
+        let found = figure(line + 1, "findings, ", " MB")?;
+        short |= found < *least;
+        figures.push(format!("{file}: {found} MB/s (at least {least})"));
+    }
+    match short {
+        false => Ok(figures.join("; ")),
+        true => Err(figures.join("; ").into()),
     }
 }
 

@@ -56,7 +56,16 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
     println!("== proofs");
     // The tests have run: what is left are the claims that need the whole program, or the compiler.
     let mut held = true;
-    for name in ["arrows", "order", "first-run", "peers", "conformance", "speed", "fuzz"] {
+    for name in [
+        "arrows",
+        "order",
+        "first-run",
+        "peers",
+        "conformance",
+        "speed",
+        "scan-speed",
+        "fuzz",
+    ] {
         held &= prove::command(&[name.to_owned()])?;
     }
     Ok(held)

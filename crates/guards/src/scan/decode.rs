@@ -32,21 +32,37 @@ const CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 
-const fn is_of_run(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_')
+/// Of those, so many are no padding.
+const RUN_BYTES_MIN: usize = RUN_CHARACTERS_MIN - 2;
+
+fn is_of_run(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
+    const OF_RUN: [bool; 256] = {
+        let mut of_run = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            let character = byte as u8;
+            of_run[byte] = character.is_ascii_alphanumeric() || matches!(character, b'+' | b'/' | b'-' | b'_');
+            byte += 1;
+        }
+        of_run
+    };
+    OF_RUN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Each run that is something else inside, in order.
 pub(super) fn find(text: &[u8], budget: &mut usize, mut inside: impl FnMut(Range<usize>, Inside, &mut usize)) {
     let mut at = 0;
-    while let Some(rest) = text.get(at..) {
-        let Some(begin) = rest.iter().position(|byte| is_of_run(*byte)) else {
-            return;
-        };
-        let run = rest.get(begin..).unwrap_or_default();
+    while let Some(window) = text.get(at..at + RUN_BYTES_MIN) {
+        // No run that is long enough is passed over by stepping behind the last byte that is in none.
+        if let Some(last) = window.iter().rposition(|byte| !is_of_run(*byte)) {
+            at += last + 1;
+            continue;
+        }
+        let run = text.get(at..).unwrap_or_default();
         let length = run_length(run);
-        let start = at + begin;
-        at = start + length.max(1);
+        let start = at;
+        at += length;
         if length < RUN_CHARACTERS_MIN {
             continue;
         }

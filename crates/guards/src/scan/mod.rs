@@ -25,7 +25,7 @@ mod words;
 pub use class::{Class, Family};
 pub use rules::{RuleError, Rules};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Input, MatchKind};
 use peek::ahead;
 use place::{Bond, Place, Scope};
 use rules::{Identifier, Token};
@@ -91,14 +91,32 @@ pub struct Scanner {
     /// By term.
     meanings: Vec<Vec<Meaning>>,
     /// Tokens by the first three bytes of a prefix.
-    prefixes: HashMap<[u8; 3], Vec<(usize, usize)>>,
+    prefixes: HashMap<[u8; 3], Vec<(usize, usize)>, words::Hash>,
     /// A bit for each hash of three bytes that some prefix begins with.
-    begins: Box<[u64; 64]>,
+    begins: Box<[u64; 1024]>,
     /// Tokens whose fixed part is in the middle, and those parts.
     anchors: Option<AhoCorasick>,
-    anchored: Vec<usize>,
-    /// Forms that are proof, by the bytes of their first group: `(identifier, form)`.
-    proofs: Vec<Vec<(usize, usize)>>,
+    anchored: Vec<(usize, Box<[u8]>)>,
+    /// Forms that are proof, by the bytes of their first group.
+    proofs: Vec<Proofs>,
+}
+
+/// Forms that are proof, by what their first group may be.
+#[derive(Debug, Clone, Default)]
+struct Proofs {
+    of_letters: Vec<Proof>,
+    of_digits: Vec<Proof>,
+    of_both: Vec<Proof>,
+}
+
+/// A form of an identifier that is proof.
+#[derive(Debug, Clone, Copy)]
+struct Proof {
+    identifier: usize,
+    form: usize,
+    /// The separators that it may go on with behind its first group.
+    goes_on_with: u128,
+    may_end: bool,
 }
 
 /// What a term says of the value that it names.
@@ -210,14 +228,36 @@ impl Scanner {
         for word in &rules.vetoes {
             mean(word, Meaning::Veto).map_err(too_many)?;
         }
+        for issuers in &rules.issuers {
+            let names = issuers.names.iter().map(|(_, names)| names.as_slice());
+            let ids = terms.pairs(names, &issuers.words).map_err(too_many)?;
+            for (id, (token, _)) in ids.into_iter().zip(&issuers.names) {
+                let id = id as usize;
+                meanings.resize(meanings.len().max(id + 1), Vec::new());
+                if let Some(meanings) = meanings.get_mut(id) {
+                    meanings.push(Meaning::Token(*token));
+                }
+            }
+        }
+        let mut vocabulary = terms.build().map_err(too_many)?;
+        for (own, pair) in std::mem::take(&mut vocabulary.twice) {
+            let more = meanings.get(pair as usize).cloned().unwrap_or_default();
+            if let Some(own) = meanings.get_mut(own as usize) {
+                own.extend(
+                    more.into_iter()
+                        .filter(|meaning| !own.contains(meaning))
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
         let mut scanner = Self {
-            vocabulary: terms.build().map_err(too_many)?,
+            vocabulary,
             meanings,
-            prefixes: HashMap::new(),
-            begins: Box::new([0; 64]),
+            prefixes: HashMap::default(),
+            begins: Box::new([0; 1024]),
             anchors: None,
             anchored: Vec::new(),
-            proofs: vec![Vec::new(); GROUP_BYTES_MAX + 1],
+            proofs: vec![Proofs::default(); GROUP_BYTES_MAX + 1],
             rules,
         };
         scanner.index();
@@ -225,11 +265,10 @@ impl Scanner {
     }
 
     fn index(&mut self) {
-        let mut anchors = Vec::new();
         for (index, token) in self.rules.tokens.iter().enumerate() {
             if token.before.is_some() {
-                anchors.extend(token.prefix.iter());
-                self.anchored.extend(token.prefix.iter().map(|_| index));
+                self.anchored
+                    .extend(token.prefix.iter().map(|prefix| (index, prefix.clone())));
                 continue;
             }
             for (at, prefix) in token.prefix.iter().enumerate() {
@@ -244,13 +283,32 @@ impl Scanner {
             }
         }
         // Nothing but too many could fail.
-        self.anchors = AhoCorasick::new(&anchors).ok().filter(|_| !anchors.is_empty());
+        let anchors = self.anchored.iter().map(|(_, anchor)| anchor);
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(anchors);
+        self.anchors = automaton.ok().filter(|_| !self.anchored.is_empty());
         for (index, identifier) in self.rules.identifiers.iter().enumerate() {
             for (at, form) in identifier.forms.iter().enumerate().filter(|(_, form)| form.is_proof) {
+                let (letters, digits) = form.pattern.first_group_kinds();
+                let (goes_on_with, may_end) = form.pattern.behind_first_group();
+                let proof = Proof {
+                    identifier: index,
+                    form: at,
+                    goes_on_with,
+                    may_end,
+                };
                 for length in form.pattern.first_group() {
-                    if let Some(list) = self.proofs.get_mut(length) {
-                        list.push((index, at));
+                    let Some(proofs) = self.proofs.get_mut(length) else {
+                        continue;
+                    };
+                    if letters {
+                        proofs.of_letters.push(proof);
                     }
+                    if digits {
+                        proofs.of_digits.push(proof);
+                    }
+                    proofs.of_both.push(proof);
                 }
             }
         }
@@ -327,14 +385,14 @@ impl Scanner {
     fn by_form<'a>(&'a self, text: &[u8], found: &mut Vec<Found<'a>>) {
         let mut at = 0;
         while let Some(rest) = text.get(at..) {
-            let Some(begin) = rest.iter().position(u8::is_ascii_alphanumeric) else {
+            let Some(begin) = rest.iter().position(|byte| words::is_letter_or_digit(*byte)) else {
                 break;
             };
             let start = at + begin;
             let group = rest.get(begin..).unwrap_or_default();
             let length = group
                 .iter()
-                .position(|byte| !byte.is_ascii_alphanumeric())
+                .position(|byte| !words::is_letter_or_digit(*byte))
                 .unwrap_or(group.len());
             self.tokens_at(text, start, found);
             self.proofs_at(text, start, length, found);
@@ -376,19 +434,25 @@ impl Scanner {
 
     /// Tokens whose fixed part is in the middle.
     fn by_middle<'a>(&'a self, text: &[u8], found: &mut Vec<Found<'a>>) {
-        for middle in self
-            .anchors
-            .iter()
-            .flat_map(|anchors| anchors.find_overlapping_iter(text))
-        {
-            let token = self
-                .anchored
-                .get(middle.pattern().as_usize())
-                .and_then(|index| self.rules.tokens.get(*index));
-            let Some((token, before)) = token.and_then(|token| Some((token, token.before.as_ref()?))) else {
+        let Some(anchors) = &self.anchors else { return };
+        let mut at = 0;
+        // The next, whatever it overlaps with.
+        while let Some(first) = anchors.find(Input::new(text).range(at..)) {
+            at = first.start() + 1;
+            self.around_middle(text, first.start(), found);
+        }
+    }
+
+    /// Tokens whose fixed part stands at `from`.
+    fn around_middle<'a>(&'a self, text: &[u8], from: usize, found: &mut Vec<Found<'a>>) {
+        for (index, middle) in &self.anchored {
+            let behind = text.get(from..).and_then(|rest| rest.strip_prefix(&**middle));
+            let (Some(behind), Some(token)) = (behind, self.rules.tokens.get(*index)) else {
                 continue;
             };
-            let (from, behind) = (middle.start(), text.get(middle.end()..).unwrap_or_default());
+            let Some(before) = token.before.as_ref() else {
+                continue;
+            };
             let start = (before.length_min()..=before.length_max().min(256))
                 .rev()
                 .find_map(|length| {
@@ -399,7 +463,7 @@ impl Scanner {
             let (Some(start), Some(length)) = (start, token.body_length(behind)) else {
                 continue;
             };
-            let span = start..middle.end() + length;
+            let span = start..from + middle.len() + length;
             if token.near.is_empty() && token.is_right(text.get(span.clone())) {
                 found.push(Found::new(token.class, &token.id, Confidence::Certain, span));
             }
@@ -407,14 +471,25 @@ impl Scanner {
     }
 
     fn proofs_at<'a>(&'a self, text: &[u8], start: usize, length: usize, found: &mut Vec<Found<'a>>) {
-        let Some(list) = self.proofs.get(length).filter(|list| !list.is_empty()) else {
+        let (Some(proofs), Some(group)) = (self.proofs.get(length), text.get(start..start + length)) else {
             return;
         };
-        for (index, form) in list {
-            let Some(identifier) = self.rules.identifiers.get(*index) else {
+        let digits = group.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let list = match digits {
+            0 => &proofs.of_letters,
+            digits if digits == length => &proofs.of_digits,
+            _ => &proofs.of_both,
+        };
+        let next = text.get(start + length).copied().filter(u8::is_ascii);
+        let next = next.map_or(0, |next| 1_u128 << next);
+        for proof in list
+            .iter()
+            .filter(|proof| proof.may_end || proof.goes_on_with & next != 0)
+        {
+            let Some(identifier) = self.rules.identifiers.get(proof.identifier) else {
                 continue;
             };
-            let Some(form) = identifier.forms.get(*form) else {
+            let Some(form) = identifier.forms.get(proof.form) else {
                 continue;
             };
             if let Some(span) = matched(identifier, &form.pattern, text, start) {
@@ -523,7 +598,7 @@ impl Scanner {
 
 const fn hash(bytes: [u8; 3]) -> usize {
     let [first, second, third] = bytes;
-    (first as usize ^ (second as usize) << 4 ^ (third as usize) << 8) % 4_096
+    (first as usize ^ (second as usize) << 4 ^ (third as usize) << 8) % 65_536
 }
 
 /// The first such token in a part of the text.
@@ -567,6 +642,9 @@ fn is_prose(text: &[u8], at: usize) -> bool {
 /// The span of `identifier` in this form at `start`, if it is whole and its check holds.
 fn matched(identifier: &Identifier, pattern: &pattern::Pattern, text: &[u8], start: usize) -> Option<Range<usize>> {
     let rest = text.get(start..)?;
+    if !rest.first().is_some_and(|first| pattern.may_begin_with(*first)) {
+        return None;
+    }
     let length = pattern.matched(rest)?;
     let end = start + length;
     if text.get(end).is_some_and(u8::is_ascii_alphanumeric) {

@@ -65,8 +65,13 @@ const fn one(byte: u8) -> u128 {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "one half, then the other")]
 const fn has(set: u128, byte: u8) -> bool {
-    byte < 128 && set >> byte & 1 == 1
+    let half = match byte & 64 {
+        0 => set as u64,
+        _ => (set >> 64) as u64,
+    };
+    byte < 128 && half >> (byte & 63) & 1 == 1
 }
 
 impl Pattern {
@@ -98,6 +103,13 @@ impl Pattern {
         Some(at)
     }
 
+    /// Whether a match may begin with `byte`.
+    pub(crate) fn may_begin_with(&self, byte: u8) -> bool {
+        self.0
+            .first()
+            .is_some_and(|first| first.min == 0 || has(first.set, byte))
+    }
+
     /// Whether `byte` could go on the last element: then a match that ends before it is a part of something longer.
     pub(crate) fn goes_on_with(&self, byte: u8) -> bool {
         self.0.last().is_some_and(|last| has(last.set, byte))
@@ -124,6 +136,34 @@ impl Pattern {
             .take_while(|element| element.set & !(LETTERS | DIGITS) == 0);
         let least: usize = least.map(|element| element.min as usize).sum();
         least.min(min)..=max
+    }
+
+    /// Whether a match may begin with letters alone up to a separator or its end; and with digits alone.
+    pub(crate) fn first_group_kinds(&self) -> (bool, bool) {
+        let group = self
+            .0
+            .iter()
+            .take_while(|element| element.set & !(LETTERS | DIGITS) == 0)
+            .filter(|element| element.min > 0);
+        group.fold((true, true), |(letters, digits), element| {
+            (
+                letters && element.set & LETTERS != 0,
+                digits && element.set & DIGITS != 0,
+            )
+        })
+    }
+
+    /// What may follow the first group of a match: a bit for each separator that the match may go on with, and whether it may end
+    /// there.
+    pub(crate) fn behind_first_group(&self) -> (u128, bool) {
+        let mut separators = 0;
+        for element in &self.0 {
+            separators |= element.set & !(LETTERS | DIGITS);
+            if element.set & (LETTERS | DIGITS) == 0 && element.min > 0 {
+                return (separators, false);
+            }
+        }
+        (separators, true)
     }
 
     /// The fewest bytes of a match.

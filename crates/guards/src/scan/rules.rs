@@ -16,6 +16,7 @@ pub struct Rules {
     pub(crate) identifiers: Vec<Identifier>,
     pub(crate) fields: Vec<Field>,
     pub(crate) secrets: Vec<Named>,
+    pub(crate) issuers: Vec<Issuers>,
     pub(crate) harmless: Vec<String>,
     pub(crate) vetoes: Vec<String>,
 }
@@ -47,6 +48,14 @@ pub(crate) struct Token {
     pub(crate) body: Pattern,
     pub(crate) check: Option<Check>,
     pub(crate) near: Vec<String>,
+}
+
+/// Tokens without a form of their own: what names one is a name of its issuer and one of some words for a key.
+#[derive(Debug)]
+pub(crate) struct Issuers {
+    /// The indices of their tokens, and the names.
+    pub(crate) names: Vec<(usize, Vec<String>)>,
+    pub(crate) words: Vec<String>,
 }
 
 impl Token {
@@ -272,9 +281,11 @@ impl Rules {
             RuleError::Syntax(format!("line {line}: {}", error.message()))
         })?;
         let mut tokens = file.token.into_iter().map(token).collect::<Result<Vec<_>, _>>()?;
+        let mut names = Vec::new();
         if let Some(form) = &file.form {
-            for issuer in &file.issuer {
-                tokens.push(of_issuer(issuer, form)?);
+            for issuer in file.issuer {
+                names.push((self.tokens.len() + tokens.len(), issuer.names.clone()));
+                tokens.push(of_issuer(&issuer, form)?);
             }
         }
         let identifiers = file
@@ -285,6 +296,10 @@ impl Rules {
         let fields = file.field.into_iter().map(field).collect::<Result<Vec<_>, _>>()?;
         let secrets = file.secret.into_iter().map(secret).collect::<Result<Vec<_>, _>>()?;
         self.tokens.extend(tokens);
+        self.issuers.extend(file.form.map(|form| Issuers {
+            names,
+            words: form.words,
+        }));
         self.identifiers.extend(identifiers);
         self.fields.extend(fields);
         self.secrets.extend(secrets);
@@ -373,10 +388,6 @@ fn token(text: TokenText) -> Result<Token, RuleError> {
 fn of_issuer(issuer: &IssuerText, form: &IssuerForm) -> Result<Token, RuleError> {
     let id = issuer.id.as_str();
     examples(id, &form.finds, &form.passes)?;
-    let pairs = issuer
-        .names
-        .iter()
-        .flat_map(|name| form.words.iter().map(move |word| format!("{name} {word}")));
     Ok(Token {
         id: id.into(),
         class: class(id, &form.class)?,
@@ -384,7 +395,7 @@ fn of_issuer(issuer: &IssuerText, form: &IssuerForm) -> Result<Token, RuleError>
         before: None,
         body: Pattern::body(&form.body).map_err(|error| wrong(id, format!("body: {error}")))?,
         check: check(id, form.check.as_deref())?,
-        near: pairs.collect(),
+        near: Vec::new(),
     })
 }
 

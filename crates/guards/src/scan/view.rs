@@ -70,8 +70,18 @@ impl<'a> View<'a> {
 }
 
 /// Bytes at which something may have to be done.
-const fn is_special(byte: u8) -> bool {
-    matches!(byte, b'\\' | b'%' | b'&' | b'=' | 0x80..)
+fn is_special(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
+    const SPECIAL: [bool; 256] = {
+        let mut special = [false; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            special[byte] = matches!(byte as u8, b'\\' | b'%' | b'&' | b'=' | 0x80..);
+            byte += 1;
+        }
+        special
+    };
+    SPECIAL.get(usize::from(byte)).copied().unwrap_or(true)
 }
 
 struct Writer<'a> {

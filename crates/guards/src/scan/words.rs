@@ -5,7 +5,9 @@
 //! It must not know what a term stands for.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// A term of the vocabulary, by number.
 pub(crate) type TermId = u32;
@@ -25,15 +27,30 @@ const WORD_BYTES_MAX: usize = 40;
 const GAP_BYTES_MAX: usize = 3;
 
 /// Terms that may be in the making at one place.
-const OPEN_MAX: usize = 4;
+const OPEN_MAX: usize = 6;
+
+/// From this length on, what is written as one word is no other by chance.
+const JOINED_BYTES_MIN: usize = 6;
 
 /// All terms, ready to be found.
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     words: HashMap<Box<[u8]>, u32, Hash>,
+    sieve: Sieve,
     steps: HashMap<(u32, u32), u32, Hash>,
     /// Which term ends in which state.
     ends: Vec<Option<TermId>>,
+    /// By state, where in `heads` it is: one who has many ends ends there.
+    head_at: Vec<Option<u32>>,
+    /// Where their ends begin, and the term that they make.
+    heads: Vec<Vec<(u32, TermId)>>,
+    /// Ends as one word, longest first, and where they begin; and the same of heads. What they make together is one word too.
+    joined_ends: Vec<(Box<[u8]>, Vec<u32>)>,
+    joined_heads: HashMap<Box<[u8]>, u32, Hash>,
+    /// The last three bytes of an end as one word.
+    joined_tails: Sieve,
+    /// Terms of their own that are made of a head and an end too, and which.
+    pub(crate) twice: Vec<(TermId, TermId)>,
     /// Terms in scripts that have no spaces.
     unspaced: Option<(AhoCorasick, Vec<TermId>)>,
 }
@@ -41,9 +58,18 @@ pub(crate) struct Vocabulary {
 /// Terms on their way to a [`Vocabulary`].
 #[derive(Debug, Default)]
 pub(crate) struct Terms {
-    ids: HashMap<String, TermId>,
-    /// By number.
+    ids: HashMap<String, TermId, Hash>,
+    /// By number; empty where a term is made of many heads and ends.
     terms: Vec<String>,
+    pairs: Vec<Pairs>,
+}
+
+/// Terms that begin with one of some heads and go on with one of some ends: a service's name and a word for a key. To write them
+/// out would take more room than all others.
+#[derive(Debug)]
+struct Pairs {
+    heads: Vec<(String, TermId)>,
+    ends: Vec<String>,
 }
 
 /// There is no room for more terms or words.
@@ -66,11 +92,39 @@ impl Terms {
         Ok(next)
     }
 
+    /// A term for each head in `heads`, which are as many terms as they have ways to be written: followed by any of `ends`.
+    pub(crate) fn pairs<'t>(
+        &mut self,
+        heads: impl Iterator<Item = &'t [String]>,
+        ends: &[String],
+    ) -> Result<Vec<TermId>, TooMany> {
+        let mut ids = Vec::new();
+        let mut pairs = Pairs {
+            heads: Vec::new(),
+            ends: ends.to_vec(),
+        };
+        for ways in heads {
+            let id = TermId::try_from(self.terms.len()).map_err(|_| TooMany)?;
+            self.terms.push(String::new());
+            pairs.heads.extend(ways.iter().map(|way| (way.to_lowercase(), id)));
+            ids.push(id);
+        }
+        self.pairs.push(pairs);
+        Ok(ids)
+    }
+
     pub(crate) fn build(self) -> Result<Vocabulary, TooMany> {
         let mut vocabulary = Vocabulary {
             words: HashMap::default(),
+            sieve: Sieve::default(),
             steps: HashMap::default(),
             ends: vec![None],
+            head_at: Vec::new(),
+            heads: Vec::new(),
+            joined_ends: Vec::new(),
+            joined_heads: HashMap::default(),
+            joined_tails: Sieve::default(),
+            twice: Vec::new(),
             unspaced: None,
         };
         let mut unspaced = Vec::new();
@@ -81,19 +135,31 @@ impl Terms {
                 unspaced.push(term.replace(' ', ""));
                 unspaced_ids.push(id);
             }
-            vocabulary.add(term, id)?;
+            vocabulary.add(0, term, id)?;
         }
         // Other ways to write a term come after all terms: where two meet, what somebody wrote down is meant.
         for (id, term) in numbered() {
-            vocabulary.add(&without_accents(term), id)?;
+            if let Cow::Owned(plain) = without_accents(term) {
+                vocabulary.add(0, &plain, id)?;
+            }
         }
         for (id, term) in numbered() {
             // As one word, where it is long enough to be no other.
             let plain = without_accents(term);
-            let joined = plain.replace([' ', '-', '\'', '.'], "");
-            if joined != plain && joined.len() >= 6 {
-                vocabulary.add(&joined, id)?;
+            let joined = joined(&plain);
+            if joined.len() != plain.len() && joined.len() >= JOINED_BYTES_MIN {
+                vocabulary.add(0, &joined, id)?;
             }
+        }
+        for pairs in &self.pairs {
+            vocabulary.add_pairs(pairs)?;
+        }
+        vocabulary.head_at.resize(vocabulary.ends.len(), None);
+        for word in vocabulary.words.keys() {
+            vocabulary.sieve.put(word);
+        }
+        for (id, term) in numbered() {
+            vocabulary.meet(id, term);
         }
         if !unspaced.is_empty() {
             let automaton = AhoCorasick::builder()
@@ -107,44 +173,131 @@ impl Terms {
 }
 
 impl Vocabulary {
-    fn add(&mut self, term: &str, id: TermId) -> Result<(), TooMany> {
-        let mut state = 0;
-        // Signs of vowels are no letters, and part of their words.
-        for word in term.split(|character: char| character.is_ascii() && !character.is_ascii_alphanumeric()) {
-            // As a text is split: letters apart from digits.
-            for part in letters_or_digits(word) {
-                let next = u32::try_from(self.words.len()).map_err(|_| TooMany)?;
-                let word = *self.words.entry(part.as_bytes().into()).or_insert(next);
-                let fresh = u32::try_from(self.ends.len()).map_err(|_| TooMany)?;
-                state = *self.steps.entry((state, word)).or_insert(fresh);
-                if state == fresh {
-                    self.ends.push(None);
+    fn add_pairs(&mut self, pairs: &Pairs) -> Result<(), TooMany> {
+        let root = self.fresh()?;
+        self.ends.push(None);
+        for end in &pairs.ends {
+            // Which term it is, its head says.
+            self.add(root, end, 0)?;
+            self.add(root, &joined(end), 0)?;
+            let joined = joined(end).into_bytes().into_boxed_slice();
+            if let Some(tail) = joined.last_chunk::<3>() {
+                self.joined_tails.put(tail);
+            }
+            match self.joined_ends.iter_mut().find(|(known, _)| *known == joined) {
+                Some((_, roots)) if roots.contains(&root) => {}
+                Some((_, roots)) => roots.push(root),
+                None => self.joined_ends.push((joined, vec![root])),
+            }
+        }
+        self.joined_ends.sort_by_key(|(end, _)| std::cmp::Reverse(end.len()));
+        for (head, id) in &pairs.heads {
+            let plain = without_accents(head);
+            let joined = joined(&plain);
+            for way in [head.as_str(), &*plain, &*joined] {
+                let state = self.path(0, way)?;
+                let at = self.head_of(state)?;
+                if let Some(head) = self
+                    .heads
+                    .get_mut(at as usize)
+                    .filter(|head| !head.contains(&(root, *id)))
+                {
+                    head.push((root, *id));
+                }
+            }
+            let state = self.path(0, &joined)?;
+            let at = self.head_of(state)?;
+            self.joined_heads.insert(joined.into_bytes().into(), at);
+        }
+        Ok(())
+    }
+
+    /// Notes down whether `term` is also one of a head and an end.
+    fn meet(&mut self, id: TermId, term: &str) {
+        let parts: Vec<Option<u32>> = parts(term)
+            .map(|part| self.words.get(part.as_bytes()).copied())
+            .collect();
+        let walked = |state: u32, parts: &[Option<u32>]| {
+            parts
+                .iter()
+                .try_fold(state, |state, word| self.steps.get(&(state, (*word)?)).copied())
+        };
+        for at in 1..parts.len() {
+            let (head, end) = parts.split_at(at);
+            let Some(head) = walked(0, head).and_then(|state| self.head_at.get(state as usize).copied().flatten())
+            else {
+                continue;
+            };
+            for (root, other) in self.heads.get(head as usize).into_iter().flatten() {
+                let ends = walked(*root, end).and_then(|state| self.ends.get(state as usize).copied().flatten());
+                if ends.is_some() {
+                    self.twice.push((id, *other));
                 }
             }
         }
-        if let Some(end) = self.ends.get_mut(state as usize).filter(|_| state != 0) {
+    }
+
+    /// Where in `heads` a state is.
+    fn head_of(&mut self, state: u32) -> Result<u32, TooMany> {
+        let next = u32::try_from(self.heads.len()).map_err(|_| TooMany)?;
+        self.head_at.resize(self.ends.len().max(self.head_at.len()), None);
+        let Some(place) = self.head_at.get_mut(state as usize) else {
+            return Err(TooMany);
+        };
+        if place.is_none() {
+            self.heads.push(Vec::new());
+        }
+        Ok(*place.get_or_insert(next))
+    }
+
+    fn fresh(&self) -> Result<u32, TooMany> {
+        u32::try_from(self.ends.len()).map_err(|_| TooMany)
+    }
+
+    fn add(&mut self, root: u32, term: &str, id: TermId) -> Result<(), TooMany> {
+        let state = self.path(root, term)?;
+        if let Some(end) = self.ends.get_mut(state as usize).filter(|_| state != root) {
             end.get_or_insert(id);
         }
         Ok(())
+    }
+
+    /// The state that the words of `term` lead to from `root`.
+    fn path(&mut self, root: u32, term: &str) -> Result<u32, TooMany> {
+        let mut state = root;
+        for part in parts(term) {
+            let next = u32::try_from(self.words.len()).map_err(|_| TooMany)?;
+            let word = match self.words.get(part.as_bytes()) {
+                Some(word) => *word,
+                None => *self.words.entry(part.as_bytes().into()).or_insert(next),
+            };
+            let fresh = self.fresh()?;
+            state = *self.steps.entry((state, word)).or_insert(fresh);
+            if state == fresh {
+                self.ends.push(None);
+            }
+        }
+        Ok(state)
     }
 
     /// Finds the terms in `text`, the longest that begins at each place, in order.
     pub(crate) fn find(&self, text: &[u8], hits: &mut Vec<Hit>) {
         let mut open = Open::default();
         let mut at = 0;
-        while let Some(rest) = text.get(at..) {
-            let Some(begin) = rest.iter().position(|byte| kind(*byte) != Kind::Other) else {
-                break;
-            };
-            let start = at + begin;
-            let run = rest.get(begin..).unwrap_or_default();
-            let length = run
-                .iter()
-                .position(|byte| kind(*byte) == Kind::Other)
-                .unwrap_or(run.len());
-            let run = run.get(..length).unwrap_or_default();
-            self.run(text, start, run, &mut open, hits);
-            at = start + length;
+        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+            let length = word_length(rest);
+            if length == 0 {
+                at += 1;
+                continue;
+            }
+            let word = rest.get(..length).unwrap_or_default();
+            match word.is_ascii() {
+                // Most words of a text are no term's.
+                true if !self.sieve.may_have(rest, length) && !self.may_be_joined(word) => open.count = 0,
+                true => self.word(text, at, word, &mut open, hits),
+                false => self.foreign(text, at, word, &mut open, hits),
+            }
+            at += length;
         }
         hits.sort_unstable_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
         // A word within a longer term is a part of it: `reference number` in `tax reference number`.
@@ -156,32 +309,44 @@ impl Vocabulary {
         });
     }
 
-    /// A run of letters, digits and bytes beyond ASCII.
-    fn run(&self, text: &[u8], start: usize, run: &[u8], open: &mut Open, hits: &mut Vec<Hit>) {
-        let mut at = 0;
-        while at < run.len() {
-            let length = word_length(run.get(at..).unwrap_or_default());
-            let word = run.get(at..at + length).unwrap_or_default();
-            match word.is_ascii() {
-                true => self.word(text, start + at, word, open, hits),
-                false => self.foreign(text, start + at, word, open, hits),
-            }
-            at += length.max(1);
-        }
-    }
-
     fn word(&self, text: &[u8], start: usize, word: &[u8], open: &mut Open, hits: &mut Vec<Hit>) {
         let mut lower = [0; WORD_BYTES_MAX];
         let known = match lower.get_mut(..word.len()) {
-            Some(lower) if word.first().is_some_and(u8::is_ascii_alphabetic) => {
+            Some(lower) => {
                 lower.copy_from_slice(word);
                 lower.make_ascii_lowercase();
                 self.words.get(&*lower)
             }
-            Some(_) => self.words.get(word),
             None => None,
         };
+        if known.is_none()
+            && let Some(term) = lower.get(..word.len()).and_then(|lower| self.joined_pair(lower))
+        {
+            hits.push(Hit {
+                start,
+                end: start + word.len(),
+                term,
+            });
+        }
         self.step(text, start..start + word.len(), known.copied(), open, hits);
+    }
+
+    /// Whether a word ends as a head and its end do, written as one.
+    fn may_be_joined(&self, word: &[u8]) -> bool {
+        word.last_chunk::<3>()
+            .is_some_and(|tail| word.len() >= JOINED_BYTES_MIN && self.joined_tails.may_have(tail, 3))
+    }
+
+    /// A head and its end, written as one word.
+    fn joined_pair(&self, word: &[u8]) -> Option<TermId> {
+        self.joined_ends.iter().find_map(|(end, roots)| {
+            let head = self.joined_heads.get(word.strip_suffix(&**end)?)?;
+            let pairs = self.heads.get(*head as usize)?;
+            pairs
+                .iter()
+                .find(|(root, _)| roots.contains(root))
+                .map(|(_, term)| *term)
+        })
     }
 
     #[cold]
@@ -202,7 +367,7 @@ impl Vocabulary {
         self.step(text, start..start + word.len(), known, open, hits);
     }
 
-    fn step(&self, text: &[u8], span: std::ops::Range<usize>, word: Option<u32>, open: &mut Open, hits: &mut Vec<Hit>) {
+    fn step(&self, text: &[u8], span: Range<usize>, word: Option<u32>, open: &mut Open, hits: &mut Vec<Hit>) {
         let Some(word) = word else {
             open.count = 0;
             return;
@@ -214,70 +379,189 @@ impl Vocabulary {
         let begun = std::mem::take(&mut open.count);
         let before = open.states;
         let begun = before.get(..begun).unwrap_or_default();
-        for (state, start) in begun.iter().chain([&(0, span.start)]) {
-            let Some(next) = self.steps.get(&(*state, word)) else {
+        let fresh = Begun {
+            state: 0,
+            start: span.start,
+            of: None,
+        };
+        for begun in begun.iter().chain([&fresh]) {
+            if let Some(next) = self.steps.get(&(begun.state, word)) {
+                self.stepped(text, &span, *next, *begun, open, hits);
+            }
+            let head = self.head_at.get(begun.state as usize).copied().flatten();
+            let Some(pairs) = head
+                .and_then(|head| self.heads.get(head as usize))
+                .filter(|_| begun.of.is_none())
+            else {
                 continue;
             };
-            if let Some(place) = open.states.get_mut(open.count) {
-                *place = (*next, *start);
-                open.count += 1;
-            }
-            if let Some(Some(term)) = self.ends.get(*next as usize) {
-                let hit = Hit {
-                    start: *start,
-                    end: span.end,
-                    term: *term,
-                };
-                // `VAT NO964403449` is a VAT of Norway: what figures follow at once is a part of the value.
-                let behind = text.get(span.end..).unwrap_or_default().iter().take(4);
-                let is_of_value = behind.len() == 4 && behind.clone().all(u8::is_ascii_digit);
-                match hits.last_mut() {
-                    Some(last) if last.start == hit.start && is_of_value => {}
-                    Some(last) if last.start == hit.start => *last = hit,
-                    _ => hits.push(hit),
+            for (root, term) in pairs {
+                if let Some(next) = self.steps.get(&(*root, word)) {
+                    let of = Some(*term);
+                    self.stepped(text, &span, *next, Begun { of, ..*begun }, open, hits);
                 }
             }
         }
         open.end = span.end;
     }
+
+    /// A term goes on, or ends.
+    fn stepped(
+        &self,
+        text: &[u8],
+        span: &Range<usize>,
+        state: u32,
+        begun: Begun,
+        open: &mut Open,
+        hits: &mut Vec<Hit>,
+    ) {
+        if let Some(place) = open.states.get_mut(open.count) {
+            *place = Begun { state, ..begun };
+            open.count += 1;
+        }
+        let Some(Some(own)) = self.ends.get(state as usize) else {
+            return;
+        };
+        let hit = Hit {
+            start: begun.start,
+            end: span.end,
+            term: begun.of.unwrap_or(*own),
+        };
+        // `VAT NO964403449` is a VAT of Norway: what figures follow at once is a part of the value.
+        let behind = text.get(span.end..).unwrap_or_default().iter().take(4);
+        let is_of_value = behind.len() == 4 && behind.clone().all(u8::is_ascii_digit);
+        match hits.last_mut() {
+            Some(last) if last.start == hit.start && is_of_value => {}
+            // Of a head and its end, what is a term of its own is meant: it has the meanings of both.
+            Some(last) if last.start == hit.start && last.end == hit.end && begun.of.is_some() => {}
+            Some(last) if last.start == hit.start => *last = hit,
+            _ => hits.push(hit),
+        }
+    }
+}
+
+/// A term in the making.
+#[derive(Debug, Clone, Copy, Default)]
+struct Begun {
+    state: u32,
+    start: usize,
+    /// The term of the head that it began with.
+    of: Option<TermId>,
 }
 
 #[derive(Default)]
 struct Open {
-    states: [(u32, usize); OPEN_MAX],
+    states: [Begun; OPEN_MAX],
     count: usize,
     /// Where the last word ended.
     end: usize,
 }
 
+/// Says of nearly all words that are not in it that they are not, by their first bytes and length.
+#[derive(Debug)]
+struct Sieve(Box<[u64; 1024]>);
+
+impl Default for Sieve {
+    fn default() -> Self {
+        Self(Box::new([0; 1024]))
+    }
+}
+
+impl Sieve {
+    fn put(&mut self, word: &[u8]) {
+        let bit = Self::bit(word, word.len());
+        if let Some(bits) = self.0.get_mut(bit / 64) {
+            *bits |= 1 << (bit % 64);
+        }
+    }
+
+    /// Whether the word of `length` bytes that `text` begins with may be in it.
+    fn may_have(&self, text: &[u8], length: usize) -> bool {
+        let bit = Self::bit(text, length);
+        self.0.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
+    }
+
+    /// The same for capital letters as for small ones.
+    fn bit(text: &[u8], length: usize) -> usize {
+        let first = match text.first_chunk::<8>() {
+            Some(eight) => u64::from_le_bytes(*eight),
+            None => {
+                let mut eight = [0; 8];
+                eight.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+                u64::from_le_bytes(eight)
+            }
+        };
+        let beyond = 8_usize.saturating_sub(length) as u32 * 8;
+        let first = first.checked_shl(beyond).unwrap_or(0) | 0x2020_2020_2020_2020;
+        let mixed = first ^ (length as u64) << 3;
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+    }
+}
+
 #[derive(PartialEq, Eq, Clone, Copy)]
 enum Kind {
+    Other,
     Lower,
     Upper,
     Digit,
     High,
-    Other,
 }
 
-const fn kind(byte: u8) -> Kind {
-    match byte {
-        b'a'..=b'z' => Kind::Lower,
-        b'A'..=b'Z' => Kind::Upper,
-        b'0'..=b'9' => Kind::Digit,
-        0x80.. => Kind::High,
-        _ => Kind::Other,
+#[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'a'..=b'z' => Kind::Lower,
+            b'A'..=b'Z' => Kind::Upper,
+            b'0'..=b'9' => Kind::Digit,
+            0x80.. => Kind::High,
+            _ => Kind::Other,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+fn kind(byte: u8) -> Kind {
+    KINDS.get(usize::from(byte)).copied().unwrap_or(Kind::Other)
+}
+
+/// In ASCII.
+pub(super) fn is_letter_or_digit(byte: u8) -> bool {
+    matches!(kind(byte), Kind::Lower | Kind::Upper | Kind::Digit)
+}
+
+/// How long the word at the beginning of `text` is, 0 where none is: `customerSSNumber1` is `customer`, `SS`, `Number`, `1`.
+fn word_length(text: &[u8]) -> usize {
+    let count = |from: usize, wanted: Kind| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| kind(**byte) == wanted).count()
+    };
+    let kind_at = |at: usize| text.get(at).map_or(Kind::Other, |byte| kind(*byte));
+    match (kind_at(0), kind_at(1)) {
+        (Kind::Other, _) => 0,
+        (Kind::Digit, _) => count(1, Kind::Digit),
+        (Kind::Lower, _) | (Kind::Upper, Kind::Lower) => {
+            let end = count(1, Kind::Lower);
+            match kind_at(end) {
+                Kind::High => mixed_length(text),
+                _ => end,
+            }
+        }
+        _ => mixed_length(text),
     }
 }
 
-/// How long the first word of a run is: `customerSSNumber1` is `customer`, `SS`, `Number`, `1`.
-fn word_length(run: &[u8]) -> usize {
-    let mut kinds = run.iter().map(|byte| kind(*byte));
-    let Some(first) = kinds.next() else { return 0 };
-    let mut before = first;
+/// [`word_length`] of what is neither all small, nor a capital and small ones, nor digits.
+fn mixed_length(text: &[u8]) -> usize {
+    let mut kinds = text.iter().map(|byte| kind(*byte));
+    let Some(mut before) = kinds.next() else { return 0 };
     let mut length = 1;
     for next in kinds {
         let joins = match (before, next) {
-            (Kind::Digit, Kind::Digit) | (Kind::Lower | Kind::High, Kind::Lower | Kind::High) => true,
+            (Kind::Lower | Kind::High, Kind::Lower | Kind::High) => true,
             (Kind::High, Kind::Upper) | (Kind::Upper, Kind::Upper | Kind::High) => true,
             // `Name`, but `SSName` is `SS` and `Name`.
             (Kind::Upper, Kind::Lower) if length > 1 => return length - 1,
@@ -291,6 +575,18 @@ fn word_length(run: &[u8]) -> usize {
         length += 1;
     }
     length
+}
+
+/// What a term is compared by, one by one.
+fn parts(term: &str) -> impl Iterator<Item = &str> {
+    // Signs of vowels are no letters, and part of their words. Letters apart from digits, as a text is split.
+    term.split(|character: char| character.is_ascii() && !character.is_ascii_alphanumeric())
+        .flat_map(letters_or_digits)
+}
+
+/// As one word.
+fn joined(term: &str) -> String {
+    term.replace([' ', '-', '\'', '.'], "")
 }
 
 fn letters_or_digits(word: &str) -> impl Iterator<Item = &str> {
@@ -311,7 +607,7 @@ fn has_no_spaces(character: char) -> bool {
 }
 
 /// Letters of the Latin script without what is on or below them, as people type them in names of fields.
-fn without_accents(text: &str) -> String {
+fn without_accents(text: &str) -> Cow<'_, str> {
     const FOLDED: [(&str, char); 22] = [
         ("àáâãäåāăą", 'a'),
         ("çćĉċč", 'c'),
@@ -336,16 +632,22 @@ fn without_accents(text: &str) -> String {
         ("ư", 'u'),
         ("ạảấầẩẫậắằẳẵặ", 'a'),
     ];
-    text.chars()
-        .map(|character| {
-            let folded = FOLDED.iter().find(|(accented, _)| accented.contains(character));
-            folded.map_or(character, |(_, plain)| *plain)
-        })
-        .collect()
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let plain = |character: char| {
+        // Where Unicode has them: Latin-1 up to Latin Extended-B, and Latin Extended Additional.
+        if !matches!(character, '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}') {
+            return character;
+        }
+        let folded = FOLDED.iter().find(|(accented, _)| accented.contains(character));
+        folded.map_or(character, |(_, plain)| *plain)
+    };
+    Cow::Owned(text.chars().map(plain).collect())
 }
 
 /// The table is only asked, never filled, by a text: no word of an attacker's choice makes it slow.
-type Hash = foldhash::fast::FixedState;
+pub(super) type Hash = foldhash::fast::FixedState;
 
 #[cfg(test)]
 mod tests {

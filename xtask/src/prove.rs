@@ -121,6 +121,23 @@ const CLAIMS: &[Claim] = &[
         prove: |_| detectors::prove(),
     },
     Claim {
+        name: "masking",
+        place: "issue 4, 4",
+        says: "random JSON documents with planted values: masked, they parse, are the same elsewhere, keep nothing of a value, and are masked once",
+        in_ci: true,
+        prove: |size| {
+            let count = match size {
+                Size::Full => "100000",
+                Size::Short => "1500",
+            };
+            figures(
+                "portcullis-guards",
+                &["masking::"],
+                &[("PORTCULLIS_MASKED_DOCUMENTS", count)],
+            )
+        },
+    },
+    Claim {
         name: "scan-speed",
         place: "issue 4, 3",
         says: "instructions for each byte that is looked through do not rise; in full, MB a second of CPU time, and the time to be ready",

@@ -3,6 +3,8 @@
 
 pub mod hidden;
 pub mod mask;
+#[cfg(test)]
+mod masking;
 pub mod scan;
 
 pub use hidden::{Class, Finding, JsonFinding};

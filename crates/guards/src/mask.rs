@@ -1,7 +1,7 @@
 //! Findings, masked: what stands in their place cannot be turned back, is not found again, and leaves JSON what it was: the same
 //! members, the same strings but for what is masked, a string in the place of a number.
 
-use crate::scan::{Class, Finding};
+use crate::scan::{self, Class, Finding};
 use std::ops::Range;
 
 /// What stands in the place of a finding.
@@ -64,14 +64,7 @@ pub fn mask(text: &[u8], form: Form, findings: &[Finding<'_>], how: impl Fn(&Fin
 /// the value.
 #[must_use]
 pub fn has_mark(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'[', text).any(|at| {
-        let rest = text.get(at + 1..).unwrap_or_default();
-        Class::ALL.iter().any(|class| {
-            let name = class.as_str().as_bytes();
-            rest.strip_prefix(name)
-                .is_some_and(|rest| matches!(rest.first(), Some(b']' | b':')))
-        })
-    })
+    scan::marks(text).next().is_some()
 }
 
 fn mark(class: Class, how: Mask, value: &[u8]) -> Vec<u8> {

@@ -24,6 +24,7 @@ mod words;
 
 pub use class::{Class, Family};
 pub use rules::{RuleError, Rules};
+pub(crate) use settle::marks;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use peek::ahead;
@@ -328,11 +329,14 @@ impl Scanner {
         let seen = view.text();
         let mut hits = Vec::new();
         self.vocabulary.find(seen, &mut hits);
+        // What stands in the place of something that was found before names nothing, and is not found again.
+        let marks: Vec<Range<usize>> = marks(seen).collect();
+        hits.retain(|hit| !settle::is_in_mark(&marks, &(hit.start..hit.end)));
         let mut found = Vec::new();
         self.by_form(seen, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
         self.by_middle(seen, &mut found);
-        self.by_name(seen, &hits, &mut found);
+        self.by_name(seen, &hits, &marks, &mut found);
         addresses::find(seen, &mut found);
         credentials::find(seen, &mut found);
         pem::find(seen, &mut found);
@@ -345,6 +349,7 @@ impl Scanner {
         if level < LEVELS_MAX {
             self.within(seen, level, budget, &mut found);
         }
+        found.retain(|found| !settle::is_in_mark(&marks, &found.span));
         settle::strangers(seen, &mut found);
         settle::overlaps(&mut found);
         let mut past = 0;
@@ -499,7 +504,7 @@ impl Scanner {
     }
 
     /// What a word names.
-    fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], found: &mut Vec<Found<'a>>) {
+    fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
         let mut tables = Tables::of(text);
         for (order, hit) in hits.iter().enumerate() {
             let Some(meanings) = self.meanings.get(hit.term as usize) else {
@@ -532,7 +537,15 @@ impl Scanner {
             let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
             let is_alone = !is_letter(word.start.checked_sub(1)) && !is_letter(Some(word.end));
             let sentence = place.near(&word);
-            let near = if is_alone { sentence.as_slice() } else { &[] };
+            // What a mark follows has its value there, and none before it.
+            let is_answered = marks
+                .get(marks.partition_point(|mark| mark.start < word.end))
+                .is_some_and(|mark| is_joined(text, word.end..mark.start));
+            let near = match (is_alone, is_answered) {
+                (true, true) => sentence.get(..1).unwrap_or_default(),
+                (true, false) => sentence.as_slice(),
+                (false, _) => &[],
+            };
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {
@@ -594,6 +607,12 @@ impl Scanner {
             .get(term as usize)
             .is_some_and(|meanings| meanings.contains(&wanted))
     }
+}
+
+/// Whether nothing but what joins a word to its value stands in `between`.
+fn is_joined(text: &[u8], between: Range<usize>) -> bool {
+    let between = text.get(between).unwrap_or_default();
+    between.len() <= VETO_BYTES_MAX && !between.iter().any(|byte| byte.is_ascii_alphanumeric() || *byte == b',')
 }
 
 const fn hash(bytes: [u8; 3]) -> usize {
@@ -801,4 +820,4 @@ fn zones(text: &[u8], found: &mut Vec<Found<'_>>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -72,7 +72,8 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
         let is_colon = order > 0 && part.ends_with([':', '：']);
         if is_verb || is_colon {
             let start = word.end + end + 1;
-            if start < text.len() {
+            // What the look ends in may go on.
+            if text.get(start - 1) == Some(&b' ') {
                 let quote = text
                     .get(start)
                     .copied()

@@ -4,6 +4,33 @@ use super::class::Class;
 use super::peek::{ahead, behind};
 use super::{Confidence, FINDINGS_MAX, Found};
 use std::cmp::Reverse;
+use std::ops::Range;
+
+/// Where marks are in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or digits and `]`.
+pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    memchr::memchr_iter(b'[', text).filter_map(|at| {
+        let rest = text.get(at + 1..)?;
+        let length = Class::ALL.iter().find_map(|class| {
+            let name = class.as_str().as_bytes();
+            match rest.strip_prefix(name)? {
+                [b']', ..] => Some(name.len() + 2),
+                [b':', last4 @ ..] => {
+                    let is_mark = last4.get(4) == Some(&b']') && last4.iter().take(4).all(u8::is_ascii_alphanumeric);
+                    is_mark.then_some(name.len() + 7)
+                }
+                _ => None,
+            }
+        });
+        Some(at..at + length?)
+    })
+}
+
+/// Whether a span lies in one of our marks, which are in order.
+pub(super) fn is_in_mark(marks: &[Range<usize>], span: &Range<usize>) -> bool {
+    let before = marks.partition_point(|mark| mark.start <= span.start);
+    let last = before.checked_sub(1).and_then(|last| marks.get(last));
+    last.is_some_and(|mark| span.end <= mark.end)
+}
 
 /// A row of a table is so long at most.
 const ROW_BYTES_MAX: usize = 1_024;

@@ -13,6 +13,9 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 /// The longest head.
 const HEAD_BYTES_MAX: usize = 4 * 1024;
 
+/// A name of a column has so many digits: `sha256`, `q3 2024`.
+const NAME_DIGITS_MAX: usize = 5;
+
 /// A list of names begins so near a name in it.
 const LIST_BYTES_MAX: usize = 1_024;
 
@@ -97,11 +100,9 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     let Some(delimiter) = b",\t;|".iter().copied().max_by_key(|delimiter| count(*delimiter)) else {
         return (None, end);
     };
-    // A head has names and no values.
-    let is_figure = |cell: &[u8]| cell.iter().any(u8::is_ascii_digit) && !cell.iter().any(u8::is_ascii_alphabetic);
     let is_head = count(delimiter) > 0
         && !head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'(' | b':'))
-        && !head.split(|byte| *byte == delimiter).any(is_figure);
+        && !head.split(|byte| *byte == delimiter).any(is_value);
     if !is_head {
         return (None, end);
     }
@@ -127,6 +128,12 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         end: at,
     };
     (Some(table), end)
+}
+
+/// A head has names and no values: neither figures without letters, nor as many as a number has.
+fn is_value(cell: &[u8]) -> bool {
+    let digits = cell.iter().filter(|byte| byte.is_ascii_digit()).count();
+    digits > NAME_DIGITS_MAX || digits > 0 && !cell.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// The cells of a line; a delimiter in quotes is none.
@@ -164,7 +171,8 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     };
     let end = word.end + length;
     let names = delimited_by_commas(text.get(start..end).unwrap_or_default());
-    if names.len() < 2 {
+    let cell = |name: &Range<usize>| text.get(start + name.start..start + name.end).unwrap_or_default();
+    if names.len() < 2 || names.iter().any(|name| is_value(cell(name))) {
         return (None, end);
     }
     let mut columns: Vec<(Range<usize>, Vec<Range<usize>>)> = names

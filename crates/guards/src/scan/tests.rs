@@ -5,11 +5,11 @@ use std::collections::HashSet;
 
 /// A rule file, as far as it is examples.
 #[derive(serde::Deserialize)]
-struct Examples {
+pub(crate) struct Examples {
     #[serde(default)]
-    token: Vec<Example>,
+    pub(crate) token: Vec<Example>,
     #[serde(default)]
-    identifier: Vec<Example>,
+    pub(crate) identifier: Vec<Example>,
     #[serde(default)]
     issuer: Vec<Issuer>,
     form: Option<Form>,
@@ -22,11 +22,11 @@ struct Examples {
 }
 
 #[derive(serde::Deserialize)]
-struct Example {
+pub(crate) struct Example {
     id: String,
     class: String,
     reason: String,
-    finds: Vec<String>,
+    pub(crate) finds: Vec<String>,
     passes: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ struct Entry {
     reason: String,
 }
 
-fn examples() -> impl Iterator<Item = Examples> {
+pub(crate) fn examples() -> impl Iterator<Item = Examples> {
     rules::BUILT_IN.iter().map(|rules| toml::from_str(rules).unwrap())
 }
 

@@ -254,7 +254,7 @@ pub(crate) fn portcullis(behind: &Behind, place: &Path, variant: &Variant, under
         text.push_str("[policy]\ndanger_disabled = true\n");
     }
     if !variant.screen {
-        text.push_str("[screen]\nschema = false\nhidden_characters = \"ignore\"\n");
+        text.push_str("[screen]\nschema = false\nhidden_characters = \"ignore\"\ndetectors = false\n");
     }
     if !variant.record {
         text.push_str("[record]\ndanger_disabled = true\n");

@@ -6,7 +6,9 @@ use crate::failure::Failure;
 use crate::plan::{Plan, demo_tools};
 use portcullis_gateway::catalog::{Catalog, EndpointPlan, ToolPin};
 use portcullis_gateway::identity::{Identity, IssuerConfig, Issuers, KeyFile, SubjectKind};
-use portcullis_gateway::policy::{self, CatalogFacts, Policy, Report, Source, StarterLimit, StarterOptions};
+use portcullis_gateway::policy::{
+    self, CatalogFacts, Policy, Report, Source, StarterLimit, StarterOptions, StarterShown,
+};
 use portcullis_gateway::{
     Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions,
     UpstreamPlan,
@@ -112,7 +114,8 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
         catalog,
         sessions: Arc::clone(&lasting.sessions),
         policy,
-        screen: Screen::new(screen(&plan.file.screen)),
+        screen: Screen::new(screen(&plan.file.screen))
+            .map_err(|error| Failure::cannot(format!("the detectors: {error}")))?,
         recorder: Recorder::new(lasting.ledger.clone(), record(&plan.file.record)),
         upstreams,
         version: VERSION,
@@ -297,6 +300,7 @@ fn command_target(plan: &Plan, upstream: &file::Upstream, command: &[String]) ->
 fn screen(screen: &file::Screen) -> ScreenSettings {
     ScreenSettings {
         schema: screen.schema,
+        detectors: screen.detectors,
         hidden: match screen.hidden_characters {
             HiddenCharacters::Neutralise => HiddenAction::Neutralise,
             HiddenCharacters::Refuse => HiddenAction::Refuse,
@@ -428,6 +432,7 @@ pub(crate) async fn first_policy(plan: &Plan, gateway: &Gateway) -> Result<bool,
             &plan.owner,
             &StarterOptions {
                 limits: starter_limits(plan),
+                shown: starter_shown(plan),
             },
         ),
     };
@@ -450,6 +455,21 @@ fn starter_limits(plan: &Plan) -> Vec<StarterLimit> {
             tool: "transfer".to_owned(),
             argument: "amount_cents".to_owned(),
             at_most: 100_000,
+        })
+        .collect()
+}
+
+/// The demo's accounts are shown with their IBANs, to show a policy that says what is not masked: a transfer needs them.
+fn starter_shown(plan: &Plan) -> Vec<StarterShown> {
+    plan.file
+        .upstream
+        .iter()
+        .filter(|upstream| upstream.demo)
+        .map(|upstream| StarterShown {
+            server: upstream.name.to_string(),
+            tool: "list_accounts".to_owned(),
+            class: "IBAN",
+            why: "A transfer needs the IBAN.",
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 
 use crate::policy::PolicyError;
 use crate::route::RouteError;
-use crate::screen::{NOTIFICATION_BYTES_MAX, ScreenError};
+use crate::screen::{DataError, NOTIFICATION_BYTES_MAX, ScreenError};
 use crate::session::{SAID_BYTES_MAX, SessionError, TooManySessions};
 use portcullis_ledger::LedgerError;
 use portcullis_transport::UpstreamError;
@@ -119,7 +119,14 @@ impl Refusal {
                 ScreenError::Hidden { inbound: false, .. } => "hidden_characters_in_answer",
                 ScreenError::Json(_) => "ambiguous_json",
                 ScreenError::Lengthy(_) => "notification_too_large",
-                ScreenError::Obligation(_) => "obligation_not_possible",
+                ScreenError::Obligation(_) | ScreenError::DetectorsOff => "obligation_not_possible",
+                ScreenError::Data(error) => match error {
+                    DataError::Refused(_) => "data_in_arguments",
+                    DataError::Marked(_) => "mask_in_arguments",
+                    DataError::Withheld(_) => "data_in_answer",
+                    DataError::Unfit(..) => "masked_does_not_fit_schema",
+                    DataError::TooMuch => "too_much_to_look_through",
+                },
             },
             Self::Session(error) => match error {
                 SessionError::Door(_) => "malformed",
@@ -281,6 +288,33 @@ fn screen_face(screen: &ScreenError) -> Face {
             codes::SCREENED,
             format!("policy asks for `{what}`, which this build cannot carry out, so the call is refused"),
         ),
+        ScreenError::DetectorsOff => error(
+            codes::SCREENED,
+            "policy asks that data be masked or refused, and the detectors are switched off, so the call is refused"
+                .to_owned(),
+        ),
+        ScreenError::Data(data) => error(codes::SCREENED, data_face(data)),
+    }
+}
+
+fn data_face(error: &DataError) -> String {
+    match error {
+        DataError::Refused(spot) => format!(
+            "{} in the request at `{}`: it does not go to the server, hint: leave it out, or the operator can permit it \
+             with `@arguments(\"{} pass\")`",
+            spot.class, spot.path, spot.class
+        ),
+        DataError::Marked(spot) => format!(
+            "the mark of a masked {} in the request at `{}`: the server would take it for the value, hint: leave it \
+             out, or the operator can let the value through with `@results(\"{} pass\")` where it comes from",
+            spot.class, spot.path, spot.class
+        ),
+        DataError::Withheld(spot) => format!("the answer is withheld: {} at `{}`", spot.class, spot.path),
+        DataError::Unfit(spot, problem) => format!(
+            "the answer is withheld: with {} at `{}` masked it does not fit the tool's outputSchema: {problem}",
+            spot.class, spot.path
+        ),
+        DataError::TooMuch => "more data in one message than is looked through".to_owned(),
     }
 }
 

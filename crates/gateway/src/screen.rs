@@ -1,15 +1,21 @@
-//! Is it clean: the same looks, both ways. Arguments and structured results against the tool's schemas, hidden characters in
-//! every text that passes, and the obligations that policy laid on the call.
+//! Is it clean: the same looks, both ways. Arguments and structured results against the tool's schemas, hidden characters,
+//! secrets and personal data in every text that passes, and the obligations that policy laid on the call.
+
+mod data;
+mod place;
 
 use crate::answer::{Answer, Body};
 use crate::catalog::{Compiled, Tool};
-use crate::policy::{Decided, Permitted};
+use crate::policy::{Decided, Handling, Permitted};
 use crate::session::{Call, Target, Told};
+use data::Detectors;
 use portcullis_guards::hidden;
 use portcullis_transport::{Outlet, OutletClosed};
 use portcullis_wire::{Id, JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) use data::{DataError, Seen};
 
 /// What is looked at.
 #[derive(Debug, Clone)]
@@ -18,6 +24,8 @@ pub struct ScreenSettings {
     pub schema: bool,
     /// What is done about hidden characters.
     pub hidden: HiddenAction,
+    /// Look for secrets and personal data, and do about them what policy says.
+    pub detectors: bool,
 }
 
 /// What is done about invisible and control characters in what passes.
@@ -38,6 +46,7 @@ impl Default for ScreenSettings {
         Self {
             schema: true,
             hidden: HiddenAction::Neutralise,
+            detectors: true,
         }
     }
 }
@@ -45,7 +54,15 @@ impl Default for ScreenSettings {
 /// The stage.
 #[derive(Debug)]
 pub struct Screen {
+    looks: Looks,
+}
+
+/// What is looked at, with what it takes.
+#[derive(Debug, Clone)]
+struct Looks {
     settings: ScreenSettings,
+    /// `None` where nothing is looked for.
+    detectors: Option<Detectors>,
 }
 
 /// Longest notification of a client that is passed on, in bytes. Those of the protocol have a few hundred.
@@ -96,6 +113,16 @@ pub(crate) enum ScreenError {
     Lengthy(usize),
     /// Policy wants something done that this build cannot do.
     Obligation(&'static str),
+    /// Policy wants something done about data, and nothing looks for data.
+    DetectorsOff,
+    /// Secrets, personal data, or a mark of ours.
+    Data(DataError),
+}
+
+impl From<DataError> for ScreenError {
+    fn from(error: DataError) -> Self {
+        Self::Data(error)
+    }
 }
 
 impl From<JsonError> for ScreenError {
@@ -108,76 +135,109 @@ impl From<JsonError> for ScreenError {
 #[derive(Debug, Clone)]
 pub(crate) struct Sink {
     outlet: Outlet,
-    settings: ScreenSettings,
+    looks: Looks,
+    handling: Handling,
     passed: Arc<AtomicU64>,
+    seen: Arc<Mutex<Seen>>,
 }
 
 impl Screen {
     /// A screen that looks at what `settings` say.
-    #[must_use]
-    pub const fn new(settings: ScreenSettings) -> Self {
-        Self { settings }
+    ///
+    /// # Errors
+    /// What is wrong with the rules of the detectors.
+    pub fn new(settings: ScreenSettings) -> Result<Self, String> {
+        let detectors = settings.detectors.then(Detectors::ready).transpose()?;
+        Ok(Self {
+            looks: Looks { settings, detectors },
+        })
     }
 
-    /// Looks at what goes to the server.
-    pub(crate) fn call(&self, call: Permitted<Box<Call>>) -> Result<Screened<Box<Call>>, ScreenError> {
-        carry_out(call.decided())?;
+    /// Looks at what goes to the server. `seen` holds what was found, also where that is why it does not go.
+    pub(crate) fn call(&self, call: Permitted<Box<Call>>, seen: &mut Seen) -> Result<Screened<Box<Call>>, ScreenError> {
+        let handling = self.looks.carry_out(call.decided())?;
         let (call, decided) = call.into_parts();
         let answered = match call.target() {
             Target::Resume { response, .. } | Target::Answer { response, .. } => Some(response.whole().clone()),
             _ => None,
         };
         let inbound = answered.as_ref().unwrap_or_else(|| call.request().whole());
-        if let Some(finding) = self.settings.inbound(inbound)? {
+        if let Some(finding) = self.looks.hidden_inbound(inbound)? {
             tracing::warn!(%finding, item = &*call.item(), "hidden characters in a request");
         }
-        if let (Target::Tool(tool), true) = (call.target(), self.settings.schema) {
+        // What the gateway answers itself goes to no server.
+        if call.upstream().is_some() {
+            self.looks.data_inbound(inbound, &handling, seen)?;
+        }
+        if let (Target::Tool(tool), true) = (call.target(), self.looks.settings.schema) {
             arguments(tool, call.request())?;
         }
         Ok(Screened { value: call, decided })
     }
 
     /// Looks at a notification that goes to the server.
-    pub(crate) fn told(&self, told: Permitted<Told>) -> Result<Screened<Told>, ScreenError> {
-        carry_out(told.decided())?;
+    pub(crate) fn told(&self, told: Permitted<Told>, seen: &mut Seen) -> Result<Screened<Told>, ScreenError> {
+        let handling = self.looks.carry_out(told.decided())?;
         let (told, decided) = told.into_parts();
         let notification = told.notice().notification();
         if notification.whole().len() > NOTIFICATION_BYTES_MAX {
             return Err(ScreenError::Lengthy(notification.whole().len()));
         }
-        if let Some(finding) = self.settings.inbound(notification.whole())? {
+        if let Some(finding) = self.looks.hidden_inbound(notification.whole())? {
             tracing::warn!(%finding, method = %notification.method(), "hidden characters in a notification");
         }
+        self.looks.data_inbound(notification.whole(), &handling, seen)?;
         Ok(Screened { value: told, decided })
     }
 
     /// The sink for the news of a call.
     pub(crate) fn sink(&self, call: &Screened<Box<Call>>) -> Sink {
-        self.sink_to(call.get().client().outlet.clone())
+        let outlet = call.get().client().outlet.clone();
+        // It was understood when the call was looked at.
+        let handling = Handling::of(&call.decided.obligations).unwrap_or(Handling::STARTER);
+        self.sink_with(outlet, handling)
     }
 
     /// A sink for news that belong to no call: list changes, resource updates, whatever a subscription carries.
     pub(crate) fn sink_to(&self, outlet: Outlet) -> Sink {
+        self.sink_with(outlet, Handling::STARTER)
+    }
+
+    fn sink_with(&self, outlet: Outlet, handling: Handling) -> Sink {
         Sink {
             outlet,
-            settings: self.settings.clone(),
+            looks: self.looks.clone(),
+            handling,
             passed: Arc::default(),
+            seen: Arc::default(),
         }
     }
 
-    /// Looks at what goes to the client.
-    pub(crate) fn answer(&self, answer: Answer) -> Result<Screened<Answer>, ScreenError> {
+    /// Looks at what goes to the client. `seen` holds what was found, also where that is why it does not go.
+    pub(crate) fn answer(&self, answer: Answer, seen: &mut Seen) -> Result<Screened<Answer>, ScreenError> {
         let Answer { call, decided, body } = answer;
+        let handling = self.looks.carry_out(&decided)?;
         let body = match body {
             Body::Upstream(response) => {
-                if let (Target::Tool(tool), true) = (call.aim(), self.settings.schema) {
+                let tool = match (call.aim(), self.looks.settings.schema) {
+                    (Target::Tool(tool), true) => Some(tool),
+                    _ => None,
+                };
+                if let Some(tool) = tool {
                     result(tool, &response)?;
                 }
-                Body::Upstream(self.settings.response(response)?)
+                let masked = seen.masked();
+                let response = self.looks.response(response, &handling, seen)?;
+                if let (Some(tool), Some(spot)) = (tool, seen.masked_below("/result/structuredContent"))
+                    && seen.masked() > masked
+                {
+                    still_fits(tool, &response, spot)?;
+                }
+                Body::Upstream(response)
             }
             Body::Question { id, request } => Body::Question {
                 id,
-                request: Box::new(self.settings.question(*request)?),
+                request: Box::new(self.looks.question(*request, &handling, seen)?),
             },
             own @ (Body::Own { .. } | Body::Silence) => own,
         };
@@ -193,7 +253,7 @@ impl Screen {
 
     /// Looks at a definition that an upstream lists; returns what may be shown and what was found.
     pub(crate) fn definition(&self, definition: Raw) -> (Raw, Option<String>) {
-        if self.settings.hidden == HiddenAction::Ignore {
+        if self.looks.settings.hidden == HiddenAction::Ignore {
             return (definition, None);
         }
         let Some(finding) = hidden::first_in_json(definition.as_bytes()) else {
@@ -204,33 +264,72 @@ impl Screen {
     }
 }
 
-impl ScreenSettings {
-    fn response(&self, response: Box<Response>) -> Result<Box<Response>, ScreenError> {
-        match self.outbound(response.whole())? {
+impl Looks {
+    /// What policy wants done. Whatever cannot be done here refuses the call: an obligation is a condition of the yes.
+    fn carry_out(&self, decided: &Decided) -> Result<Handling, ScreenError> {
+        for obligation in &decided.obligations {
+            if !obligation.kind.is_carried_out() {
+                return Err(ScreenError::Obligation(obligation.kind.as_str()));
+            }
+        }
+        // Nothing that cannot be understood is put in force.
+        let handling =
+            Handling::of(&decided.obligations).map_err(|_| ScreenError::Obligation("results or arguments"))?;
+        match self.detectors.is_none() && handling.is_demanding() {
+            true => Err(ScreenError::DetectorsOff),
+            false => Ok(handling),
+        }
+    }
+
+    fn response(
+        &self,
+        response: Box<Response>,
+        handling: &Handling,
+        seen: &mut Seen,
+    ) -> Result<Box<Response>, ScreenError> {
+        match self.outbound(response.whole(), handling, seen)? {
             None => Ok(response),
             Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
                 Ok(Message::Response(clean)) => Ok(Box::new(clean)),
-                _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
+                _ => Err(ScreenError::Result("unreadable after cleaning".to_owned())),
             },
         }
     }
 
-    fn question(&self, request: Request) -> Result<Request, ScreenError> {
-        match self.outbound(request.whole())? {
+    fn question(&self, request: Request, handling: &Handling, seen: &mut Seen) -> Result<Request, ScreenError> {
+        match self.outbound(request.whole(), handling, seen)? {
             None => Ok(request),
             Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
                 Ok(Message::Request(clean)) => Ok(clean),
-                _ => Err(ScreenError::Result("unreadable after neutralising".to_owned())),
+                _ => Err(ScreenError::Result("unreadable after cleaning".to_owned())),
             },
         }
     }
 
+    fn data_inbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<(), ScreenError> {
+        match &self.detectors {
+            None => Ok(()),
+            Some(detectors) => Ok(detectors.inbound(text, handling, seen)?),
+        }
+    }
+
+    /// What goes to the client in the place of a text, where something in it was masked or made visible. Data first: what is
+    /// hidden in a number would keep it from being found once it is visible.
+    fn outbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<Option<Vec<u8>>, ScreenError> {
+        let masked = match &self.detectors {
+            None => None,
+            Some(detectors) => detectors.outbound(text, handling, seen)?,
+        };
+        let visible = self.hidden_outbound(masked.as_deref().unwrap_or(text))?;
+        Ok(visible.or(masked))
+    }
+
     /// What is hidden in a client's text, where that is only to be told.
-    fn inbound(&self, text: &[u8]) -> Result<Option<String>, ScreenError> {
-        if self.hidden == HiddenAction::Ignore {
+    fn hidden_inbound(&self, text: &[u8]) -> Result<Option<String>, ScreenError> {
+        if self.settings.hidden == HiddenAction::Ignore {
             return Ok(None);
         }
-        match (hidden::first_in_json(text), self.hidden) {
+        match (hidden::first_in_json(text), self.settings.hidden) {
             (Some(finding), HiddenAction::Neutralise | HiddenAction::Refuse) => {
                 Err(ScreenError::Hidden { inbound: true, finding })
             }
@@ -239,14 +338,14 @@ impl ScreenSettings {
     }
 
     /// The neutralised text where there was something to neutralise.
-    fn outbound(&self, text: &[u8]) -> Result<Option<Vec<u8>>, ScreenError> {
-        if self.hidden == HiddenAction::Ignore {
+    fn hidden_outbound(&self, text: &[u8]) -> Result<Option<Vec<u8>>, ScreenError> {
+        if self.settings.hidden == HiddenAction::Ignore {
             return Ok(None);
         }
         let Some(finding) = hidden::first_in_json(text) else {
             return Ok(None);
         };
-        match self.hidden {
+        match self.settings.hidden {
             HiddenAction::Refuse => Err(ScreenError::Hidden {
                 inbound: false,
                 finding,
@@ -284,7 +383,9 @@ impl Sink {
 
     /// Passes a server's question of no call on, under the id that the client will answer, if there is room now.
     pub(crate) fn try_question(&self, question: &Request, id: &Id) -> Result<(), ScreenError> {
-        let question = self.settings.question(question.clone())?;
+        let question = self
+            .looks
+            .question(question.clone(), &self.handling, &mut Seen::default())?;
         let full = |_| ScreenError::Result("nobody reads the session's stream".to_owned());
         self.outlet.danger_try_news(question.with_id(id).finish()).map_err(full)
     }
@@ -294,13 +395,23 @@ impl Sink {
         self.passed.load(Ordering::Relaxed)
     }
 
+    /// What was found in those that went out, and in those that did not.
+    pub(crate) fn seen(&self) -> Seen {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Waits until the client is gone.
     pub(crate) async fn closed(&self) {
         self.outlet.closed().await;
     }
 
     fn screened(&self, notification: &Notification) -> Option<Rope> {
-        match self.settings.outbound(notification.whole()) {
+        let mut seen = Seen::default();
+        let outbound = self.looks.outbound(notification.whole(), &self.handling, &mut seen);
+        if seen != Seen::default() {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).and(seen);
+        }
+        match outbound {
             Ok(None) => Some(Rope::one(notification.whole().clone())),
             Ok(Some(clean)) => Some(Rope::one(clean)),
             // Refused news are dropped: a notification has no error to answer with.
@@ -310,16 +421,6 @@ impl Sink {
             }
         }
     }
-}
-
-/// What policy wants done. Whatever cannot be done here refuses the call: an obligation is a condition of the yes.
-fn carry_out(decided: &Decided) -> Result<(), ScreenError> {
-    for obligation in &decided.obligations {
-        if !obligation.kind.is_carried_out() {
-            return Err(ScreenError::Obligation(obligation.kind.as_str()));
-        }
-    }
-    Ok(())
 }
 
 fn arguments(tool: &Tool, request: &Request) -> Result<(), ScreenError> {
@@ -379,6 +480,14 @@ fn result(tool: &Tool, response: &Response) -> Result<(), ScreenError> {
     match validator.validate(&read(&structured)?) {
         Ok(()) => Ok(()),
         Err(error) => Err(ScreenError::Result(describe(&error))),
+    }
+}
+
+/// A structured result that was masked in its structure, at `spot`, against the schema once more.
+fn still_fits(tool: &Tool, response: &Response, spot: data::Spot) -> Result<(), ScreenError> {
+    match result(tool, response) {
+        Err(ScreenError::Result(problem)) => Err(DataError::Unfit(spot, problem).into()),
+        other => other,
     }
 }
 

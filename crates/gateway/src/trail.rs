@@ -6,7 +6,7 @@ use crate::labels::{Label, Labelled};
 use crate::policy::Decided;
 use crate::refusal::{Face, Refusal};
 use crate::route::Effort;
-use crate::screen::Screened;
+use crate::screen::{Screened, Seen, Sink};
 use crate::session::{Asked, Call, Notice, Session};
 use bytes::Bytes;
 use portcullis_ledger::{
@@ -38,6 +38,10 @@ pub(crate) struct Trail {
     allowed: bool,
     impact: Impact,
     pub(crate) effort: Effort,
+    /// What was found in what the client sent.
+    pub(crate) received: Seen,
+    /// What was found in what goes to it.
+    pub(crate) sent: Seen,
     news: u64,
     stage: Stage,
 }
@@ -151,6 +155,8 @@ impl Trail {
             allowed: false,
             impact: Impact::READ,
             effort: Effort::default(),
+            received: Seen::default(),
+            sent: Seen::default(),
             news: 0,
             stage: Stage::Open,
         })
@@ -187,10 +193,12 @@ impl Trail {
         self.allowed = allowed;
     }
 
-    pub(crate) const fn news(&mut self, passed: u64) {
-        self.news = passed;
+    pub(crate) fn news(&mut self, sink: &Sink) {
+        self.news = sink.passed();
+        self.sent.and(sink.seen());
     }
 
+    /// The outcome as the ledger takes it, but for what was found in it.
     fn outcome(
         &self,
         output: Option<Content>,
@@ -199,6 +207,7 @@ impl Trail {
         reason: &'static str,
     ) -> Outcome<'static> {
         Outcome {
+            seen: &[],
             call: self.call,
             output,
             is_error,
@@ -233,13 +242,18 @@ impl Trail {
 
     /// The names that the decision's record borrows.
     fn names(&self) -> Names<'_> {
+        let seen = self.received.lines();
         let Some(decided) = &self.decided else {
-            return Names::default();
+            return Names {
+                seen,
+                ..Names::default()
+            };
         };
         let obligations = decided.obligations.iter();
         Names {
             policies: decided.policies.iter().map(|id| &**id).collect(),
             obligations: obligations.map(|obligation| obligation.kind.as_str()).collect(),
+            seen,
         }
     }
 
@@ -265,6 +279,7 @@ impl Trail {
                     .map_or("", |id| std::str::from_utf8(id.as_json()).unwrap_or_default()),
             },
             input: self.input,
+            seen: &names.seen,
             policy: Verdict {
                 set: self.decided.as_ref().map_or("", |decided| &decided.set),
                 ids: &names.policies,
@@ -287,6 +302,7 @@ impl Trail {
 struct Names<'a> {
     policies: Vec<&'a str>,
     obligations: Vec<&'a str>,
+    seen: Vec<String>,
 }
 
 impl Drop for Trail {
@@ -351,6 +367,8 @@ impl Recorder {
         };
         let id = trail.id.clone();
         let era = trail.era;
+        let seen = trail.sent.lines();
+        let outcome = Outcome { seen: &seen, ..outcome };
         let sealed = match trail.stage {
             Stage::Intended => self.ledger.seal(&outcome, self.settings.outcome, reply).await,
             Stage::Open | Stage::Sealed => {

@@ -43,13 +43,12 @@ pub fn mask(text: &[u8], form: Form, findings: &[Finding<'_>], how: impl Fn(&Fin
             how(finding),
             text.get(finding.span.clone()).unwrap_or_default(),
         );
-        parts.within(&span, |part, is_bare| {
+        parts.within(&span, |part, quote| {
             // A number that was replaced already, for the finding before.
             if part.start < at {
                 return;
             }
             out.extend_from_slice(text.get(at..part.start).unwrap_or_default());
-            let quote: &[u8] = if is_bare { b"\"" } else { b"" };
             out.extend_from_slice(quote);
             out.extend_from_slice(&mark);
             out.extend_from_slice(quote);
@@ -64,7 +63,12 @@ pub fn mask(text: &[u8], form: Form, findings: &[Finding<'_>], how: impl Fn(&Fin
 /// the value.
 #[must_use]
 pub fn has_mark(text: &[u8]) -> bool {
-    scan::marks(text).next().is_some()
+    marks(text).next().is_some()
+}
+
+/// The marks of ours in `text`, in order: the class that each names, and where it begins.
+pub fn marks(text: &[u8]) -> impl Iterator<Item = (Class, usize)> {
+    scan::marks(text).map(|(class, span)| (class, span.start))
 }
 
 fn mark(class: Class, how: Mask, value: &[u8]) -> Vec<u8> {
@@ -100,10 +104,10 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Tells each part of `span` that is to be replaced, and whether quotes must be put around what replaces it.
-    fn within(&mut self, span: &Range<usize>, mut part: impl FnMut(Range<usize>, bool)) {
+    /// Tells each part of `span` that is to be replaced, and the quotes that must be put around what replaces it.
+    fn within(&mut self, span: &Range<usize>, mut part: impl FnMut(Range<usize>, &[u8])) {
         if self.form == Form::Text {
-            part(span.clone(), false);
+            part(span.clone(), b"");
             return;
         }
         // An escape is replaced whole.
@@ -112,7 +116,7 @@ impl<'a> Parts<'a> {
             if self.in_string {
                 let end = self.string_end(start, span.end);
                 if end > start {
-                    part(start..end, false);
+                    part(start..end, self.quote_within(start..end));
                 }
                 // The closing quote, unless the span ends before it.
                 self.in_string = end >= span.end;
@@ -125,7 +129,7 @@ impl<'a> Parts<'a> {
                     }
                     Some(byte) if byte.is_ascii_digit() || *byte == b'-' => {
                         let number = self.number(start);
-                        part(number.clone(), true);
+                        part(number.clone(), b"\"");
                         start = number.end;
                     }
                     _ => start += 1,
@@ -172,6 +176,21 @@ impl<'a> Parts<'a> {
             }
         }
         at.min(self.text.len())
+    }
+
+    /// The quotes that a number needs that is the value of a member in JSON within a string: those of its key, escaped as they are.
+    fn quote_within(&self, number: Range<usize>) -> &'a [u8] {
+        let value = self.text.get(number.clone()).unwrap_or_default();
+        let before = self.text.get(..number.start).unwrap_or_default().trim_ascii_end();
+        let behind = self.text.get(number.end..).unwrap_or_default().trim_ascii_start();
+        let ends = matches!(behind, [b',' | b'}' | b']', ..] | [b'\\', b'n' | b'r', ..]);
+        match before.strip_suffix(b":").map(<[u8]>::trim_ascii_end) {
+            Some(key) if ends && value.iter().all(u8::is_ascii_digit) && key.ends_with(b"\\\"") => {
+                let slashes = key.iter().rev().skip(1).take_while(|byte| **byte == b'\\').count();
+                key.get(key.len() - 1 - slashes..).unwrap_or_default()
+            }
+            _ => b"",
+        }
     }
 
     /// The whole number around `at`: a part of one cannot be replaced.
@@ -253,9 +272,45 @@ mod tests {
     }
 
     #[test]
+    fn json_in_a_string_stays_json() {
+        for (text, value, expected) in [
+            (
+                r#"{"t":"{\"a\":1234,\"b\":1}"}"#,
+                "1234",
+                r#"{"t":"{\"a\":\"[CARD]\",\"b\":1}"}"#,
+            ),
+            (
+                r#"{"t":"{\n  \"a\": 1234\n}"}"#,
+                "1234",
+                r#"{"t":"{\n  \"a\": \"[CARD]\"\n}"}"#,
+            ),
+            (r#"{"t":"{\"a\":\"1234\"}"}"#, "1234", r#"{"t":"{\"a\":\"[CARD]\"}"}"#),
+            (
+                r#"{"t":"\"{\\\"a\\\":1234}\""}"#,
+                "1234",
+                r#"{"t":"\"{\\\"a\\\":\\\"[CARD]\\\"}\""}"#,
+            ),
+            (
+                r#"{"t":"\"said\": 1234 and more"}"#,
+                "1234",
+                r#"{"t":"\"said\": [CARD] and more"}"#,
+            ),
+            (r#"{"t":"card: 1234, or"}"#, "1234", r#"{"t":"card: [CARD], or"}"#),
+        ] {
+            let at = text.find(value).unwrap();
+            let span = at..at + value.len();
+            let out = masked(text, Form::Json, std::slice::from_ref(&span), Mask::Class);
+            assert_eq!(out, expected, "{text}");
+            assert!(serde_json::from_str::<Value>(&out).is_ok(), "{text}: {out}");
+        }
+    }
+
+    #[test]
     fn our_marks_are_known() {
         assert!(has_mark(b"pay to [IBAN:1234] now") && has_mark(b"[PASSWORD]"));
         assert!(!has_mark(b"[x] IBAN] [IBANX] [ IBAN]"));
+        let found: Vec<_> = marks(b"[CARD] and [IP:1]").collect();
+        assert_eq!(found, [(Class::Card, 0), (Class::Ip, 11)]);
     }
 
     proptest! {

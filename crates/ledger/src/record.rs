@@ -29,6 +29,9 @@ const LISTED_BYTES_MAX: usize = 128;
 /// Names in a list, and details of an event; one more says how many were left out.
 const LIST_LENGTH_MAX: usize = 16;
 
+/// Lines of what was found that a decision has: it has two lists of names beside them.
+const SEEN_LENGTH_MAX: usize = 6;
+
 /// SHA-256 of `bytes`: what [`Content::digest`] wants. Cache it where the same bytes are recorded often.
 pub fn digest(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -127,6 +130,8 @@ pub struct Decision<'a> {
     pub request: Request<'a>,
     /// The arguments, by digest.
     pub input: Content,
+    /// What was found in them, without a value: a class, what was done, how often and where, a line each.
+    pub seen: &'a [String],
     /// What policy decided.
     pub policy: Verdict<'a>,
     /// What kind of act it is.
@@ -167,6 +172,8 @@ pub struct Outcome<'a> {
     pub latency_us: u64,
     /// Notifications passed on in mid-call.
     pub news: u64,
+    /// What was found in the answer and the notifications, as in [`Decision::seen`].
+    pub seen: &'a [String],
 }
 
 /// The kinds of event that are not calls.
@@ -231,6 +238,7 @@ impl Body {
             who,
             request,
             input,
+            seen,
             policy,
             effect,
         } = decision;
@@ -255,6 +263,7 @@ impl Body {
         canonical::number(&mut b, input.bytes);
         b.extend_from_slice(b",\"commit\":");
         hash(&mut b, handles.input.text());
+        sightings(&mut b, seen, SEEN_LENGTH_MAX);
         b.extend_from_slice(b"},\"pair\":");
         id(&mut b, &call);
         b.extend_from_slice(b",\"policy\":{\"decision\":");
@@ -292,6 +301,7 @@ impl Body {
             attempts,
             latency_us,
             news,
+            seen,
         } = outcome;
         let mut b = Vec::with_capacity(640);
         b.extend_from_slice(b"\"effect\":{\"attempts\":");
@@ -315,6 +325,7 @@ impl Body {
         }
         b.extend_from_slice(b"\"is_error\":");
         flag(&mut b, *is_error);
+        sightings(&mut b, seen, LIST_LENGTH_MAX);
         b.extend_from_slice(b"},\"pair\":");
         id(&mut b, &id_text(*call));
         b.push(b',');
@@ -334,6 +345,7 @@ impl Body {
             attempts: 0,
             latency_us: 0,
             news: 0,
+            seen: &[],
         };
         Self::outcome(&outcome, record, None, now)
     }
@@ -422,18 +434,31 @@ fn flag(b: &mut Vec<u8>, value: bool) {
 }
 
 fn names(b: &mut Vec<u8>, values: &[&str]) {
+    list(b, values, LIST_LENGTH_MAX);
+}
+
+fn list(b: &mut Vec<u8>, values: &[&str], most: usize) {
     b.push(b'[');
-    for (at, value) in values.iter().take(LIST_LENGTH_MAX).enumerate() {
+    for (at, value) in values.iter().take(most).enumerate() {
         if at > 0 {
             b.push(b',');
         }
         canonical::text(b, value, LISTED_BYTES_MAX);
     }
-    if values.len() > LIST_LENGTH_MAX {
+    if values.len() > most {
         b.push(b',');
-        canonical::text(b, &format!("…+{}", values.len() - LIST_LENGTH_MAX), LISTED_BYTES_MAX);
+        canonical::text(b, &format!("…+{}", values.len() - most), LISTED_BYTES_MAX);
     }
     b.push(b']');
+}
+
+/// Only where something was found.
+fn sightings(b: &mut Vec<u8>, seen: &[String], most: usize) {
+    if !seen.is_empty() {
+        b.extend_from_slice(b",\"seen\":");
+        let seen: Vec<&str> = seen.iter().map(String::as_str).collect();
+        list(b, &seen, most);
+    }
 }
 
 fn hash(b: &mut Vec<u8>, value: &[u8; HASH_TEXT_BYTES]) {

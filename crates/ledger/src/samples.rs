@@ -24,6 +24,7 @@ pub(crate) fn decision(call: CallId) -> Decision<'static> {
             digest: [1; 32],
             bytes: 18,
         },
+        seen: &[],
         policy: Verdict {
             set: "starter-1",
             ids: &["permit-reads"],
@@ -49,6 +50,7 @@ pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
         attempts: 1,
         latency_us: 812,
         news: 0,
+        seen: &[],
     }
 }
 

@@ -134,7 +134,11 @@ const DECISION: &[Member] = &[
     ("id", Type::Id, true),
     (
         "in",
-        Type::Object(&[("bytes", Type::Number, true), ("commit", Type::Hash, true)]),
+        Type::Object(&[
+            ("bytes", Type::Number, true),
+            ("commit", Type::Hash, true),
+            ("seen", Type::Texts, false),
+        ]),
         true,
     ),
     ("pair", Type::Id, true),
@@ -191,6 +195,7 @@ const OUTCOME: &[Member] = &[
             ("bytes", Type::Number, false),
             ("commit", Type::Hash, false),
             ("is_error", Type::Flag, true),
+            ("seen", Type::Texts, false),
         ]),
         true,
     ),
@@ -298,6 +303,10 @@ mod tests {
     const NOW_S: u64 = 1_795_538_387;
 
     fn decision<'a>(name: &'a str, names: &'a [&'a str], definition: Option<[u8; 32]>) -> Decision<'a> {
+        seen(name, names, &[], definition)
+    }
+
+    fn seen<'a>(name: &'a str, names: &'a [&'a str], seen: &'a [String], definition: Option<[u8; 32]>) -> Decision<'a> {
         Decision {
             call: CallId(0xABCD),
             who: Who {
@@ -317,6 +326,7 @@ mod tests {
                 digest: [3; 32],
                 bytes: u64::MAX,
             },
+            seen,
             policy: Verdict {
                 set: name,
                 ids: names,
@@ -351,7 +361,7 @@ mod tests {
         ))
     }
 
-    fn outcome_text(reason_code: &str, with_output: bool) -> String {
+    fn outcome_text(reason_code: &str, with_output: bool, seen: &[String]) -> String {
         let secrets = Secrets::new(&Secret::random().unwrap());
         let commitment = secrets
             .subject("alice")
@@ -370,6 +380,7 @@ mod tests {
             attempts: 1,
             latency_us: 812,
             news: 0,
+            seen,
         };
         written(&Body::outcome(
             &outcome,
@@ -389,12 +400,23 @@ mod tests {
         );
         assert!(text.contains("\"ts\":\"2026-11-24T16:39:47.000000042Z\""), "{text}");
         for with_output in [true, false] {
-            let summary = read(outcome_text("", with_output).as_bytes()).unwrap();
+            let summary = read(outcome_text("", with_output, &[]).as_bytes()).unwrap();
             assert_eq!(
                 (summary.kind, summary.call, summary.status),
                 (Kind::Outcome, Some(CallId(1)), Some(Status::Executed))
             );
         }
+        let lines: Vec<String> = (0..20).map(|at| format!("CARD mask 2 /result/{at}")).collect();
+        let text = outcome_text("", true, &lines);
+        assert!(
+            read(text.as_bytes()).is_ok() && text.contains("/result/15\",\"…+4\"]"),
+            "{text}"
+        );
+        let text = decision_text(&seen("a", &[], &lines, None));
+        assert!(
+            read(text.as_bytes()).is_ok() && text.contains("/result/5\",\"…+14\"]"),
+            "{text}"
+        );
         let details = [
             ("version", Detail::Text("1")),
             ("Count!", Detail::Number(3)),
@@ -486,10 +508,12 @@ mod tests {
             names in proptest::collection::vec("[\\x00-\\x1f]{0,300}|.{0,20}", 0..40),
         ) {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let text = decision_text(&decision(&name, &names, Some([1; 32])));
+            let lines: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let text = decision_text(&seen(&name, &names, &lines, Some([1; 32])));
             prop_assert!(text.len() <= RECORD_BYTES_MAX, "{} bytes", text.len());
             prop_assert!(read(text.as_bytes()).is_ok());
-            prop_assert!(read(outcome_text(&name, true).as_bytes()).is_ok());
+            let ended = outcome_text(&name, true, &lines);
+            prop_assert!(ended.len() <= RECORD_BYTES_MAX && read(ended.as_bytes()).is_ok());
             let details: Vec<(&str, Detail<'_>)> = names.iter().map(|name| (*name, Detail::Text(name))).collect();
             let event = Event { kind: EventKind::Admin, action: &name, actor: None, details: &details };
             let text = written(&Body::event(&event, CallId(1), None, UNIX_EPOCH));

@@ -119,6 +119,7 @@ fn records_are_what_they_were() {
                 digest: [place as u8; 32],
                 bytes: u64::MAX,
             },
+            seen: &[],
             policy: Verdict {
                 set: "0123456789abcdef",
                 ids: ids.get(..place * 6).unwrap(),
@@ -148,6 +149,7 @@ fn records_are_what_they_were() {
             attempts: u32::MAX,
             latency_us: 1 << place,
             news: 10 * place as u64,
+            seen: &[],
         };
         writer.outcome(&ended, &key, now);
     }

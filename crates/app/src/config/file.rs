@@ -537,6 +537,9 @@ pub(crate) struct Screen {
     pub(crate) schema: bool,
     /// What to do with invisible and control characters (Unicode tags, zero width, bidirectional, terminal escapes).
     pub(crate) hidden_characters: HiddenCharacters,
+    /// Look for secrets and personal data in what passes, and mask, withhold or refuse them as policy says. `false` is for
+    /// measurements, and for those who want none of it.
+    pub(crate) detectors: bool,
 }
 
 impl Default for Screen {
@@ -544,6 +547,7 @@ impl Default for Screen {
         Self {
             schema: true,
             hidden_characters: HiddenCharacters::Neutralise,
+            detectors: true,
         }
     }
 }

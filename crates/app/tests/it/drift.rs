@@ -107,14 +107,14 @@ fn a_policy_for_a_tool_that_is_not_there_takes_no_other_policy_down() {
 fn an_obligation_that_cannot_be_carried_out_is_a_problem_before_a_call_is_refused() {
     let server = Scripted::serve(shelf(&["look", "store"]));
     let rules = "@id(\"look\") @purpose(\"support\") permit(principal, action, resource == Tool::\"shop/look\");\n";
-    let masked = "@id(\"store\") @mask(\"iban\") permit(principal, action, resource == Tool::\"shop/store\");\n";
-    let (gateway, file) = gateway(&server, "", &format!("{rules}{masked}"));
+    let approved = "@id(\"store\") @approve(\"leads\") permit(principal, action, resource == Tool::\"shop/store\");\n";
+    let (gateway, file) = gateway(&server, "", &format!("{rules}{approved}"));
     let client = Client::open(gateway.address(), "", MODERN);
     assert!(passes(&client, &server, "look"));
     assert!(!passes(&client, &server, "store"));
     let (content, said) = look(&["policy", "check"], &file);
     assert!(
-        !content && said.contains("`@mask` is to come") && said.contains("hint: "),
+        !content && said.contains("`@approve` is to come") && said.contains("hint: "),
         "{said}"
     );
     assert!(!said.contains("purpose"), "{said}");

@@ -74,7 +74,7 @@ impl Demo {
 }
 
 /// The text of the answer to a `tools/call`.
-fn call(demo: &Demo, tool: &str, arguments: &str) -> String {
+pub(crate) fn call(demo: &Demo, tool: &str, arguments: &str) -> String {
     let members = format!(r#""name":"{tool}","arguments":{arguments},"#);
     let answer = demo.ask("tools/call", Some(tool), &members);
     String::from_utf8(answer.text().unwrap()).unwrap()

@@ -22,6 +22,7 @@ mod notices;
 mod outages;
 mod record;
 mod scan;
+mod screen;
 mod sessions;
 mod strangers;
 mod wrapped;

@@ -157,12 +157,12 @@ impl Gateway {
             .decide(call)
             .inspect_err(|PolicyError::Denied(decided)| trail.decided(decided, false))?;
         trail.decided(call.decided(), true);
-        let call = self.screen.call(call)?;
+        let call = self.screen.call(call, &mut trail.received)?;
         let sink = self.screen.sink(&call);
         let call = self.recorder.intend(trail, call).await?;
         let answer = self.route.send(call, sink.clone(), &self.sessions, &trail.effort).await;
-        trail.news(sink.passed());
-        let answer = self.screen.answer(answer?)?;
+        trail.news(&sink);
+        let answer = self.screen.answer(answer?, &mut trail.sent)?;
         Ok(labels::attach(answer))
     }
 

@@ -50,7 +50,7 @@ impl Gateway {
             .decide_told(told)
             .inspect_err(|crate::policy::PolicyError::Denied(decided)| trail.decided(decided, false))?;
         trail.decided(told.decided(), true);
-        let told = self.screen.told(told)?;
+        let told = self.screen.told(told, &mut trail.received)?;
         let told = self.recorder.intend(trail, told).await?;
         self.route.tell(told, &trail.effort).await?;
         Ok(())

@@ -1,6 +1,7 @@
 //! From policy files to rules that may be put in force: parsed, named, checked against the catalog, with every problem found at
 //! once, each with its place and a hint. It must not know requests or decisions.
 
+use super::handling;
 use super::index::{Lineage, Scope};
 use super::model::{Action, CatalogFacts, Obligation, ObligationKind, TargetKind};
 use super::names::{Grade, Names};
@@ -374,6 +375,9 @@ impl<'a> Loader<'a> {
                 let message = format!("`@{name}` is to come: every call that this policy allows is refused");
                 let hint = "take it off if the call may pass without, else leave the `permit` out for now";
                 self.problem_at(file, at, Grade::Stays, Some(label), message, Some(hint));
+            } else if permits && let Err(wrong) = handling::check(kind, value) {
+                let message = format!("`@{name}`: {}", wrong.message);
+                self.problem_at(file, at, Grade::Bars, Some(label), message, Some(&wrong.hint));
             }
             obligations.push(Obligation {
                 kind,

@@ -11,6 +11,7 @@ mod check;
 mod decide;
 mod engine;
 mod explain;
+mod handling;
 mod index;
 mod model;
 mod names;
@@ -27,6 +28,7 @@ pub(crate) use decide::{Decided, Permitted, PolicyError};
 pub use decide::{Policy, facts};
 pub use engine::{Ask, Engine, Listing, Visible};
 pub use explain::{Clause, Considered, Explanation, NearMiss, Verdict};
+pub(crate) use handling::{Action as DataAction, Handling};
 pub use model::{
     Action, CatalogFacts, Circumstances, Decision, Obligation, ObligationKind, PromptArgument, PromptFacts, ReasonCode,
     ServerFacts, Target, TargetKind, ToolFacts,
@@ -34,4 +36,4 @@ pub use model::{
 pub use names::nearest;
 pub use schema::describe as describe_schema;
 pub use source::Source;
-pub use starter::{StarterLimit, StarterOptions, starter, starter_servers};
+pub use starter::{StarterLimit, StarterOptions, StarterShown, starter, starter_servers};

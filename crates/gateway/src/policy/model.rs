@@ -316,6 +316,10 @@ pub struct Obligation {
 /// The obligations there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObligationKind {
+    /// `@results("IBAN pass, EMAIL mask, PASSWORD withhold")`: what is done about data in what goes to the client.
+    Results,
+    /// `@arguments("IBAN refuse, PROVIDER_TOKEN pass")`: what is done about data in what goes to the server.
+    Arguments,
     /// `@mask("iban, name")`: replace these kinds of data in the answer.
     Mask,
     /// `@redact`: take personal data out of the answer altogether.
@@ -330,12 +334,22 @@ pub enum ObligationKind {
 
 impl ObligationKind {
     /// All, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Mask, Self::Redact, Self::Approve, Self::Purpose, Self::Record];
+    pub const ALL: [Self; 7] = [
+        Self::Results,
+        Self::Arguments,
+        Self::Mask,
+        Self::Redact,
+        Self::Approve,
+        Self::Purpose,
+        Self::Record,
+    ];
 
     /// The annotation's name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Results => "results",
+            Self::Arguments => "arguments",
             Self::Mask => "mask",
             Self::Redact => "redact",
             Self::Approve => "approve",
@@ -350,7 +364,9 @@ impl ObligationKind {
         match self {
             // These go on the record with the decision, which is all they ask.
             Self::Purpose | Self::Record => true,
-            Self::Mask | Self::Redact | Self::Approve => false,
+            // The screen does these.
+            Self::Results | Self::Arguments | Self::Mask | Self::Redact => true,
+            Self::Approve => false,
         }
     }
 

@@ -15,6 +15,21 @@ const HEAD: &str = "// The starter policy, written on the first run for: ";
 pub struct StarterOptions {
     /// Tools that change something and are allowed up to a limit from the start.
     pub limits: Vec<StarterLimit>,
+    /// Tools whose answers show something that is masked elsewhere.
+    pub shown: Vec<StarterShown>,
+}
+
+/// A tool whose answers show a class of data in clear.
+#[derive(Debug, Clone)]
+pub struct StarterShown {
+    /// Name of the upstream.
+    pub server: String,
+    /// The tool's name there.
+    pub tool: String,
+    /// The class of data, as `@results` names it.
+    pub class: &'static str,
+    /// Why, as a sentence of one line.
+    pub why: &'static str,
 }
 
 /// A tool that is allowed while an argument of whole numbers is small.
@@ -88,6 +103,32 @@ fn write_starter(
          resource.effect in [Effect::\"read\", Effect::\"fetch\"]\n}};"
     )?;
 
+    let shown = |shown: &&StarterShown| {
+        let is_it = |tool: &ToolFacts| tool.server == shown.server && tool.name == shown.tool && tool.effect.is_read();
+        facts.tools.iter().any(is_it)
+    };
+    for StarterShown {
+        server,
+        tool,
+        class,
+        why,
+    } in options.shown.iter().filter(shown)
+    {
+        let id = format!("{server}/{tool}");
+        writeln!(
+            text,
+            "\n// {}: in answers, secrets, cards, IBANs and national ids are masked. {why}",
+            comment(&id)
+        )?;
+        writeln!(
+            text,
+            "@id({})\n@results(\"{class} pass\")\npermit (\n  principal == {owner},\n  action == Action::\"tools/call\",\n  \
+             resource == Tool::{}\n);",
+            quoted(&format!("owner-sees-{class}-of-{}", plain(&id)).to_lowercase()),
+            quoted(&id)
+        )?;
+    }
+
     let writing: Vec<&ToolFacts> = facts.tools.iter().filter(|tool| !tool.effect.is_read()).collect();
     if writing.is_empty() {
         return writeln!(text, "\n// No tool in the catalog does more than look.");
@@ -117,18 +158,7 @@ fn write_starter(
 
 /// A policy id of plain characters that no other tool has.
 fn policy_id(tool: &ToolFacts, used: &mut HashSet<String>) -> String {
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
-            c
-        } else {
-            '-'
-        }
-    };
-    let name: String = format!("{}-{}", tool.server, tool.name)
-        .chars()
-        .map(plain)
-        .take(96)
-        .collect();
+    let name = plain(&format!("{}-{}", tool.server, tool.name));
     let mut id = format!("owner-{name}");
     let mut count = 2_u32;
     while !used.insert(id.clone()) {
@@ -136,6 +166,17 @@ fn policy_id(tool: &ToolFacts, used: &mut HashSet<String>) -> String {
         count = count.saturating_add(1);
     }
     id
+}
+
+fn plain(name: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(plain).take(96).collect()
 }
 
 fn write_tool(

@@ -330,7 +330,7 @@ impl Scanner {
         let mut hits = Vec::new();
         self.vocabulary.find(seen, &mut hits);
         // What stands in the place of something that was found before names nothing, and is not found again.
-        let marks: Vec<Range<usize>> = marks(seen).collect();
+        let marks: Vec<Range<usize>> = marks(seen).map(|(_, mark)| mark).collect();
         hits.retain(|hit| !settle::is_in_mark(&marks, &(hit.start..hit.end)));
         let mut found = Vec::new();
         self.by_form(seen, &mut found);

@@ -7,21 +7,21 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 /// Where marks are in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or digits and `]`.
-pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> {
     memchr::memchr_iter(b'[', text).filter_map(|at| {
         let rest = text.get(at + 1..)?;
-        let length = Class::ALL.iter().find_map(|class| {
+        let (class, length) = Class::ALL.iter().find_map(|class| {
             let name = class.as_str().as_bytes();
             match rest.strip_prefix(name)? {
-                [b']', ..] => Some(name.len() + 2),
+                [b']', ..] => Some((*class, name.len() + 2)),
                 [b':', last4 @ ..] => {
                     let is_mark = last4.get(4) == Some(&b']') && last4.iter().take(4).all(u8::is_ascii_alphanumeric);
-                    is_mark.then_some(name.len() + 7)
+                    is_mark.then_some((*class, name.len() + 7))
                 }
                 _ => None,
             }
-        });
-        Some(at..at + length?)
+        })?;
+        Some((class, at..at + length))
     })
 }
 

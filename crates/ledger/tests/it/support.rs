@@ -42,6 +42,7 @@ pub(crate) fn decision(call: CallId) -> Decision<'static> {
             digest: digest(b"{\"account\":\"DE02\"}"),
             bytes: 18,
         },
+        seen: &[],
         policy: Verdict {
             set: "starter-1",
             ids: &["permit-reads"],
@@ -66,6 +67,7 @@ pub(crate) fn outcome(call: CallId) -> Outcome<'static> {
         attempts: 1,
         latency_us: 812,
         news: 0,
+        seen: &[],
     }
 }
 

@@ -10,7 +10,22 @@ fn the_starter_policy_loads_and_does_what_it_says() {
         argument: "amount".to_owned(),
         at_most: 1000,
     };
-    let text = starter(&bank(), "owner", &StarterOptions { limits: vec![limit] });
+    let shown = ["find_customer", "transfer", "gone"].map(|tool| StarterShown {
+        server: "bank".to_owned(),
+        tool: tool.to_owned(),
+        class: "IBAN",
+        why: "It is needed.",
+    });
+    let options = StarterOptions {
+        limits: vec![limit],
+        shown: shown.to_vec(),
+    };
+    let text = starter(&bank(), "owner", &options);
+    assert_eq!(
+        text.matches("@results(\"IBAN pass\")").count(),
+        1,
+        "only of what looks, and is there: {text}"
+    );
     assert_eq!(starter_servers(&text), Some("bank, shop, far"));
     assert_eq!(starter_servers("permit (principal, action, resource);"), None);
     let (engine, report) = Engine::load(&sources(&text), &bank()).unwrap_or_else(|report| panic!("{text}\n{report}"));
@@ -125,6 +140,7 @@ fn the_starter_policy_survives_hostile_names() {
     });
     let options = StarterOptions {
         limits: limits.collect(),
+        shown: Vec::new(),
     };
     for options in [StarterOptions::default(), options] {
         let text = starter(&facts, "o\"wner\n", &options);

@@ -1,0 +1,411 @@
+//! Secrets and personal data in what passes: found once a message, and then done with as policy says, by class and direction.
+//! What goes to a server is never rewritten; what goes to a client is masked, or does not go. It must not know calls, schemas
+//! or the record's form; a value is in nothing that it tells.
+
+use super::place::{Place, Places, Zone, decoded};
+use crate::policy::{DataAction, Handling};
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use portcullis_guards::mask::{Form, Mask, marks, mask};
+use portcullis_guards::scan::{Class, FINDINGS_MAX, Finding, Rules, Scanner, TEXT_BYTES_MAX};
+use portcullis_wire::Raw;
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+/// Different sightings of one message that are told apart; more are counted together.
+const SIGHTINGS_MAX: usize = 64;
+
+/// Compiled once in a process: it takes longer than a reload may.
+static SCANNER: LazyLock<Result<Scanner, String>> = LazyLock::new(|| {
+    let scanner = Rules::built_in().and_then(Scanner::new);
+    scanner.map_err(|error| error.to_string())
+});
+
+/// As hosts and servers write it: with padding and without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The detectors, ready.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Detectors {
+    scanner: &'static Scanner,
+}
+
+/// Why something does not pass. Class and path, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DataError {
+    /// Data in what goes to the server that policy refuses there.
+    Refused(Spot),
+    /// One of our marks in what goes to the server.
+    Marked(Spot),
+    /// Data in what goes to the client that may not go, or that could not be masked where it stands.
+    Withheld(Spot),
+    /// What was masked no longer fits the tool's `outputSchema`, and how.
+    Unfit(Spot, String),
+    /// More than is looked at.
+    TooMuch,
+}
+
+/// What was found, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) class: Class,
+    /// JSON pointer into the message.
+    pub(crate) path: String,
+}
+
+/// What was found in the messages of one direction, and what was done about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    sightings: Vec<Sighting>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sighting {
+    class: Class,
+    done: &'static str,
+    path: String,
+    count: u64,
+}
+
+impl Seen {
+    fn saw(&mut self, class: Class, done: &'static str, path: String, count: u64) {
+        let same = |known: &&mut Sighting| known.class == class && known.done == done && known.path == path;
+        if let Some(known) = self.sightings.iter_mut().find(same) {
+            known.count += count;
+            return;
+        }
+        if self.sightings.len() < SIGHTINGS_MAX {
+            self.sightings.push(Sighting {
+                class,
+                done,
+                path,
+                count,
+            });
+        } else {
+            // At most one more for each class and what is done about it.
+            let elsewhere = |known: &&mut Sighting| known.class == class && known.done == done && known.path == "...";
+            match self.sightings.iter_mut().find(elsewhere) {
+                Some(known) => known.count += count,
+                None => self.sightings.push(Sighting {
+                    class,
+                    done,
+                    path: "...".to_owned(),
+                    count,
+                }),
+            }
+        }
+    }
+
+    /// Adds what was seen in another message.
+    pub(crate) fn and(&mut self, other: Self) {
+        for sighting in other.sightings {
+            self.saw(sighting.class, sighting.done, sighting.path, sighting.count);
+        }
+    }
+
+    /// For the record: class, what was done, how often, path. What was acted on comes first.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut order: Vec<&Sighting> = self.sightings.iter().collect();
+        order.sort_by_key(|sighting| sighting.done == DataAction::Pass.as_str());
+        let lines = order.into_iter().map(|sighting| {
+            let Sighting {
+                class,
+                done,
+                path,
+                count,
+            } = sighting;
+            format!("{class} {done} {count} {path}")
+        });
+        lines.collect()
+    }
+
+    /// How often something was masked.
+    pub(super) fn masked(&self) -> u64 {
+        let masked = self.sightings.iter().filter(|sighting| sighting.is_masked());
+        masked.map(|sighting| sighting.count).sum()
+    }
+
+    /// The first that was masked below `path`, or else anywhere.
+    pub(super) fn masked_below(&self, path: &str) -> Option<Spot> {
+        let masked = || self.sightings.iter().filter(|sighting| sighting.is_masked());
+        let below = masked().find(|sighting| sighting.path.starts_with(path));
+        let sighting = below.or_else(|| masked().next())?;
+        Some(Spot {
+            class: sighting.class,
+            path: sighting.path.clone(),
+        })
+    }
+}
+
+impl Sighting {
+    fn is_masked(&self) -> bool {
+        [DataAction::Mask, DataAction::Redact]
+            .iter()
+            .any(|action| action.as_str() == self.done)
+    }
+}
+
+/// What was found in one text, in order.
+struct Found<'a> {
+    text: &'a [u8],
+    findings: &'a [Finding<'a>],
+}
+
+impl Found<'_> {
+    /// What stands in a path in the place of a key that holds something itself.
+    fn hidden(&self, key: &Range<usize>) -> Option<String> {
+        let at = self.findings.partition_point(|finding| finding.span.end <= key.start);
+        let finding = self.findings.get(at).filter(|finding| finding.span.start < key.end)?;
+        Some(format!("[{}]", finding.class))
+    }
+
+    fn pattern(&self, place: &Place) -> String {
+        place.pattern(self.text, |key| self.hidden(key))
+    }
+
+    fn spot(&self, class: Class, place: &Place) -> Spot {
+        Spot {
+            class,
+            path: place.path(self.text, |key| self.hidden(key)),
+        }
+    }
+}
+
+/// What becomes of Base64 that something was found in.
+enum Letters {
+    Stay,
+    Become(Vec<u8>),
+    Withhold,
+}
+
+impl Detectors {
+    /// Takes the detectors, compiling them if nobody has.
+    ///
+    /// # Errors
+    /// What is wrong with the built-in rules.
+    pub(super) fn ready() -> Result<Self, String> {
+        match &*SCANNER {
+            Ok(scanner) => Ok(Self { scanner }),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// Looks at a message on its way to a server.
+    pub(super) fn inbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<(), DataError> {
+        let findings = self.scan(text)?;
+        let found = Found {
+            text,
+            findings: &findings,
+        };
+        let mut refused = None;
+        let mut places = Places::of(text);
+        for finding in &findings {
+            let place = places.find(finding.span.start);
+            let action = match place.zone {
+                Zone::Protocol => DataAction::Pass,
+                Zone::Content | Zone::Binary => handling.argument(finding.class),
+            };
+            seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
+            if action != DataAction::Pass && refused.is_none() {
+                refused = Some(DataError::Refused(found.spot(finding.class, &place)));
+            }
+        }
+        let mut places = Places::of(text);
+        for (class, at) in marks(text) {
+            let place = places.find(at);
+            if handling.mark() != DataAction::Pass && place.zone == Zone::Content {
+                seen.saw(class, "mark", found.pattern(&place), 1);
+                if refused.is_none() {
+                    refused = Some(DataError::Marked(found.spot(class, &place)));
+                }
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Looks at a message on its way to a client: what goes out in its place, where something is to be masked.
+    pub(super) fn outbound(
+        &self,
+        text: &[u8],
+        handling: &Handling,
+        seen: &mut Seen,
+    ) -> Result<Option<Vec<u8>>, DataError> {
+        let findings = self.scan(text)?;
+        if findings.is_empty() {
+            return Ok(None);
+        }
+        let found = Found {
+            text,
+            findings: &findings,
+        };
+        let mut withheld = None;
+        let mut masked = Vec::new();
+        let mut letters: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+        let mut key = None;
+        let mut places = Places::of(text);
+        for finding in &findings {
+            let place = places.find(finding.span.start);
+            let wanted = match place.zone {
+                Zone::Protocol => DataAction::Pass,
+                Zone::Content | Zone::Binary => handling.result(finding.class),
+            };
+            let done = match (wanted, place.zone) {
+                (DataAction::Mask | DataAction::Redact, Zone::Content) => {
+                    let last = places.find(finding.span.end.saturating_sub(1));
+                    // From content into what must stay: masking would take that along.
+                    match last.zone == Zone::Content && last.in_key == place.in_key {
+                        true => {
+                            masked.push(finding.clone());
+                            wanted
+                        }
+                        false => DataAction::Withhold,
+                    }
+                }
+                (DataAction::Mask | DataAction::Redact, Zone::Binary) => {
+                    if letters.last().is_some_and(|(range, _)| *range == place.string) {
+                        wanted
+                    } else {
+                        match self.letters(text, &place.string, finding, handling)? {
+                            Letters::Stay => DataAction::Pass,
+                            Letters::Withhold => DataAction::Withhold,
+                            Letters::Become(with) => {
+                                letters.push((place.string.clone(), with));
+                                wanted
+                            }
+                        }
+                    }
+                }
+                _ => wanted,
+            };
+            seen.saw(finding.class, done.as_str(), found.pattern(&place), 1);
+            if done >= DataAction::Withhold && withheld.is_none() {
+                withheld = Some(DataError::Withheld(found.spot(finding.class, &place)));
+            }
+            if place.in_key && done > DataAction::Pass && key.is_none() {
+                key = Some(found.spot(finding.class, &place));
+            }
+        }
+        if let Some(withheld) = withheld {
+            return Err(withheld);
+        }
+        if masked.is_empty() && letters.is_empty() {
+            return Ok(None);
+        }
+        let text = splice(text, &letters, &mut masked);
+        let out = mask(&text, Form::Json, &masked, |finding| how(&text, finding, handling));
+        if let Some(spot) = key {
+            // Two keys that were different may be one now.
+            let is_whole = Raw::own(out.clone()).is_ok_and(|raw| raw.refuse_duplicates().is_ok());
+            if !is_whole {
+                return Err(DataError::Withheld(spot));
+            }
+        }
+        Ok(Some(out))
+    }
+
+    /// All that is in a text; one that could hold more than is found does not pass.
+    fn scan(&self, text: &[u8]) -> Result<Vec<Finding<'static>>, DataError> {
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(DataError::TooMuch);
+        }
+        let findings = self.scanner.scan(text);
+        match findings.len() < FINDINGS_MAX {
+            true => Ok(findings),
+            false => Err(DataError::TooMuch),
+        }
+    }
+
+    /// What becomes of the Base64 in `string`, where `finding` is in it or is it.
+    fn letters(
+        &self,
+        text: &[u8],
+        string: &Range<usize>,
+        finding: &Finding<'_>,
+        handling: &Handling,
+    ) -> Result<Letters, DataError> {
+        let written = text.get(string.clone()).unwrap_or_default();
+        // Slashes and line breaks may be written with escapes.
+        let plain: Vec<u8> = decoded(written)
+            .bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        let Ok(plain) = BASE64.decode(&plain) else {
+            return Ok(Letters::Withhold);
+        };
+        if std::str::from_utf8(&plain).is_ok() {
+            let mut inside = self.scan(&plain)?;
+            if inside
+                .iter()
+                .any(|finding| handling.result(finding.class) >= DataAction::Withhold)
+            {
+                return Ok(Letters::Withhold);
+            }
+            inside.retain(|finding| handling.result(finding.class) > DataAction::Pass);
+            if !inside.is_empty() {
+                let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_ok();
+                let form = if is_json { Form::Json } else { Form::Text };
+                let clean = mask(&plain, form, &inside, |finding| how(&plain, finding, handling));
+                return Ok(Letters::Become(BASE64.encode(clean).into_bytes()));
+            }
+        }
+        // A part that looks like something by chance is not what the letters stand for.
+        let is_whole = finding.span.len() * 10 >= string.len() * 9;
+        Ok(if is_whole { Letters::Withhold } else { Letters::Stay })
+    }
+}
+
+/// `text` with each range replaced, and `findings`, which lie in none of them, where they stand then.
+fn splice<'a>(text: &'a [u8], edits: &[(Range<usize>, Vec<u8>)], findings: &mut [Finding<'_>]) -> Cow<'a, [u8]> {
+    if edits.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut at = 0;
+    let mut rest = findings.iter_mut().peekable();
+    let mut shift = |up_to: usize, written: usize, read: usize| {
+        while let Some(finding) = rest.next_if(|finding| finding.span.start < up_to) {
+            finding.span = finding.span.start - read + written..finding.span.end - read + written;
+        }
+    };
+    for (range, with) in edits {
+        shift(range.start, out.len(), at);
+        out.extend_from_slice(text.get(at..range.start).unwrap_or_default());
+        out.extend_from_slice(with);
+        at = range.end;
+    }
+    shift(usize::MAX, out.len(), at);
+    out.extend_from_slice(text.get(at..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// The last characters of a card or account are said, as banks do, where the value stands there in clear.
+fn how(text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask {
+    let value = text.get(finding.span.clone()).unwrap_or_default();
+    let is_plain = match finding.class {
+        Class::Card | Class::BankAccount => value
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')),
+        Class::Iban => {
+            value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
+                && value.len() <= 42
+                && value
+                    .get(2..4)
+                    .is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+        }
+        _ => false,
+    };
+    match is_plain && handling.result(finding.class) == DataAction::Mask {
+        true => Mask::Last4,
+        false => Mask::Class,
+    }
+}
+
+#[cfg(test)]
+mod tests;

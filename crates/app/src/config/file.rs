@@ -537,8 +537,7 @@ pub(crate) struct Screen {
     pub(crate) schema: bool,
     /// What to do with invisible and control characters (Unicode tags, zero width, bidirectional, terminal escapes).
     pub(crate) hidden_characters: HiddenCharacters,
-    /// Look for secrets and personal data in what passes, and mask, withhold or refuse them as policy says. `false` is for
-    /// measurements, and for those who want none of it.
+    /// Look for secrets and personal data in what passes, and mask, withhold or refuse them as policy says.
     pub(crate) detectors: bool,
 }
 

@@ -587,6 +587,31 @@ fn warnings_do_not_keep_policies_from_being_in_force() {
 }
 
 #[test]
+fn a_class_or_action_that_does_not_exist_keeps_policies_from_being_in_force() {
+    for (annotation, hint) in [
+        ("@results(\"IBNA pass\")", "did you mean `IBAN`?"),
+        ("@results(\"IBAN maks\")", "did you mean `mask`?"),
+        ("@arguments(\"IBAN mask\")", "never rewritten"),
+        ("@mask(\"ibam\")", "did you mean `IBAN`?"),
+        ("@redact(\"iban\")", "@results"),
+    ] {
+        let text = format!("@id(\"x\")\n{annotation}\npermit (principal, action, resource);");
+        let report = Engine::load(&sources(&text), &bank()).unwrap_err();
+        let [problem] = report.problems.as_slice() else {
+            panic!("{text}: {report}")
+        };
+        assert_eq!((problem.line, problem.policy.as_deref()), (2, Some("x")), "{report}");
+        assert!(
+            problem.hint.as_deref().is_some_and(|said| said.contains(hint)),
+            "{report}"
+        );
+    }
+    let text = "@results(\"secrets withhold, iban pass\") @arguments(\"marks pass\") @redact permit (principal, action, resource);";
+    let (_, report) = Engine::load(&sources(text), &bank()).unwrap_or_else(|report| panic!("{report}"));
+    assert!(report.problems.is_empty(), "{report}");
+}
+
+#[test]
 fn limits_hold() {
     let many = "permit (principal, action, resource);\n".repeat(20_001);
     assert!(

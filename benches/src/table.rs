@@ -176,9 +176,8 @@ fn start(part: &Part, stub: Option<&Stub>, place: &Path) -> Result<Vec<Proxy>> {
             Err(error) => eprintln!("a peer is left out: {error}"),
         }
     }
-    let last = VARIANTS.len() - 1;
     for (at, variant) in VARIANTS.iter().enumerate() {
-        if part.is_step_by_step || at == 0 || at == last {
+        if part.is_step_by_step || at == 0 || variant.is_everything() {
             started.push(proxies::portcullis(&behind, place, variant, &[])?);
         }
     }
@@ -259,7 +258,7 @@ fn everything_on(stub: &Stub, place: &Path) -> Result<Proxy> {
         era: Era::Modern,
         stub: Some(stub),
     };
-    proxies::portcullis(&behind, place, VARIANTS.last().ok_or("no variants")?, &[])
+    proxies::portcullis(&behind, place, proxies::everything()?, &[])
 }
 
 /// Memory of idle keep-alive connections, and of idle subscriptions.

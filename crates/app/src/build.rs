@@ -297,6 +297,11 @@ fn command_target(plan: &Plan, upstream: &file::Upstream, command: &[String]) ->
     Ok(Target::Command(CommandTarget::new(spec, limits)))
 }
 
+/// Begins what takes a while and needs nothing but the plan.
+pub(crate) fn prepare(plan: &Plan) {
+    Screen::prepare(&screen(&plan.file.screen));
+}
+
 fn screen(screen: &file::Screen) -> ScreenSettings {
     ScreenSettings {
         schema: screen.schema,

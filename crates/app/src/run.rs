@@ -57,6 +57,7 @@ impl InForce {
 pub(crate) async fn up(plan: Plan, again: impl Fn() -> Result<Plan, Failure>) -> Result<(), Failure> {
     log(&plan);
     mind_children();
+    build::prepare(&plan);
     let mut key = first_key(&plan)?;
     // Before anything is read of them: what changes from here on is a change.
     let mut seen = fingerprint(&plan);
@@ -401,6 +402,7 @@ fn curl(plan: &Plan, url: &str, credential: Option<&str>) -> Option<String> {
 pub(crate) async fn wrap(plan: Plan, os_user: &str) -> Result<(), Failure> {
     log(&plan);
     mind_children();
+    build::prepare(&plan);
     let record = new_record(&plan.state.join("record"), std::process::id())?;
     let lasting = Lasting::open(&plan, &record)?;
     let (gateway, _) = build::gateway(&plan, &lasting)?;

@@ -153,6 +153,14 @@ impl Screen {
         })
     }
 
+    /// Has the detectors compiled on a thread of their own, where `settings` want them: [`Screen::new`] then waits for what is left
+    /// of that, and a start does other things meanwhile.
+    pub fn prepare(settings: &ScreenSettings) {
+        if settings.detectors {
+            std::thread::spawn(Detectors::ready);
+        }
+    }
+
     /// Looks at what goes to the server. `seen` holds what was found, also where that is why it does not go.
     pub(crate) fn call(&self, call: Permitted<Box<Call>>, seen: &mut Seen) -> Result<Screened<Box<Call>>, ScreenError> {
         let handling = self.looks.carry_out(call.decided())?;

@@ -6,7 +6,8 @@ use super::{Confidence, FINDINGS_MAX, Found};
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// Where marks are in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or digits and `]`.
+/// The marks in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or
+/// digits and `]`.
 pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> {
     memchr::memchr_iter(b'[', text).filter_map(|at| {
         let rest = text.get(at + 1..)?;

@@ -309,7 +309,7 @@ mod tests {
     fn our_marks_are_known() {
         assert!(has_mark(b"pay to [IBAN:1234] now") && has_mark(b"[PASSWORD]"));
         assert!(!has_mark(b"[x] IBAN] [IBANX] [ IBAN]"));
-        let found: Vec<_> = marks(b"[CARD] and [IP:1]").collect();
+        let found: Vec<_> = marks(b"[CARD] and [IP:0012] and [IP:1]").collect();
         assert_eq!(found, [(Class::Card, 0), (Class::Ip, 11)]);
     }
 

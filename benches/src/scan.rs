@@ -1,5 +1,5 @@
-//! What it costs to look for secrets and personal data: CPU time for each byte beside nothing else, and instructions for each byte
-//! under callgrind, which is what CI compares.
+//! What it costs to look for secrets and personal data: CPU time, and instructions for each byte under callgrind, which is what CI
+//! compares.
 
 use crate::{Result, count, number, process};
 use portcullis_guards::scan::{Rules, Scanner};
@@ -59,8 +59,8 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// `scan-count [--bless FILE | --against FILE]`: prints thousandths of an instruction for each byte of each of [`TEXTS`]; compares
-/// them with those on file, or puts them there.
+/// `scan-count [--bless FILE | --against FILE]`: prints instructions for each byte of each of [`TEXTS`]; compares them with those on
+/// file, in thousandths, or puts them there.
 pub(crate) fn count_command(arguments: &[String]) -> Result<()> {
     let place = crate::table::Place::new()?;
     let mut lines = Vec::new();

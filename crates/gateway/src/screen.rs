@@ -73,6 +73,8 @@ pub(crate) const NOTIFICATION_BYTES_MAX: usize = 64 << 10;
 pub(crate) struct Screened<T> {
     value: T,
     decided: Arc<Decided>,
+    /// What policy wants done about data in what belongs to it.
+    handling: Handling,
 }
 
 impl<T> Screened<T> {
@@ -180,7 +182,11 @@ impl Screen {
         if let (Target::Tool(tool), true) = (call.target(), self.looks.settings.schema) {
             arguments(tool, call.request())?;
         }
-        Ok(Screened { value: call, decided })
+        Ok(Screened {
+            value: call,
+            decided,
+            handling,
+        })
     }
 
     /// Looks at a notification that goes to the server.
@@ -195,15 +201,16 @@ impl Screen {
             tracing::warn!(%finding, method = %notification.method(), "hidden characters in a notification");
         }
         self.looks.data_inbound(notification.whole(), &handling, seen)?;
-        Ok(Screened { value: told, decided })
+        Ok(Screened {
+            value: told,
+            decided,
+            handling,
+        })
     }
 
     /// The sink for the news of a call.
     pub(crate) fn sink(&self, call: &Screened<Box<Call>>) -> Sink {
-        let outlet = call.get().client().outlet.clone();
-        // It was understood when the call was looked at.
-        let handling = Handling::of(&call.decided.obligations).unwrap_or(Handling::STARTER);
-        self.sink_with(outlet, handling)
+        self.sink_with(call.get().client().outlet.clone(), call.handling.clone())
     }
 
     /// A sink for news that belong to no call: list changes, resource updates, whatever a subscription carries.
@@ -256,6 +263,7 @@ impl Screen {
                 body,
             },
             decided,
+            handling,
         })
     }
 

@@ -329,9 +329,16 @@ impl Scanner {
         let seen = view.text();
         let mut hits = Vec::new();
         self.vocabulary.find(seen, &mut hits);
-        // What stands in the place of something that was found before names nothing, and is not found again.
+        // What stands in the place of something that was found before is not found again, and names nothing unless it is written as
+        // a key: a server could hide a value behind it.
+        let is_key = |hit: &Hit| {
+            matches!(
+                ahead(seen, hit.end, 3),
+                [b']', b':' | b'=', ..] | [b']', b' ', b':' | b'=']
+            )
+        };
         let marks: Vec<Range<usize>> = marks(seen).map(|(_, mark)| mark).collect();
-        hits.retain(|hit| !settle::is_in_mark(&marks, &(hit.start..hit.end)));
+        hits.retain(|hit| is_key(hit) || !settle::is_in_mark(&marks, &(hit.start..hit.end)));
         let mut found = Vec::new();
         self.by_form(seen, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));

@@ -288,3 +288,21 @@ fn a_token_in_two_pieces_is_found_whole() {
         );
     }
 }
+
+/// A server cannot keep a value from being found by writing a mark of ours where its name would stand.
+#[test]
+fn a_mark_hides_no_value_that_it_is_the_key_of() {
+    let scanner = built_in();
+    for text in [
+        "[PASSWORD]: hunter2-Zw9!",
+        "[PASSWORD] = hunter2-Zw9!",
+        "password: [PASSWORD], password: hunter2-Zw9!",
+    ] {
+        let found = scanner.scan(text.as_bytes());
+        assert!(
+            found.iter().any(|found| found.class == Class::Password),
+            "{text}: {found:?}"
+        );
+    }
+    assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
+}

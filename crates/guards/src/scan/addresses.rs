@@ -1,6 +1,7 @@
 //! Addresses: of mail, of hosts, of network cards, and what stands in a URL before its host.
 
 use super::class::Class;
+use super::kinds::{BLOCK, Kinds, Map};
 use super::peek::{ahead, behind};
 use super::{Confidence, Found};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,7 +14,7 @@ const DOMAIN_BYTES_MAX: usize = 255;
 /// What stands before the host of a URL is no longer.
 const USERINFO_BYTES_MAX: usize = 1_024;
 
-pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
+pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
     for at in memchr::memchr_iter(b'@', text) {
         if let Some(span) = userinfo(text, at) {
             found.push(Found::new(Class::Password, "url-password", Confidence::Certain, span));
@@ -22,36 +23,46 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         }
     }
     let mut past = None;
-    for at in memchr::memchr_iter(b':', text) {
+    // `a:b`, `a::b` or `::b`: in JSON most colons are none of these.
+    let joins = |kinds: &Kinds| {
+        let colons = kinds.colons & (kinds.colons >> 1 | 1 << (BLOCK - 1));
+        Kinds::between(kinds.colons, kinds.alphanumerics) | colons
+    };
+    for at in kinds.places(joins) {
         if let Some((class, rule, span)) = colons(text, at, past) {
             past = Some(span.end);
             found.push(Found::new(class, rule, Confidence::Certain, span));
         }
     }
-    dotted(text, found);
-    dashed(text, found);
+    for at in kinds.places(|kinds| Kinds::between(kinds.dots, kinds.digits)) {
+        dotted(text, at, found);
+    }
+    // Two of them with two characters between, which is not known of the last three of a block.
+    let dashes = |kinds: &Kinds| kinds.joints & (kinds.joints >> 3 | 0b111 << (BLOCK - 3));
+    for at in kinds.places(dashes) {
+        dashed(text, at, found);
+    }
 }
 
-/// MAC addresses as Windows writes them: `F5-B0-08-8D-DA-06`.
-fn dashed<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
-    for at in memchr::memchr_iter(b'-', text) {
-        let Some(start) = at.checked_sub(2) else { continue };
-        let is_cut = |at: Option<usize>| {
-            at.and_then(|at| text.get(at))
-                .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-        };
-        let Some(whole) = text.get(start..start + 17) else {
-            continue;
-        };
-        let is_address = whole.split(|byte| *byte == b'-').count() == 6
-            && whole
-                .split(|byte| *byte == b'-')
-                .all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit));
-        // Six pairs of figures alone are as often something else.
-        let is_mixed = whole.iter().any(u8::is_ascii_alphabetic);
-        if is_address && is_mixed && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 17)) {
-            found.push(Found::new(Class::Mac, "mac", Confidence::Certain, start..start + 17));
-        }
+/// A MAC address as Windows writes it, of which `at` may be the first dash: `F5-B0-08-8D-DA-06`.
+fn dashed<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
+    let Some(whole) = at.checked_sub(2).and_then(|start| text.get(start..start + 17)) else {
+        return;
+    };
+    let is_cut = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    };
+    let is_address = whole.get(2) == Some(&b'-')
+        && whole.split(|byte| *byte == b'-').count() == 6
+        && whole
+            .split(|byte| *byte == b'-')
+            .all(|pair| pair.len() == 2 && pair.iter().all(u8::is_ascii_hexdigit));
+    // Six pairs of figures alone are as often something else.
+    let is_mixed = whole.iter().any(u8::is_ascii_alphabetic);
+    let start = at - 2;
+    if is_address && is_mixed && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 17)) {
+        found.push(Found::new(Class::Mac, "mac", Confidence::Certain, start..start + 17));
     }
 }
 
@@ -209,58 +220,56 @@ fn colons(text: &[u8], at: usize, past: Option<usize>) -> Option<(Class, &'stati
     (is_spelled && is_somebodys).then_some((Class::Ip, "ipv6", span))
 }
 
-/// IPv4 addresses.
-fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
-    for at in memchr::memchr_iter(b'.', text) {
-        let digits = text
-            .get(..at)
-            .unwrap_or_default()
-            .iter()
-            .rev()
-            .take(4)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        if !(1..=3).contains(&digits) {
-            continue;
-        }
-        let start = at - digits;
-        let before = start.checked_sub(1).and_then(|before| text.get(before)).copied();
-        if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@')) {
-            continue;
-        }
-        let rest = ahead(text, start, 16);
-        let length = rest
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
-            .count();
-        let mut whole = rest.get(..length).unwrap_or_default();
-        if whole.last() == Some(&b'.') {
-            whole = whole.get(..whole.len() - 1).unwrap_or_default();
-        }
-        let next = text.get(start + whole.len()).copied();
-        let beyond = text.get(start + whole.len() + 1).copied();
-        let goes_on = next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            || matches!(next, Some(b'.' | b'-')) && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let address = std::str::from_utf8(whole)
-            .ok()
-            .and_then(|whole| whole.parse::<Ipv4Addr>().ok());
-        let Some(address) = address.filter(|_| !goes_on) else {
-            continue;
-        };
-        // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
-        let is_small = address.octets().iter().all(|octet| *octet < 30)
-            && address.octets().first().is_some_and(|first| *first < 10);
-        let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
-        if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
-            continue;
-        }
-        found.push(Found::new(
-            Class::Ip,
-            "ipv4",
-            Confidence::Sure,
-            start..start + whole.len(),
-        ));
+/// An IPv4 address, of which `at` may be the first point.
+fn dotted<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
+    let digits = text
+        .get(..at)
+        .unwrap_or_default()
+        .iter()
+        .rev()
+        .take(4)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    if !(1..=3).contains(&digits) {
+        return;
     }
+    let start = at - digits;
+    let before = start.checked_sub(1).and_then(|before| text.get(before)).copied();
+    if before.is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'@')) {
+        return;
+    }
+    let rest = ahead(text, start, 16);
+    let length = rest
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
+        .count();
+    let mut whole = rest.get(..length).unwrap_or_default();
+    if whole.last() == Some(&b'.') {
+        whole = whole.get(..whole.len() - 1).unwrap_or_default();
+    }
+    let next = text.get(start + whole.len()).copied();
+    let beyond = text.get(start + whole.len() + 1).copied();
+    let goes_on = next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        || matches!(next, Some(b'.' | b'-')) && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let address = std::str::from_utf8(whole)
+        .ok()
+        .and_then(|whole| whole.parse::<Ipv4Addr>().ok());
+    let Some(address) = address.filter(|_| !goes_on) else {
+        return;
+    };
+    // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
+    let is_small = address.octets().iter().all(|octet| *octet < 30)
+        && address.octets().first().is_some_and(|first| *first < 10);
+    let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
+    if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
+        return;
+    }
+    found.push(Found::new(
+        Class::Ip,
+        "ipv4",
+        Confidence::Sure,
+        start..start + whole.len(),
+    ));
 }
 
 /// Whether what stands before says that four numbers are a version.

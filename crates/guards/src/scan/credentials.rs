@@ -2,23 +2,85 @@
 //! of the program that reads it.
 
 use super::class::Class;
-use super::peek::ahead;
+use super::kinds::{BLOCK, Kinds, Map};
+use super::peek::{self, ahead, behind};
 use super::secrets::is_placeholder;
 use super::{Confidence, Found};
+use aho_corasick::packed::Searcher;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// A line of one of these files, or an argument, is no longer.
 const LINE_BYTES_MAX: usize = 4_096;
 
-pub(super) fn find(text: &[u8], found: &mut Vec<Found<'_>>) {
-    user_flags(text, found);
-    attached_flags(text, found);
-    basic(text, found);
-    pgpass(text, found);
-    identified_by(text, found);
+/// What each grammar begins with.
+const BEGINNINGS: [&str; 12] = [
+    " -u",
+    "-user",
+    " -U",
+    "mysql",
+    "sshpass",
+    "docker login",
+    "redis-cli",
+    "sqlcmd",
+    "asic ",
+    "DENTIFIED BY ",
+    "dentified by ",
+    "PASSWORD",
+];
+
+/// One search for all of them.
+enum Search {
+    /// With vectors.
+    Packed(Searcher),
+    /// Where the machine has none.
+    Plain(Vec<Finder<'static>>),
+}
+
+static SEARCH: LazyLock<Search> = LazyLock::new(|| match Searcher::new(BEGINNINGS) {
+    Some(searcher) => Search::Packed(searcher),
+    None => Search::Plain(BEGINNINGS.iter().map(|beginning| Finder::new(*beginning)).collect()),
+});
+
+impl Search {
+    /// Each beginning that stands in `text`: which it is, and where. None within another.
+    fn each(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
+        match self {
+            Self::Packed(searcher) => searcher.find_iter(text).for_each(|one| found(one.pattern().as_usize(), one.start()..one.end())),
+            Self::Plain(finders) => finders.iter().enumerate().for_each(|(index, finder)| {
+                let length = finder.needle().len();
+                finder.find_iter(text).for_each(|at| found(index, at..at + length));
+            }),
+        }
+    }
+}
+
+pub(super) fn find(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
+    SEARCH.each(text, |beginning, span| {
+        let end = span.end;
+        match beginning {
+            flag @ (0..3) => {
+                user_flag(text, end, flag != 1, found);
+                // The flag's own name may go on.
+                let rest = text.get(span.start + 1..).unwrap_or_default();
+                if flag == 0 && rest.starts_with(b"-user") {
+                    user_flag(text, span.start + 6, false, found);
+                }
+            }
+            3 => attached_flag(text, end, b" -p", true, found),
+            4 | 5 => attached_flag(text, end, b" -p", false, found),
+            6 => attached_flag(text, end, b" -a", false, found),
+            7 => attached_flag(text, end, b" -P", false, found),
+            8 => basic(text, end, found),
+            9 | 10 => quoted(text, end, found),
+            _ if matches!(text.get(end), Some(b' ' | b'(')) => quoted(text, end + 1, found),
+            _ => {}
+        }
+    });
+    pgpass(text, kinds, found);
 }
 
 fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Found<'_>>) {
@@ -47,109 +109,97 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// `curl -u name:password`, also `--user`, `--proxy-user`.
-fn user_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
-    for flag in [&b" -u"[..], b"-user", b" -U"] {
-        for at in memmem::find_iter(text, flag) {
-            let mut from = at + flag.len();
-            match text.get(from) {
-                Some(b' ' | b'=') => from += 1,
-                Some(b'"' | b'\'') => {}
-                // `-uname:password` is curl's too.
-                Some(byte) if flag.len() == 3 && byte.is_ascii_alphanumeric() => {}
-                _ => continue,
-            }
-            let span = argument(text, from);
-            let Some(colon) = text.get(span.clone()).and_then(|value| memchr::memchr(b':', value)) else {
-                continue;
-            };
-            let user = text.get(span.start..span.start + colon).unwrap_or_default();
-            let is_user = !user.is_empty()
-                && user
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-@\\+%".contains(byte));
-            let is_url = text
-                .get(span.start + colon..)
-                .is_some_and(|rest| rest.starts_with(b"://"));
-            // `docker run -u 1000:1000`.
-            let is_number = user.iter().all(u8::is_ascii_digit);
-            if is_user && !is_url && !is_number {
-                push("flag-user-password", text, span.start + colon + 1..span.end, found);
-            }
-        }
+/// `curl -u name:password`, also `--user`, `--proxy-user`; the flag ends at `at`.
+fn user_flag(text: &[u8], at: usize, is_short: bool, found: &mut Vec<Found<'_>>) {
+    let mut from = at;
+    match text.get(from) {
+        Some(b' ' | b'=') => from += 1,
+        Some(b'"' | b'\'') => {}
+        // `-uname:password` is curl's too.
+        Some(byte) if is_short && byte.is_ascii_alphanumeric() => {}
+        _ => return,
+    }
+    let span = argument(text, from);
+    let Some(colon) = text.get(span.clone()).and_then(|value| memchr::memchr(b':', value)) else {
+        return;
+    };
+    let user = text.get(span.start..span.start + colon).unwrap_or_default();
+    let is_user = !user.is_empty()
+        && user
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-@\\+%".contains(byte));
+    let is_url = text
+        .get(span.start + colon..)
+        .is_some_and(|rest| rest.starts_with(b"://"));
+    // `docker run -u 1000:1000`.
+    let is_number = user.iter().all(u8::is_ascii_digit);
+    if is_user && !is_url && !is_number {
+        push("flag-user-password", text, span.start + colon + 1..span.end, found);
     }
 }
 
-/// `mysql -pPASSWORD`, `sshpass -p PASSWORD`, and others whose `-p` is no port.
-fn attached_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
-    const PROGRAMS: [(&[u8], &[u8], bool); 7] = [
-        (b"mysql", b" -p", true),
-        (b"mysqldump", b" -p", true),
-        (b"mysqladmin", b" -p", true),
-        (b"sshpass", b" -p", false),
-        (b"docker login", b" -p", false),
-        (b"redis-cli", b" -a", false),
-        (b"sqlcmd", b" -P", false),
-    ];
-    for (program, flag, is_attached) in PROGRAMS {
-        for at in memmem::find_iter(text, program) {
-            let begin = at + program.len();
-            let line = ahead(text, begin, LINE_BYTES_MAX);
-            let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-            let Some(from) = memmem::find(line, flag) else { continue };
-            let mut from = begin + from + flag.len();
-            match (is_attached, text.get(from)) {
-                (false, Some(b' ')) => from += 1,
-                (true, Some(byte)) if !byte.is_ascii_whitespace() => {}
-                (false, Some(byte)) if !byte.is_ascii_alphabetic() => {}
-                _ => continue,
-            }
-            push("flag-password", text, argument(text, from), found);
-        }
+/// `mysql -pPASSWORD`, `sshpass -p PASSWORD`, and others whose `-p` is no port; the program's name ends at `at`.
+fn attached_flag(text: &[u8], at: usize, flag: &[u8], is_attached: bool, found: &mut Vec<Found<'_>>) {
+    let line = ahead(text, at, LINE_BYTES_MAX);
+    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let Some(from) = memmem::find(line, flag) else { return };
+    let mut from = at + from + flag.len();
+    match (is_attached, text.get(from)) {
+        (false, Some(b' ')) => from += 1,
+        (true, Some(byte)) if !byte.is_ascii_whitespace() => {}
+        (false, Some(byte)) if !byte.is_ascii_alphabetic() => {}
+        _ => return,
     }
+    push("flag-password", text, argument(text, from), found);
 }
 
 /// `Authorization: Basic ...` (RFC 7617): name and password in Base64.
-fn basic(text: &[u8], found: &mut Vec<Found<'_>>) {
-    for at in memmem::find_iter(text, b"asic ") {
-        let start = at + b"asic ".len();
-        let rest = ahead(text, start, LINE_BYTES_MAX);
-        let length = rest
+fn basic(text: &[u8], start: usize, found: &mut Vec<Found<'_>>) {
+    let rest = ahead(text, start, LINE_BYTES_MAX);
+    let length = rest
+        .iter()
+        .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')))
+        .unwrap_or(rest.len());
+    let Some(decoded) = rest.get(..length).and_then(|token| STANDARD_NO_PAD.decode(token).ok()) else {
+        return;
+    };
+    let Some(colon) = memchr::memchr(b':', &decoded) else {
+        return;
+    };
+    let password = decoded.get(colon + 1..).unwrap_or_default();
+    let is_text = std::str::from_utf8(&decoded).is_ok_and(|text| !text.chars().any(char::is_control));
+    if is_text && password.len() >= 3 && !is_placeholder(password) {
+        let padding = rest
+            .get(length..)
+            .unwrap_or_default()
             .iter()
-            .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')))
-            .unwrap_or(rest.len());
-        let Some(decoded) = rest.get(..length).and_then(|token| STANDARD_NO_PAD.decode(token).ok()) else {
-            continue;
-        };
-        let Some(colon) = memchr::memchr(b':', &decoded) else {
-            continue;
-        };
-        let password = decoded.get(colon + 1..).unwrap_or_default();
-        let is_text = std::str::from_utf8(&decoded).is_ok_and(|text| !text.chars().any(char::is_control));
-        if is_text && password.len() >= 3 && !is_placeholder(password) {
-            let padding = rest
-                .get(length..)
-                .unwrap_or_default()
-                .iter()
-                .take_while(|byte| **byte == b'=')
-                .count();
-            found.push(Found::new(
-                Class::Password,
-                "http-basic",
-                Confidence::Certain,
-                start..start + length + padding,
-            ));
-        }
+            .take_while(|byte| **byte == b'=')
+            .count();
+        found.push(Found::new(
+            Class::Password,
+            "http-basic",
+            Confidence::Certain,
+            start..start + length + padding,
+        ));
     }
 }
 
-/// A line of PostgreSQL's password file: `host:port:database:name:password`.
-fn pgpass(text: &[u8], found: &mut Vec<Found<'_>>) {
-    let mut at = 0;
-    for line in text.split(|byte| matches!(byte, b'\n' | b'"')) {
-        let start = at;
-        at += line.len() + 1;
-        if line.len() > LINE_BYTES_MAX || memchr::memchr(b':', line).is_none() {
+/// Lines of PostgreSQL's password file: `host:port:database:name:password`.
+fn pgpass(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-*$@".contains(byte);
+    // What a port stands between, as far as one block tells.
+    let ports = |kinds: &Kinds| {
+        let next = (2..=6).fold(0b11_1111 << (BLOCK - 6), |next, length| next | kinds.colons >> length);
+        kinds.colons & next
+    };
+    for colon in kinds.places(ports) {
+        let name = behind(text, colon, LINE_BYTES_MAX);
+        let host = name.iter().rev().take_while(|byte| is_name(byte)).count();
+        let start = colon - host;
+        let is_begin = !matches!(peek::before(text, start), Some(byte) if !matches!(byte, b'\n' | b'"'));
+        let line = ahead(text, start, LINE_BYTES_MAX + 1);
+        let line = line.split(|byte| matches!(byte, b'\n' | b'"')).next().unwrap_or_default();
+        if !is_begin || line.len() > LINE_BYTES_MAX {
             continue;
         }
         let mut parts = line.splitn(5, |byte| *byte == b':');
@@ -158,43 +208,24 @@ fn pgpass(text: &[u8], found: &mut Vec<Found<'_>>) {
         else {
             continue;
         };
-        let is_name = |part: &[u8]| {
-            !part.is_empty()
-                && part
-                    .iter()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-*$@".contains(byte))
-        };
         let is_port = port == b"*" || (2..=5).contains(&port.len()) && port.iter().all(u8::is_ascii_digit);
-        let is_host = is_name(host)
-            && host
-                .iter()
-                .any(|byte| byte.is_ascii_alphabetic() || *byte == b'*' || *byte == b'.');
+        let is_host = host
+            .iter()
+            .any(|byte| byte.is_ascii_alphabetic() || *byte == b'*' || *byte == b'.');
+        let are_names = [host, database, user]
+            .iter()
+            .all(|part| !part.is_empty() && part.iter().all(is_name));
         let is_word = !password.iter().any(u8::is_ascii_whitespace);
-        if is_host && is_port && is_name(database) && is_name(user) && is_word {
-            push(
-                "pgpass",
-                text,
-                start + line.len() - password.len()..start + line.len(),
-                found,
-            );
+        if is_host && is_port && are_names && is_word {
+            let end = start + line.len();
+            push("pgpass", text, end - password.len()..end, found);
         }
     }
 }
 
 /// `IDENTIFIED BY 'password'`, `WITH PASSWORD 'password'` and what other dialects write.
-fn identified_by(text: &[u8], found: &mut Vec<Found<'_>>) {
-    for phrase in [
-        &b"DENTIFIED BY "[..],
-        b"dentified by ",
-        b"PASSWORD ",
-        b"password = PASSWORD(",
-        b"PASSWORD(",
-    ] {
-        for at in memmem::find_iter(text, phrase) {
-            let start = at + phrase.len();
-            if matches!(text.get(start), Some(b'\'' | b'"')) {
-                push("sql-password", text, argument(text, start), found);
-            }
-        }
+fn quoted(text: &[u8], at: usize, found: &mut Vec<Found<'_>>) {
+    if matches!(text.get(at), Some(b'\'' | b'"')) {
+        push("sql-password", text, argument(text, at), found);
     }
 }

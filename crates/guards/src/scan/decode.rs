@@ -1,6 +1,7 @@
 //! What is wrapped in an encoding: Base64, Base64url, hex, gzip within them. Found by its alphabet and length, taken for what it
 //! is only when it decodes to text, to gzip or to a private key. Bounded in depth and in bytes.
 
+use super::kinds::Map;
 use super::peek::readable;
 use super::view::hex_pair;
 use base64::Engine;
@@ -51,18 +52,20 @@ fn is_of_run(byte: u8) -> bool {
 }
 
 /// Each run that is something else inside, in order.
-pub(super) fn find(text: &[u8], budget: &mut usize, mut inside: impl FnMut(Range<usize>, Inside, &mut usize)) {
-    let mut at = 0;
-    while let Some(window) = text.get(at..at + RUN_BYTES_MIN) {
-        // No run that is long enough is passed over by stepping behind the last byte that is in none.
-        if let Some(last) = window.iter().rposition(|byte| !is_of_run(*byte)) {
-            at += last + 1;
+pub(super) fn find(
+    text: &[u8],
+    kinds: &Map,
+    budget: &mut usize,
+    mut inside: impl FnMut(Range<usize>, Inside, &mut usize),
+) {
+    let mut past = 0;
+    for start in kinds.runs::<RUN_BYTES_MIN>() {
+        if start < past {
             continue;
         }
-        let run = text.get(at..).unwrap_or_default();
+        let run = text.get(start..).unwrap_or_default();
         let length = run_length(run);
-        let start = at;
-        at += length;
+        past = start + length;
         if length < RUN_CHARACTERS_MIN {
             continue;
         }

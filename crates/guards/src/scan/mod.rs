@@ -11,6 +11,7 @@ mod credentials;
 mod decode;
 mod fields;
 mod joints;
+mod kinds;
 mod pattern;
 mod peek;
 mod pem;
@@ -27,6 +28,7 @@ pub use rules::{RuleError, Rules};
 pub(crate) use settle::marks;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
+use kinds::{Kinds, Map};
 use peek::ahead;
 use place::{Bond, Place, Scope};
 use rules::{Identifier, Token};
@@ -98,16 +100,86 @@ pub struct Scanner {
     /// Tokens whose fixed part is in the middle, and those parts.
     anchors: Option<AhoCorasick>,
     anchored: Vec<(usize, Box<[u8]>)>,
-    /// Forms that are proof, by the bytes of their first group.
-    proofs: Vec<Proofs>,
+    /// Forms that are proof.
+    proofs: Proofs,
 }
 
-/// Forms that are proof, by what their first group may be.
-#[derive(Debug, Clone, Default)]
+/// Forms that are proof, by their first group: its length, what it is made of, and the byte behind it.
+#[derive(Debug)]
 struct Proofs {
-    of_letters: Vec<Proof>,
-    of_digits: Vec<Proof>,
-    of_both: Vec<Proof>,
+    /// By the byte behind a group, the index of its kind: 0 for what only comes behind a whole form.
+    behind: [u8; 256],
+    /// How many kinds there are.
+    kinds: usize,
+    /// By length, by what the group is made of, by what comes behind.
+    lists: Vec<Vec<Proof>>,
+}
+
+/// What a group is made of.
+#[derive(Debug, Clone, Copy)]
+enum Made {
+    OfLetters,
+    OfDigits,
+    OfBoth,
+}
+
+impl Proofs {
+    fn at(&self, length: usize, made: Made, behind: u8) -> usize {
+        let behind = self.behind.get(usize::from(behind)).copied().unwrap_or(0);
+        (length * 3 + made as usize) * self.kinds + usize::from(behind)
+    }
+
+    fn of(rules: &Rules) -> Self {
+        let mut proofs = Self {
+            behind: [0; 256],
+            kinds: 1,
+            lists: Vec::new(),
+        };
+        let forms = || {
+            let identifiers = rules.identifiers.iter().enumerate();
+            identifiers.flat_map(|(identifier, rule)| {
+                let forms = rule.forms.iter().enumerate().filter(|(_, form)| form.is_proof);
+                forms.map(move |(at, form)| (identifier, at, &form.pattern))
+            })
+        };
+        let separators = forms().fold(0, |all, (_, _, pattern)| {
+            let groups = pattern.first_group();
+            groups.fold(all, |all, length| all | pattern.behind_first_group(length).0)
+        });
+        for (byte, kind) in (0_u8..128).zip(&mut proofs.behind) {
+            if separators >> byte & 1 == 1 {
+                *kind = u8::try_from(proofs.kinds).unwrap_or(0);
+                proofs.kinds += 1;
+            }
+        }
+        proofs.lists = vec![Vec::new(); (GROUP_BYTES_MAX + 1) * 3 * proofs.kinds];
+        for (identifier, form, pattern) in forms() {
+            let (letters, digits, both) = pattern.first_group_kinds();
+            for length in pattern.first_group() {
+                let (goes_on_with, then) = pattern.behind_first_group(length);
+                let may_end = pattern.alone().is_some_and(|alone| length >= alone);
+                let proof = Proof {
+                    identifier,
+                    form,
+                    first: pattern.beginning(),
+                    then: if may_end { u128::MAX } else { then },
+                };
+                // Where a match ends, a separator of other forms may come, or anything else.
+                let comes = if may_end { separators } else { goes_on_with };
+                let behind = (0_u8..128).filter(|byte| comes >> byte & 1 == 1);
+                let behind: Vec<u8> = behind.chain(may_end.then_some(u8::MAX)).collect();
+                for (made, may_be) in [(Made::OfLetters, letters), (Made::OfDigits, digits), (Made::OfBoth, both)] {
+                    for behind in behind.iter().filter(|_| may_be) {
+                        let at = proofs.at(length, made, *behind);
+                        if let Some(list) = proofs.lists.get_mut(at) {
+                            list.push(proof);
+                        }
+                    }
+                }
+            }
+        }
+        proofs
+    }
 }
 
 /// A form of an identifier that is proof.
@@ -115,9 +187,10 @@ struct Proofs {
 struct Proof {
     identifier: usize,
     form: usize,
-    /// The separators that it may go on with behind its first group.
-    goes_on_with: u128,
-    may_end: bool,
+    /// What a match may begin with.
+    first: u128,
+    /// What may come behind the byte behind the group.
+    then: u128,
 }
 
 /// What a term says of the value that it names.
@@ -258,7 +331,7 @@ impl Scanner {
             begins: Box::new([0; 1024]),
             anchors: None,
             anchored: Vec::new(),
-            proofs: vec![Proofs::default(); GROUP_BYTES_MAX + 1],
+            proofs: Proofs::of(&rules),
             rules,
         };
         scanner.index();
@@ -289,30 +362,6 @@ impl Scanner {
             .match_kind(MatchKind::LeftmostLongest)
             .build(anchors);
         self.anchors = automaton.ok().filter(|_| !self.anchored.is_empty());
-        for (index, identifier) in self.rules.identifiers.iter().enumerate() {
-            for (at, form) in identifier.forms.iter().enumerate().filter(|(_, form)| form.is_proof) {
-                let (letters, digits) = form.pattern.first_group_kinds();
-                let (goes_on_with, may_end) = form.pattern.behind_first_group();
-                let proof = Proof {
-                    identifier: index,
-                    form: at,
-                    goes_on_with,
-                    may_end,
-                };
-                for length in form.pattern.first_group() {
-                    let Some(proofs) = self.proofs.get_mut(length) else {
-                        continue;
-                    };
-                    if letters {
-                        proofs.of_letters.push(proof);
-                    }
-                    if digits {
-                        proofs.of_digits.push(proof);
-                    }
-                    proofs.of_both.push(proof);
-                }
-            }
-        }
     }
 
     /// Finds secrets and personal data in `text`, at most [`FINDINGS_MAX`], in order, none within another.
@@ -327,8 +376,9 @@ impl Scanner {
     fn looked_through(&self, text: &[u8], level: usize, budget: &mut usize) -> Vec<Finding<'_>> {
         let view = View::new(text);
         let seen = view.text();
+        let kinds = Map::of(seen);
         let mut hits = Vec::new();
-        self.vocabulary.find(seen, &mut hits);
+        self.vocabulary.find(seen, &kinds, &mut hits);
         // What stands in the place of something that was found before is not found again, and names nothing unless it is written as
         // a key: a server could hide a value behind it.
         let is_key = |hit: &Hit| {
@@ -340,12 +390,12 @@ impl Scanner {
         let marks: Vec<Range<usize>> = marks(seen).map(|(_, mark)| mark).collect();
         hits.retain(|hit| is_key(hit) || !settle::is_in_mark(&marks, &(hit.start..hit.end)));
         let mut found = Vec::new();
-        self.by_form(seen, &mut found);
+        self.by_form(seen, &kinds, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
         self.by_middle(seen, &mut found);
         self.by_name(seen, &hits, &marks, &mut found);
-        addresses::find(seen, &mut found);
-        credentials::find(seen, &mut found);
+        addresses::find(seen, &kinds, &mut found);
+        credentials::find(seen, &kinds, &mut found);
         pem::find(seen, &mut found);
         zones(seen, &mut found);
         for plus in memchr::memchr_iter(b'+', seen) {
@@ -354,7 +404,7 @@ impl Scanner {
             }
         }
         if level < LEVELS_MAX {
-            self.within(seen, level, budget, &mut found);
+            self.within(seen, &kinds, level, budget, &mut found);
         }
         found.retain(|found| !settle::is_in_mark(&marks, &found.span));
         settle::strangers(seen, &mut found);
@@ -376,8 +426,15 @@ impl Scanner {
     }
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
-    fn within<'a>(&'a self, text: &[u8], level: usize, budget: &mut usize, found: &mut Vec<Found<'a>>) {
-        decode::find(text, budget, |span, inside, budget| {
+    fn within<'a>(
+        &'a self,
+        text: &[u8],
+        kinds: &Map,
+        level: usize,
+        budget: &mut usize,
+        found: &mut Vec<Found<'a>>,
+    ) {
+        decode::find(text, kinds, budget, |span, inside, budget| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
                 decode::Inside::Text(inside) => {
@@ -394,21 +451,21 @@ impl Scanner {
     }
 
     /// What is known by its own form.
-    fn by_form<'a>(&'a self, text: &[u8], found: &mut Vec<Found<'a>>) {
-        let mut at = 0;
-        while let Some(rest) = text.get(at..) {
-            let Some(begin) = rest.iter().position(|byte| words::is_letter_or_digit(*byte)) else {
-                break;
-            };
-            let start = at + begin;
-            let group = rest.get(begin..).unwrap_or_default();
-            let length = group
-                .iter()
-                .position(|byte| !words::is_letter_or_digit(*byte))
-                .unwrap_or(group.len());
-            self.tokens_at(text, start, found);
-            self.proofs_at(text, start, length, found);
-            at = start + length;
+    fn by_form<'a>(&'a self, text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
+        for (begin, block) in kinds.blocks() {
+            for bit in kinds::bits(block.groups) {
+                let start = begin + bit;
+                let length = kinds.length(start, Kinds::ends_of_groups);
+                self.tokens_at(text, start, found);
+                if length <= GROUP_BYTES_MAX {
+                    let made = match kinds.have(start, length, |kinds| kinds.digits) {
+                        (false, _) => Made::OfLetters,
+                        (_, false) => Made::OfDigits,
+                        _ => Made::OfBoth,
+                    };
+                    self.proofs_at(text, start, length, made, found);
+                }
+            }
         }
     }
 
@@ -482,22 +539,19 @@ impl Scanner {
         }
     }
 
-    fn proofs_at<'a>(&'a self, text: &[u8], start: usize, length: usize, found: &mut Vec<Found<'a>>) {
-        let (Some(proofs), Some(group)) = (self.proofs.get(length), text.get(start..start + length)) else {
+    fn proofs_at<'a>(&'a self, text: &[u8], start: usize, length: usize, made: Made, found: &mut Vec<Found<'a>>) {
+        let behind = text.get(start + length).copied().unwrap_or(u8::MAX);
+        let list = self.proofs.lists.get(self.proofs.at(length, made, behind));
+        let Some(list) = list.filter(|list| !list.is_empty()) else {
             return;
         };
-        let digits = group.iter().filter(|byte| byte.is_ascii_digit()).count();
-        let list = match digits {
-            0 => &proofs.of_letters,
-            digits if digits == length => &proofs.of_digits,
-            _ => &proofs.of_both,
+        let bit = |at: usize| {
+            let byte = text.get(at).copied().filter(u8::is_ascii);
+            byte.map_or(0, |byte| 1_u128 << byte)
         };
-        let next = text.get(start + length).copied().filter(u8::is_ascii);
-        let next = next.map_or(0, |next| 1_u128 << next);
-        for proof in list
-            .iter()
-            .filter(|proof| proof.may_end || proof.goes_on_with & next != 0)
-        {
+        let (first, then) = (bit(start), bit(start + length + 1));
+        let may_be = |proof: &&Proof| proof.first & first != 0 && (proof.then == u128::MAX || proof.then & then != 0);
+        for proof in list.iter().filter(may_be) {
             let Some(identifier) = self.rules.identifiers.get(proof.identifier) else {
                 continue;
             };

@@ -138,32 +138,63 @@ impl Pattern {
         least.min(min)..=max
     }
 
-    /// Whether a match may begin with letters alone up to a separator or its end; and with digits alone.
-    pub(crate) fn first_group_kinds(&self) -> (bool, bool) {
-        let group = self
-            .0
-            .iter()
-            .take_while(|element| element.set & !(LETTERS | DIGITS) == 0)
-            .filter(|element| element.min > 0);
-        group.fold((true, true), |(letters, digits), element| {
+    /// Whether a match may begin with letters alone up to a separator or its end; with digits alone; and with both.
+    pub(crate) fn first_group_kinds(&self) -> (bool, bool, bool) {
+        let is_word = |element: &&Element| element.set & !(LETTERS | DIGITS) == 0;
+        let group = self.0.iter().take_while(is_word).filter(|element| element.min > 0);
+        let (letters, digits) = group.fold((true, true), |(letters, digits), element| {
             (
                 letters && element.set & LETTERS != 0,
                 digits && element.set & DIGITS != 0,
             )
-        })
+        });
+        let may_have = |kind: u128| {
+            let is_border = |element: &&Element| is_word(element) || element.min == 0;
+            self.0
+                .iter()
+                .take_while(is_border)
+                .any(|element| element.set & kind != 0)
+        };
+        (letters, digits, may_have(LETTERS) && may_have(DIGITS))
     }
 
-    /// What may follow the first group of a match: a bit for each separator that the match may go on with, and whether it may end
-    /// there.
-    pub(crate) fn behind_first_group(&self) -> (u128, bool) {
-        let mut separators = 0;
-        for element in &self.0 {
-            separators |= element.set & !(LETTERS | DIGITS);
+    /// What a match may begin with; a bit for each character.
+    pub(crate) fn beginning(&self) -> u128 {
+        let may_be_missing = self.0.iter().take_while(|element| element.min == 0).count();
+        let first = self.0.iter().take(may_be_missing + 1);
+        first.fold(0, |all, element| all | element.set)
+    }
+
+    /// The separators that a match whose first group is so long may go on with, and what may come right behind one.
+    pub(crate) fn behind_first_group(&self, length: usize) -> (u128, u128) {
+        let (mut separators, mut behind) = (0, 0);
+        let (mut min, mut max) = (0, 0);
+        for (at, element) in self.0.iter().enumerate() {
+            let here = element.set & !(LETTERS | DIGITS);
+            if here != 0 && min <= length && length <= max {
+                separators |= here;
+                behind |= element.set;
+                let rest = self.0.get(at + 1..).unwrap_or_default();
+                let may_be_missing = rest.iter().take_while(|element| element.min == 0).count();
+                behind |= rest.iter().take(may_be_missing + 1).fold(0, |all, element| all | element.set);
+            }
             if element.set & (LETTERS | DIGITS) == 0 && element.min > 0 {
-                return (separators, false);
+                break;
+            }
+            if element.set & (LETTERS | DIGITS) != 0 {
+                min += element.min as usize;
+                max += element.max as usize;
             }
         }
-        (separators, true)
+        (separators, behind)
+    }
+
+    /// How long the first group is at least where it may be the whole match.
+    pub(crate) fn alone(&self) -> Option<usize> {
+        let is_separator = |element: &&Element| element.set & (LETTERS | DIGITS) == 0;
+        let is_one = !self.0.iter().filter(is_separator).any(|element| element.min > 0);
+        let groups = self.0.iter().filter(|element| !is_separator(element));
+        is_one.then(|| groups.map(|element| element.min as usize).sum())
     }
 
     /// The fewest bytes of a match.

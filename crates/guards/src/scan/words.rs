@@ -4,9 +4,11 @@
 //!
 //! It must not know what a term stands for.
 
+use super::kinds::{BLOCK, Kinds, Map, bits};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 /// A term of the vocabulary, by number.
@@ -36,8 +38,14 @@ const JOINED_BYTES_MIN: usize = 6;
 #[derive(Debug)]
 pub(crate) struct Vocabulary {
     words: HashMap<Box<[u8]>, u32, Hash>,
+    /// Words of ASCII that are no longer than eight bytes, by their [`eight`].
+    short: HashMap<u64, u32, Hash>,
+    /// All words, and those that a term begins with.
     sieve: Sieve,
+    first_sieve: Sieve,
     steps: HashMap<(u32, u32), u32, Hash>,
+    /// By word, the state that it leads to from the root.
+    first_steps: Vec<Option<NonZeroU32>>,
     /// Which term ends in which state.
     ends: Vec<Option<TermId>>,
     /// By state, where in `heads` it is: one who has many ends ends there.
@@ -116,8 +124,11 @@ impl Terms {
     pub(crate) fn build(self) -> Result<Vocabulary, TooMany> {
         let mut vocabulary = Vocabulary {
             words: HashMap::default(),
+            short: HashMap::default(),
             sieve: Sieve::default(),
+            first_sieve: Sieve::default(),
             steps: HashMap::default(),
+            first_steps: Vec::new(),
             ends: vec![None],
             head_at: Vec::new(),
             heads: Vec::new(),
@@ -155,8 +166,20 @@ impl Terms {
             vocabulary.add_pairs(pairs)?;
         }
         vocabulary.head_at.resize(vocabulary.ends.len(), None);
-        for word in vocabulary.words.keys() {
+        vocabulary.first_steps.resize(vocabulary.words.len(), None);
+        for ((state, word), next) in &vocabulary.steps {
+            if let Some(first) = vocabulary.first_steps.get_mut(*word as usize).filter(|_| *state == 0) {
+                *first = NonZeroU32::new(*next);
+            }
+        }
+        for (word, id) in &vocabulary.words {
             vocabulary.sieve.put(word);
+            if let Some(Some(_)) = vocabulary.first_steps.get(*id as usize) {
+                vocabulary.first_sieve.put(word);
+            }
+            if word.len() <= 8 && word.is_ascii() {
+                vocabulary.short.insert(eight(word, 0, word.len()), *id);
+            }
         }
         for (id, term) in numbered() {
             vocabulary.meet(id, term);
@@ -280,24 +303,28 @@ impl Vocabulary {
         Ok(state)
     }
 
-    /// Finds the terms in `text`, the longest that begins at each place, in order.
-    pub(crate) fn find(&self, text: &[u8], hits: &mut Vec<Hit>) {
+    /// Finds the terms in `text`, whose kinds of bytes `kinds` has: the longest that begins at each place, in order.
+    pub(super) fn find(&self, text: &[u8], kinds: &Map, hits: &mut Vec<Hit>) {
         let mut open = Open::default();
-        let mut at = 0;
-        while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-            let length = word_length(rest);
-            if length == 0 {
-                at += 1;
-                continue;
-            }
-            let word = rest.get(..length).unwrap_or_default();
-            match word.is_ascii() {
+        for (begin, block) in kinds.blocks() {
+            for bit in bits(block.starts) {
+                let at = begin + bit;
+                let length = kinds.length(at, Kinds::ends_of_words);
+                if block.high != 0 || bit + length > BLOCK {
+                    let word = text.get(at..at + length).unwrap_or_default();
+                    if !word.is_ascii() {
+                        self.foreign(text, at, word, &mut open, hits);
+                        continue;
+                    }
+                }
+                let first = eight(text, at, length);
                 // Most words of a text are no term's.
-                true if !self.sieve.may_have(rest, length) && !self.may_be_joined(word) => open.count = 0,
-                true => self.word(text, at, word, &mut open, hits),
-                false => self.foreign(text, at, word, &mut open, hits),
+                let sieve = if open.count == 0 { &self.first_sieve } else { &self.sieve };
+                match sieve.may_have(first, length) || self.may_be_joined(text, at + length, length) {
+                    true => self.word(text, at..at + length, first, &mut open, hits),
+                    false => open.count = 0,
+                }
             }
-            at += length;
         }
         hits.sort_unstable_by_key(|hit| (hit.start, std::cmp::Reverse(hit.end)));
         // A word within a longer term is a part of it: `reference number` in `tax reference number`.
@@ -309,32 +336,33 @@ impl Vocabulary {
         });
     }
 
-    fn word(&self, text: &[u8], start: usize, word: &[u8], open: &mut Open, hits: &mut Vec<Hit>) {
-        let mut lower = [0; WORD_BYTES_MAX];
-        let known = match lower.get_mut(..word.len()) {
-            Some(lower) => {
-                lower.copy_from_slice(word);
-                lower.make_ascii_lowercase();
-                self.words.get(&*lower)
+    fn word(&self, text: &[u8], span: Range<usize>, first: u64, open: &mut Open, hits: &mut Vec<Hit>) {
+        let word = text.get(span.clone()).unwrap_or_default();
+        let mut known = self.short.get(&first).filter(|_| word.len() <= 8).copied();
+        if known.is_none() && word.len() <= WORD_BYTES_MAX {
+            let mut lower = [0; WORD_BYTES_MAX];
+            let lower = lower.get_mut(..word.len()).unwrap_or_default();
+            lower.copy_from_slice(word);
+            lower.make_ascii_lowercase();
+            if word.len() > 8 {
+                known = self.words.get(&*lower).copied();
             }
-            None => None,
-        };
-        if known.is_none()
-            && let Some(term) = lower.get(..word.len()).and_then(|lower| self.joined_pair(lower))
-        {
-            hits.push(Hit {
-                start,
-                end: start + word.len(),
-                term,
-            });
+            if known.is_none()
+                && let Some(term) = self.joined_pair(lower)
+            {
+                hits.push(Hit {
+                    start: span.start,
+                    end: span.end,
+                    term,
+                });
+            }
         }
-        self.step(text, start..start + word.len(), known.copied(), open, hits);
+        self.step(text, span, known, open, hits);
     }
 
-    /// Whether a word ends as a head and its end do, written as one.
-    fn may_be_joined(&self, word: &[u8]) -> bool {
-        word.last_chunk::<3>()
-            .is_some_and(|tail| word.len() >= JOINED_BYTES_MIN && self.joined_tails.may_have(tail, 3))
+    /// Whether a word of `length` bytes ends at `end` as a head and its end do, written as one.
+    fn may_be_joined(&self, text: &[u8], end: usize, length: usize) -> bool {
+        length >= JOINED_BYTES_MIN && self.joined_tails.may_have(eight(text, end.saturating_sub(3), 3), 3)
     }
 
     /// A head and its end, written as one word.
@@ -351,7 +379,9 @@ impl Vocabulary {
 
     #[cold]
     fn foreign(&self, text: &[u8], start: usize, word: &[u8], open: &mut Open, hits: &mut Vec<Hit>) {
-        if let Some((automaton, ids)) = &self.unspaced {
+        // Their characters are three bytes long.
+        let may_be_unspaced = word.iter().any(|byte| *byte >= 0xe0);
+        if let Some((automaton, ids)) = self.unspaced.as_ref().filter(|_| may_be_unspaced) {
             for found in automaton.find_iter(word) {
                 if let Some(term) = ids.get(found.pattern().as_usize()) {
                     hits.push(Hit {
@@ -378,13 +408,7 @@ impl Vocabulary {
         }
         let begun = std::mem::take(&mut open.count);
         let before = open.states;
-        let begun = before.get(..begun).unwrap_or_default();
-        let fresh = Begun {
-            state: 0,
-            start: span.start,
-            of: None,
-        };
-        for begun in begun.iter().chain([&fresh]) {
+        for begun in before.get(..begun).unwrap_or_default() {
             if let Some(next) = self.steps.get(&(begun.state, word)) {
                 self.stepped(text, &span, *next, *begun, open, hits);
             }
@@ -401,6 +425,14 @@ impl Vocabulary {
                     self.stepped(text, &span, *next, Begun { of, ..*begun }, open, hits);
                 }
             }
+        }
+        if let Some(Some(next)) = self.first_steps.get(word as usize) {
+            let fresh = Begun {
+                state: 0,
+                start: span.start,
+                of: None,
+            };
+            self.stepped(text, &span, next.get(), fresh, open, hits);
         }
         open.end = span.end;
     }
@@ -469,112 +501,38 @@ impl Default for Sieve {
 
 impl Sieve {
     fn put(&mut self, word: &[u8]) {
-        let bit = Self::bit(word, word.len());
+        let bit = Self::bit(eight(word, 0, word.len()), word.len());
         if let Some(bits) = self.0.get_mut(bit / 64) {
             *bits |= 1 << (bit % 64);
         }
     }
 
-    /// Whether the word of `length` bytes that `text` begins with may be in it.
-    fn may_have(&self, text: &[u8], length: usize) -> bool {
-        let bit = Self::bit(text, length);
+    /// Whether a word of `length` bytes with these [`eight`] may be in it.
+    fn may_have(&self, first: u64, length: usize) -> bool {
+        let bit = Self::bit(first, length);
         self.0.get(bit / 64).is_some_and(|bits| bits >> (bit % 64) & 1 == 1)
     }
 
-    /// The same for capital letters as for small ones.
-    fn bit(text: &[u8], length: usize) -> usize {
-        let first = match text.first_chunk::<8>() {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => {
-                let mut eight = [0; 8];
-                eight.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-                u64::from_le_bytes(eight)
-            }
-        };
-        let beyond = 8_usize.saturating_sub(length) as u32 * 8;
-        let first = first.checked_shl(beyond).unwrap_or(0) | 0x2020_2020_2020_2020;
+    const fn bit(first: u64, length: usize) -> usize {
         let mixed = first ^ (length as u64) << 3;
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
     }
 }
 
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Kind {
-    Other,
-    Lower,
-    Upper,
-    Digit,
-    High,
-}
-
-#[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
-const KINDS: [Kind; 256] = {
-    let mut kinds = [Kind::Other; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        kinds[byte] = match byte as u8 {
-            b'a'..=b'z' => Kind::Lower,
-            b'A'..=b'Z' => Kind::Upper,
-            b'0'..=b'9' => Kind::Digit,
-            0x80.. => Kind::High,
-            _ => Kind::Other,
-        };
-        byte += 1;
-    }
-    kinds
-};
-
-fn kind(byte: u8) -> Kind {
-    KINDS.get(usize::from(byte)).copied().unwrap_or(Kind::Other)
-}
-
-/// In ASCII.
-pub(super) fn is_letter_or_digit(byte: u8) -> bool {
-    matches!(kind(byte), Kind::Lower | Kind::Upper | Kind::Digit)
-}
-
-/// How long the word at the beginning of `text` is, 0 where none is: `customerSSNumber1` is `customer`, `SS`, `Number`, `1`.
-fn word_length(text: &[u8]) -> usize {
-    let count = |from: usize, wanted: Kind| {
-        let rest = text.get(from..).unwrap_or_default();
-        from + rest.iter().take_while(|byte| kind(**byte) == wanted).count()
+/// The first bytes of the word of `length` bytes at `at`, at most eight, in small letters: the same number for no two words of
+/// letters and digits that are no longer.
+fn eight(text: &[u8], at: usize, length: usize) -> u64 {
+    let rest = text.get(at..).unwrap_or_default();
+    let first = match rest.first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => {
+            let mut eight = [0; 8];
+            eight.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            u64::from_le_bytes(eight)
+        }
     };
-    let kind_at = |at: usize| text.get(at).map_or(Kind::Other, |byte| kind(*byte));
-    match (kind_at(0), kind_at(1)) {
-        (Kind::Other, _) => 0,
-        (Kind::Digit, _) => count(1, Kind::Digit),
-        (Kind::Lower, _) | (Kind::Upper, Kind::Lower) => {
-            let end = count(1, Kind::Lower);
-            match kind_at(end) {
-                Kind::High => mixed_length(text),
-                _ => end,
-            }
-        }
-        _ => mixed_length(text),
-    }
-}
-
-/// [`word_length`] of what is neither all small, nor a capital and small ones, nor digits.
-fn mixed_length(text: &[u8]) -> usize {
-    let mut kinds = text.iter().map(|byte| kind(*byte));
-    let Some(mut before) = kinds.next() else { return 0 };
-    let mut length = 1;
-    for next in kinds {
-        let joins = match (before, next) {
-            (Kind::Lower | Kind::High, Kind::Lower | Kind::High) => true,
-            (Kind::High, Kind::Upper) | (Kind::Upper, Kind::Upper | Kind::High) => true,
-            // `Name`, but `SSName` is `SS` and `Name`.
-            (Kind::Upper, Kind::Lower) if length > 1 => return length - 1,
-            (Kind::Upper, Kind::Lower) => true,
-            _ => false,
-        };
-        if !joins {
-            return length;
-        }
-        before = next;
-        length += 1;
-    }
-    length
+    let beyond = 8_usize.saturating_sub(length) as u32 * 8;
+    first.checked_shl(beyond).unwrap_or(0) | 0x2020_2020_2020_2020
 }
 
 /// What a term is compared by, one by one.
@@ -658,7 +616,7 @@ mod tests {
         let ids: Vec<TermId> = terms.iter().map(|term| building.id(term).unwrap()).collect();
         let vocabulary = building.build().unwrap();
         let mut hits = Vec::new();
-        vocabulary.find(text.as_bytes(), &mut hits);
+        vocabulary.find(text.as_bytes(), &Map::of(text.as_bytes()), &mut hits);
         let name = |id| terms[ids.iter().position(|known| *known == id).unwrap()];
         hits.iter()
             .map(|hit| (name(hit.term), text[hit.start..hit.end].to_owned()))

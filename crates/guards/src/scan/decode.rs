@@ -101,17 +101,22 @@ fn run_length(run: &[u8]) -> usize {
 fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     // The first characters tell for most that they are hashes or names.
     let begin = run.first_chunk::<8>()?;
-    let is_hex = run.iter().all(u8::is_ascii_hexdigit) && run.len().is_multiple_of(2);
+    let may_be = |first: &[u8]| {
+        first.iter().all(|byte| is_texty(*byte)) || first.starts_with(&[0x1f, 0x8b]) || first.first() == Some(&0x30)
+    };
+    let is_hex = begin.iter().all(u8::is_ascii_hexdigit)
+        && run.iter().all(u8::is_ascii_hexdigit)
+        && run.len().is_multiple_of(2);
     if is_hex {
-        let bytes: Vec<u8> = run.chunks_exact(2).map_while(hex_pair).collect();
-        return inside(bytes, budget);
+        let mut bytes = run.chunks_exact(2).map_while(hex_pair);
+        let first: [u8; 4] = std::array::from_fn(|_| bytes.next().unwrap_or_default());
+        return may_be(&first).then(|| inside(first.into_iter().chain(bytes).collect(), budget))?;
     }
     let is_url_safe = memchr::memchr2(b'-', b'_', run).is_some();
     let engine = if is_url_safe { URL_SAFE } else { STANDARD };
-    let first = engine.decode(begin).ok()?;
-    let may_be =
-        first.iter().all(|byte| is_texty(*byte)) || first.starts_with(&[0x1f, 0x8b]) || first.first() == Some(&0x30);
-    if !may_be {
+    let mut first = [0; 6];
+    let length = engine.decode_slice(begin, &mut first).ok()?;
+    if !may_be(first.get(..length)?) {
         return None;
     }
     let packed: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();

@@ -21,31 +21,39 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8], whole: Option<us
         let is_next_line = behind.first() == Some(&b'\n');
         joint(behind).filter(|joint| !is_next_line || behind.get(*joint..).is_some_and(is_mixed))?;
     }
+    // The first joint is within the token, if there is one.
+    let first = next_joint(text, prefix + 1).filter(|(first, _)| first - prefix <= token.body.length_max())?;
     let mut whole = Vec::with_capacity(text.len());
     // Where in `text` each piece begins, by its place in `whole`.
     let mut pieces = vec![(0, 0)];
     let mut at = 0;
-    while at < text.len() {
-        let rest = text.get(at..)?;
-        match joint(rest).filter(|_| at > prefix && pieces.len() <= JOINTS_MAX) {
-            Some(joint) => {
-                at += joint;
-                pieces.push((whole.len(), at));
-            }
-            None => {
-                whole.push(*rest.first()?);
-                at += 1;
-            }
-        }
+    let mut next = Some(first);
+    while let Some((from, length)) = next.filter(|_| pieces.len() <= JOINTS_MAX) {
+        whole.extend_from_slice(text.get(at..from)?);
+        at = from + length;
+        pieces.push((whole.len(), at));
+        next = next_joint(text, at);
     }
-    if pieces.len() == 1 {
-        return None;
-    }
+    whole.extend_from_slice(text.get(at..)?);
     let length = prefix + token.body_length(whole.get(prefix..)?)?;
     let is_right = token.is_right(whole.get(..length));
     let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
     // In one piece it was no token.
     (is_right && *piece > 0).then(|| from + length - piece)
+}
+
+/// Where the next joint is from `from` on, and how long.
+fn next_joint(text: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr3(b'"', b'\'', b'\n', text.get(at..)?)?;
+        // The backslash that a line ends with is of the joint.
+        let start = at - usize::from(at > from && text.get(at - 1) == Some(&b'\\') && text.get(at) == Some(&b'\n'));
+        if let Some(length) = joint(text.get(start..)?) {
+            return Some((start, length));
+        }
+        at += 1;
+    }
 }
 
 /// Whether `text` begins with letters of both kinds and figures, as no word has them.

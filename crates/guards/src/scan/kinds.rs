@@ -95,13 +95,10 @@ impl Map {
     }
 
     /// How far it is from `from` to the next place behind it whose bit `ends` has, which it has behind every text.
-    #[inline]
     pub(super) fn length(&self, from: usize, ends: impl Fn(&Kinds) -> u64) -> usize {
         let (index, bit) = (from / BLOCK, from % BLOCK);
-        // Two shifts, since one by 64 is none.
-        let here = self.blocks.get(index).map_or(0, &ends) >> bit >> 1;
-        if here != 0 {
-            return here.trailing_zeros() as usize + 1;
+        if let Some(length) = self.blocks.get(index).and_then(|kinds| length(bit, ends(kinds))) {
+            return length;
         }
         let mut length = BLOCK - bit;
         for bits in self.blocks.iter().skip(index + 1).map(ends) {
@@ -126,6 +123,16 @@ impl Map {
             (index, bit, left) = (index + 1, 0, left - here);
         }
         (with != 0, without != 0)
+    }
+}
+
+/// How far it is from `bit` to the next one behind it that `ends` has, if it has one.
+#[inline]
+pub(super) const fn length(bit: usize, ends: u64) -> Option<usize> {
+    // Two shifts, since one by 64 is none.
+    match ends >> bit >> 1 {
+        0 => None,
+        behind => Some(behind.trailing_zeros() as usize + 1),
     }
 }
 

@@ -144,7 +144,7 @@ impl Proofs {
         };
         let separators = forms().fold(0, |all, (_, _, pattern)| {
             let groups = pattern.first_group();
-            groups.fold(all, |all, length| all | pattern.behind_first_group(length).0)
+            groups.fold(all, |all, length| all | pattern.behind_first_group::<0>(length).0)
         });
         for (byte, kind) in (0_u8..128).zip(&mut proofs.behind) {
             if separators >> byte & 1 == 1 {
@@ -162,7 +162,7 @@ impl Proofs {
                     identifier,
                     form,
                     first: pattern.beginning(),
-                    then: if may_end { u128::MAX } else { then },
+                    then: if may_end { [u128::MAX; FOLLOWING] } else { then },
                 };
                 // Where a match ends, a separator of other forms may come, or anything else.
                 let comes = if may_end { separators } else { goes_on_with };
@@ -189,8 +189,8 @@ struct Proof {
     form: usize,
     /// What a match may begin with.
     first: u128,
-    /// What may come behind the byte behind the group.
-    then: u128,
+    /// What may come behind the byte behind the group, and then.
+    then: [u128; FOLLOWING],
 }
 
 /// What a term says of the value that it names.
@@ -250,6 +250,9 @@ const GROUPS_MAX: usize = 12;
 
 /// A veto is so near.
 const VETO_BYTES_MAX: usize = 24;
+
+/// So many bytes behind the one behind a first group tell whether the rest is worth a look.
+const FOLLOWING: usize = 3;
 
 /// First groups of a proof are at most so long.
 const GROUP_BYTES_MAX: usize = 120;
@@ -388,7 +391,9 @@ impl Scanner {
             )
         };
         let marks: Vec<Range<usize>> = marks(seen).map(|(_, mark)| mark).collect();
-        hits.retain(|hit| is_key(hit) || !settle::is_in_mark(&marks, &(hit.start..hit.end)));
+        if !marks.is_empty() {
+            hits.retain(|hit| is_key(hit) || !settle::is_in_mark(&marks, &(hit.start..hit.end)));
+        }
         let mut found = Vec::new();
         self.by_form(seen, &kinds, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
@@ -451,14 +456,15 @@ impl Scanner {
     }
 
     /// What is known by its own form.
-    fn by_form<'a>(&'a self, text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
-        for (begin, block) in kinds.blocks() {
+    fn by_form<'a>(&'a self, text: &[u8], map: &Map, found: &mut Vec<Found<'a>>) {
+        for (begin, block) in map.blocks() {
+            let ends = block.ends_of_groups();
             for bit in kinds::bits(block.groups) {
                 let start = begin + bit;
-                let length = kinds.length(start, Kinds::ends_of_groups);
+                let length = kinds::length(bit, ends).unwrap_or_else(|| map.length(start, Kinds::ends_of_groups));
                 self.tokens_at(text, start, found);
                 if length <= GROUP_BYTES_MAX {
-                    let made = match kinds.have(start, length, |kinds| kinds.digits) {
+                    let made = match map.have(start, length, |kinds| kinds.digits) {
                         (false, _) => Made::OfLetters,
                         (_, false) => Made::OfDigits,
                         _ => Made::OfBoth,
@@ -549,8 +555,11 @@ impl Scanner {
             let byte = text.get(at).copied().filter(u8::is_ascii);
             byte.map_or(0, |byte| 1_u128 << byte)
         };
-        let (first, then) = (bit(start), bit(start + length + 1));
-        let may_be = |proof: &&Proof| proof.first & first != 0 && (proof.then == u128::MAX || proof.then & then != 0);
+        let first = bit(start);
+        let may_be = |proof: &&Proof| {
+            let mut then = (start + length + 1..).zip(&proof.then);
+            proof.first & first != 0 && then.all(|(at, then)| *then == u128::MAX || then & bit(at) != 0)
+        };
         for proof in list.iter().filter(may_be) {
             let Some(identifier) = self.rules.identifiers.get(proof.identifier) else {
                 continue;
@@ -597,16 +606,15 @@ impl Scanner {
             // A part of a longer word may be a key's; in prose it is chance, as in Base64.
             let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
             let is_alone = !is_letter(word.start.checked_sub(1)) && !is_letter(Some(word.end));
-            let sentence = place.near(&word);
+            // A key has its own value, or none; only a token is looked for behind it, too.
+            let wants_near = scopes.is_empty() || meanings.iter().any(|meaning| matches!(meaning, Meaning::Token(_)));
+            let sentence = (wants_near && is_alone).then(|| place.near(&word));
+            let sentence = sentence.as_ref().map(<[Scope; 2]>::as_slice).unwrap_or_default();
             // What a mark follows has its value there, and none before it.
             let is_answered = marks
                 .get(marks.partition_point(|mark| mark.start < word.end))
                 .is_some_and(|mark| is_joined(text, word.end..mark.start));
-            let near = match (is_alone, is_answered) {
-                (true, true) => sentence.get(..1).unwrap_or_default(),
-                (true, false) => sentence.as_slice(),
-                (false, _) => &[],
-            };
+            let near = if is_answered { sentence.get(..1).unwrap_or_default() } else { sentence };
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {

@@ -87,20 +87,20 @@ impl Pattern {
 
     /// How many bytes at the beginning of `text` have this form.
     pub(crate) fn matched(&self, text: &[u8]) -> Option<usize> {
-        let mut at = 0;
+        let mut rest = text;
         for element in &self.0 {
-            let rest = text.get(at..).unwrap_or_default();
-            let count = rest
-                .iter()
-                .take(element.max as usize)
-                .take_while(|byte| has(element.set, **byte))
-                .count();
-            if count < element.min as usize {
+            let mut left = element.max;
+            while left > 0
+                && let Some((first, behind)) = rest.split_first()
+                && has(element.set, *first)
+            {
+                (left, rest) = (left - 1, behind);
+            }
+            if element.max - left < element.min {
                 return None;
             }
-            at += count;
         }
-        Some(at)
+        Some(text.len() - rest.len())
     }
 
     /// Whether a match may begin with `byte`.
@@ -165,18 +165,15 @@ impl Pattern {
         first.fold(0, |all, element| all | element.set)
     }
 
-    /// The separators that a match whose first group is so long may go on with, and what may come right behind one.
-    pub(crate) fn behind_first_group(&self, length: usize) -> (u128, u128) {
-        let (mut separators, mut behind) = (0, 0);
+    /// The separators that a match whose first group is so long may go on with, and what may come behind one, byte by byte.
+    pub(crate) fn behind_first_group<const N: usize>(&self, length: usize) -> (u128, [u128; N]) {
+        let (mut separators, mut behind) = (0, [0; N]);
         let (mut min, mut max) = (0, 0);
         for (at, element) in self.0.iter().enumerate() {
             let here = element.set & !(LETTERS | DIGITS);
             if here != 0 && min <= length && length <= max {
                 separators |= here;
-                behind |= element.set;
-                let rest = self.0.get(at + 1..).unwrap_or_default();
-                let may_be_missing = rest.iter().take_while(|element| element.min == 0).count();
-                behind |= rest.iter().take(may_be_missing + 1).fold(0, |all, element| all | element.set);
+                self.follow(at, 1, &mut behind);
             }
             if element.set & (LETTERS | DIGITS) == 0 && element.min > 0 {
                 break;
@@ -187,6 +184,30 @@ impl Pattern {
             }
         }
         (separators, behind)
+    }
+
+    /// Adds what may come, byte by byte, where `count` of element `at` are there.
+    fn follow(&self, at: usize, count: u32, behind: &mut [u128]) {
+        let Some((next, behind)) = behind.split_first_mut() else {
+            return;
+        };
+        let Some(element) = self.0.get(at) else {
+            // Anything may come behind a match.
+            *next = u128::MAX;
+            behind.fill(u128::MAX);
+            return;
+        };
+        if count < element.max {
+            *next |= element.set;
+            self.follow(at, count + 1, behind);
+        }
+        if count >= element.min {
+            let mut rest = vec![0; behind.len() + 1];
+            self.follow(at + 1, 0, &mut rest);
+            for (all, more) in std::iter::once(next).chain(behind).zip(rest) {
+                *all |= more;
+            }
+        }
     }
 
     /// How long the first group is at least where it may be the whole match.

@@ -4,7 +4,7 @@
 //!
 //! It must not know what a term stands for.
 
-use super::kinds::{BLOCK, Kinds, Map, bits};
+use super::kinds::{self, BLOCK, Kinds, Map, bits};
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -303,13 +303,14 @@ impl Vocabulary {
         Ok(state)
     }
 
-    /// Finds the terms in `text`, whose kinds of bytes `kinds` has: the longest that begins at each place, in order.
-    pub(super) fn find(&self, text: &[u8], kinds: &Map, hits: &mut Vec<Hit>) {
+    /// Finds the terms in `text`, whose kinds of bytes `map` has: the longest that begins at each place, in order.
+    pub(super) fn find(&self, text: &[u8], map: &Map, hits: &mut Vec<Hit>) {
         let mut open = Open::default();
-        for (begin, block) in kinds.blocks() {
+        for (begin, block) in map.blocks() {
+            let ends = block.ends_of_words();
             for bit in bits(block.starts) {
                 let at = begin + bit;
-                let length = kinds.length(at, Kinds::ends_of_words);
+                let length = kinds::length(bit, ends).unwrap_or_else(|| map.length(at, Kinds::ends_of_words));
                 if block.high != 0 || bit + length > BLOCK {
                     let word = text.get(at..at + length).unwrap_or_default();
                     if !word.is_ascii() {

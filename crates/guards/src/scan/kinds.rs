@@ -157,9 +157,7 @@ struct Before {
 /// Inlined into what [`dispatch!`] compiles for each set of instructions.
 #[inline(always)]
 fn look<S: Simd>(simd: S, text: &[u8], blocks: &mut Vec<Kinds>) {
-    let (whole, rest) = text.as_chunks::<BLOCK>();
-    let mut last = [0; BLOCK];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let (whole, last) = in_blocks(text);
     let mut before = Before::default();
     for block in whole.iter().chain([&last]) {
         let block = Block(u8x64::from_slice(simd, block));
@@ -207,10 +205,20 @@ struct Block<S: Simd>(u8x64<S>);
 impl<S: Simd> Block<S> {
     #[inline(always)]
     fn any_of<const N: usize>(self, bytes: [u8; N]) -> u64 {
-        // Their least distance is none. The compiler takes comparisons that are joined by `|` apart, bit by bit.
+        self.any_within(bytes, [])
+    }
+
+    /// One of `bytes`, or one within `ranges`.
+    #[inline(always)]
+    fn any_within<const N: usize, const M: usize>(self, bytes: [u8; N], ranges: [(u8, u8); M]) -> u64 {
+        // The least distance to any of them is none. The compiler takes comparisons that are joined by `|` apart, bit by bit.
         let mut least = self.0.max(u8::MAX);
         for byte in bytes {
             least = least.min(self.0 ^ byte);
+        }
+        for (first, last) in ranges {
+            // Below the first, it wraps and is large.
+            least = least.min((self.0 - first).max(last - first) ^ (last - first));
         }
         least.simd_eq(0).to_bitmask()
     }
@@ -219,6 +227,46 @@ impl<S: Simd> Block<S> {
     fn range(self, first: u8, last: u8) -> u64 {
         (self.0.simd_ge(first) & self.0.simd_le(last)).to_bitmask()
     }
+}
+
+/// The places of the bits of blocks, in order.
+pub(super) fn places(blocks: &[u64]) -> impl Iterator<Item = usize> {
+    let of_block = |(at, block): (usize, &u64)| bits(*block).map(move |bit| at + bit);
+    (0..).step_by(BLOCK).zip(blocks).flat_map(of_block)
+}
+
+/// Where one of `bytes`, or one within `ranges`, stands in `text`; in blocks, a bit a byte. Zero is none of them.
+pub(super) fn places_of<const N: usize, const M: usize>(
+    text: &[u8],
+    bytes: [u8; N],
+    ranges: [(u8, u8); M],
+) -> Vec<u64> {
+    let mut blocks = Vec::with_capacity(text.len() / BLOCK + 1);
+    dispatch!(Level::new(), simd => look_for(simd, text, bytes, ranges, &mut blocks));
+    blocks
+}
+
+#[inline(always)]
+fn look_for<S: Simd, const N: usize, const M: usize>(
+    simd: S,
+    text: &[u8],
+    bytes: [u8; N],
+    ranges: [(u8, u8); M],
+    blocks: &mut Vec<u64>,
+) {
+    let (whole, last) = in_blocks(text);
+    for block in whole.iter().chain([&last]) {
+        let block = Block(u8x64::from_slice(simd, block));
+        blocks.push(block.any_within(bytes, ranges));
+    }
+}
+
+/// The whole blocks of a text, and the rest of it with zeros behind.
+fn in_blocks(text: &[u8]) -> (&[[u8; BLOCK]], [u8; BLOCK]) {
+    let (whole, rest) = text.as_chunks::<BLOCK>();
+    let mut last = [0; BLOCK];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    (whole, last)
 }
 
 #[cfg(test)]

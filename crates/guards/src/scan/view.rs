@@ -4,6 +4,7 @@
 //!
 //! A text that needs none of it is its own view, and costs one look. It must not know what is looked for.
 
+use super::kinds;
 use super::peek::readable;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,13 +21,14 @@ pub(crate) struct View<'a> {
 impl<'a> View<'a> {
     /// The view of `original`, which is shorter than 4 GiB.
     pub(crate) fn new(original: &'a [u8]) -> Self {
-        match Writer::needs_none(original) {
+        let specials = specials(original);
+        match specials.iter().all(|block| *block == 0) {
             true => Self {
                 original,
                 text: Cow::Borrowed(original),
                 turns: Vec::new(),
             },
-            false => Writer::new(original).write(),
+            false => Writer::new(original).write(&specials),
         }
     }
 
@@ -69,19 +71,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// Bytes at which something may have to be done.
-fn is_special(byte: u8) -> bool {
-    #[expect(clippy::indexing_slicing, reason = "the compiler does it, and would say so")]
-    const SPECIAL: [bool; 256] = {
-        let mut special = [false; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            special[byte] = matches!(byte as u8, b'\\' | b'%' | b'&' | b'=' | 0x80..);
-            byte += 1;
-        }
-        special
-    };
-    SPECIAL.get(usize::from(byte)).copied().unwrap_or(true)
+/// Where something may have to be done; in blocks, a bit a byte. Of what is beyond ASCII, these begin the characters that are
+/// folded, and some that are not.
+fn specials(text: &[u8]) -> Vec<u64> {
+    kinds::places_of(
+        text,
+        [b'\\', b'%', b'&', b'=', 0xc2, 0xcd],
+        [(0xd6, 0xe3), (0xea, 0xff)],
+    )
 }
 
 struct Writer<'a> {
@@ -106,10 +103,6 @@ enum Instead {
 }
 
 impl<'a> Writer<'a> {
-    fn needs_none(original: &[u8]) -> bool {
-        !original.iter().any(|byte| is_special(*byte))
-    }
-
     fn new(original: &'a [u8]) -> Self {
         Self {
             original,
@@ -120,16 +113,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn write(mut self) -> View<'a> {
-        let mut at = 0;
-        while let Some(rest) = self.original.get(at..) {
-            let Some(next) = rest.iter().position(|byte| is_special(*byte)) else {
-                break;
-            };
-            at += next;
-            let rest = rest.get(next..).unwrap_or_default();
-            let instead = instead_of(rest, self.is_quoted_printable);
-            let length = match instead {
+    fn write(mut self, specials: &[u64]) -> View<'a> {
+        let mut past = 0;
+        for at in kinds::places(specials) {
+            // A part of what was read already.
+            if at < past {
+                continue;
+            }
+            let rest = self.original.get(at..).unwrap_or_default();
+            let length = match instead_of(rest, self.is_quoted_printable) {
                 Instead::Same(length) => length,
                 Instead::Char(length, character) => {
                     self.copy_up_to(at);
@@ -148,7 +140,7 @@ impl<'a> Writer<'a> {
                     length
                 }
             };
-            at += length.max(1);
+            past = at + length.max(1);
         }
         if self.turns.is_empty() {
             return View {
@@ -505,6 +497,17 @@ mod tests {
         assert_eq!(view.original(&(0..7)), 0..original.len());
         let whole = View::new(b"abc");
         assert_eq!(whole.original(&(1..2)), 1..2);
+    }
+
+    #[test]
+    fn every_character_that_is_folded_is_looked_at() {
+        for character in '\u{80}'..=char::MAX {
+            let mut bytes = [0; 4];
+            let written = character.encode_utf8(&mut bytes).as_bytes();
+            let is_folded = !matches!(fold(character), Fold::Same);
+            let is_looked_at = specials(written).first().is_some_and(|block| block & 1 == 1);
+            assert!(is_looked_at || !is_folded, "{character:?}");
+        }
     }
 
     proptest::proptest! {

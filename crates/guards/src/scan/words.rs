@@ -339,26 +339,27 @@ impl Vocabulary {
 
     fn word(&self, text: &[u8], span: Range<usize>, first: u64, open: &mut Open, hits: &mut Vec<Hit>) {
         let word = text.get(span.clone()).unwrap_or_default();
-        let mut known = self.short.get(&first).filter(|_| word.len() <= 8).copied();
-        if known.is_none() && word.len() <= WORD_BYTES_MAX {
-            let mut lower = [0; WORD_BYTES_MAX];
-            let lower = lower.get_mut(..word.len()).unwrap_or_default();
-            lower.copy_from_slice(word);
-            lower.make_ascii_lowercase();
-            if word.len() > 8 {
-                known = self.words.get(&*lower).copied();
-            }
-            if known.is_none()
-                && let Some(term) = self.joined_pair(lower)
-            {
-                hits.push(Hit {
-                    start: span.start,
-                    end: span.end,
-                    term,
-                });
-            }
+        let mut known = None;
+        let mut term = None;
+        if word.len() <= 8 {
+            known = self.short.get(&first).copied();
+        } else if let Some(lower) = lower(word).get(..word.len()) {
+            known = self.words.get(lower).copied();
         }
-        self.step(text, span, known, open, hits);
+        if known.is_none() && self.may_be_joined(text, span.end, word.len()) {
+            term = lower(word).get(..word.len()).and_then(|lower| self.joined_pair(lower));
+        }
+        if let Some(term) = term {
+            hits.push(Hit {
+                start: span.start,
+                end: span.end,
+                term,
+            });
+        }
+        match known {
+            Some(word) => self.step(text, span, word, open, hits),
+            None => open.count = 0,
+        }
     }
 
     /// Whether a word of `length` bytes ends at `end` as a head and its end do, written as one.
@@ -394,18 +395,18 @@ impl Vocabulary {
             }
         }
         let lower = String::from_utf8_lossy(word).to_lowercase();
-        let known = self.words.get(lower.as_bytes()).copied();
-        self.step(text, start..start + word.len(), known, open, hits);
+        match self.words.get(lower.as_bytes()) {
+            Some(known) => self.step(text, start..start + word.len(), *known, open, hits),
+            None => open.count = 0,
+        }
     }
 
-    fn step(&self, text: &[u8], span: Range<usize>, word: Option<u32>, open: &mut Open, hits: &mut Vec<Hit>) {
-        let Some(word) = word else {
-            open.count = 0;
-            return;
-        };
-        let gap = text.get(open.end..span.start).unwrap_or_default();
-        if gap.len() > GAP_BYTES_MAX || !gap.iter().all(|byte| b" _-./'".contains(byte)) {
-            open.count = 0;
+    fn step(&self, text: &[u8], span: Range<usize>, word: u32, open: &mut Open, hits: &mut Vec<Hit>) {
+        if open.count > 0 {
+            let gap = text.get(open.end..span.start).unwrap_or_default();
+            if gap.len() > GAP_BYTES_MAX || !gap.iter().all(|byte| b" _-./'".contains(byte)) {
+                open.count = 0;
+            }
         }
         let begun = std::mem::take(&mut open.count);
         let before = open.states;
@@ -534,6 +535,13 @@ fn eight(text: &[u8], at: usize, length: usize) -> u64 {
     };
     let beyond = 8_usize.saturating_sub(length) as u32 * 8;
     first.checked_shl(beyond).unwrap_or(0) | 0x2020_2020_2020_2020
+}
+
+/// A word in small letters, where it is no longer than words are.
+fn lower(word: &[u8]) -> [u8; WORD_BYTES_MAX] {
+    let mut lower = [0; WORD_BYTES_MAX];
+    lower.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+    lower
 }
 
 /// What a term is compared by, one by one.

@@ -64,7 +64,7 @@ pub(super) fn find(
             continue;
         }
         let run = text.get(start..).unwrap_or_default();
-        let length = run_length(run);
+        let length = run_length(run, kinds.length(start, |kinds| !(kinds.alphanumerics | kinds.joints)));
         past = start + length;
         if length < RUN_CHARACTERS_MIN {
             continue;
@@ -75,10 +75,10 @@ pub(super) fn find(
     }
 }
 
-/// A run goes on over the end of a long line.
-fn run_length(run: &[u8]) -> usize {
+/// A run goes on over the end of a long line; the first line is so long.
+fn run_length(run: &[u8], first: usize) -> usize {
     let line = |text: &[u8]| text.iter().position(|byte| !is_of_run(*byte)).unwrap_or(text.len());
-    let mut length = line(run);
+    let mut length = first;
     let mut last = length;
     while last >= 60 && length < RUN_BYTES_MAX {
         let rest = run.get(length..).unwrap_or_default();
@@ -104,21 +104,26 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     let may_be = |first: &[u8]| {
         first.iter().all(|byte| is_texty(*byte)) || first.starts_with(&[0x1f, 0x8b]) || first.first() == Some(&0x30)
     };
-    let is_hex = begin.iter().all(u8::is_ascii_hexdigit)
-        && run.iter().all(u8::is_ascii_hexdigit)
-        && run.len().is_multiple_of(2);
-    if is_hex {
-        let mut bytes = run.chunks_exact(2).map_while(hex_pair);
-        let first: [u8; 4] = std::array::from_fn(|_| bytes.next().unwrap_or_default());
-        return may_be(&first).then(|| inside(first.into_iter().chain(bytes).collect(), budget))?;
+    let mut pairs = [0; 4];
+    let pairs_of_hex = begin.chunks_exact(2).map_while(hex_pair).zip(&mut pairs);
+    let is_hex = pairs_of_hex.map(|(byte, pair)| *pair = byte).count() == 4;
+    let may_be_hex = is_hex && may_be(&pairs);
+    let is_url_safe = memchr::memchr2(b'-', b'_', begin).is_some();
+    let engine = if is_url_safe { URL_SAFE } else { STANDARD };
+    let mut first = [0; 6];
+    let may_be_base64 = engine.decode_slice(begin, &mut first).is_ok() && may_be(&first);
+    if !may_be_hex && !may_be_base64 {
+        return None;
+    }
+    if is_hex && run.iter().all(u8::is_ascii_hexdigit) && run.len().is_multiple_of(2) {
+        let bytes = run.chunks_exact(2).map_while(hex_pair).collect();
+        return may_be_hex.then(|| inside(bytes, budget))?;
+    }
+    if !may_be_base64 {
+        return None;
     }
     let is_url_safe = memchr::memchr2(b'-', b'_', run).is_some();
     let engine = if is_url_safe { URL_SAFE } else { STANDARD };
-    let mut first = [0; 6];
-    let length = engine.decode_slice(begin, &mut first).ok()?;
-    if !may_be(first.get(..length)?) {
-        return None;
-    }
     let packed: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     inside(engine.decode(&packed).ok()?, budget)
 }

@@ -114,15 +114,15 @@ impl Map {
     #[inline]
     pub(super) fn have(&self, from: usize, length: usize, wanted: impl Fn(&Kinds) -> u64) -> (bool, bool) {
         let (mut index, mut bit, mut left) = (from / BLOCK, from % BLOCK, length);
-        let (mut with, mut without) = (0, 0);
+        let (mut with, mut without) = (false, false);
         while left > 0 {
             let here = left.min(BLOCK - bit);
-            let bits = self.blocks.get(index).map_or(0, &wanted) >> bit;
-            with |= bits << (BLOCK - here);
-            without |= !bits << (BLOCK - here);
+            let all = u64::MAX >> (BLOCK - here);
+            let bits = self.blocks.get(index).map_or(0, &wanted) >> bit & all;
+            (with, without) = (with || bits != 0, without || bits != all);
             (index, bit, left) = (index + 1, 0, left - here);
         }
-        (with != 0, without != 0)
+        (with, without)
     }
 }
 

@@ -113,6 +113,8 @@ struct Proofs {
     kinds: usize,
     /// By length, by what the group is made of, by what comes behind.
     lists: Vec<Vec<Proof>>,
+    /// By what the group is made of and the byte behind it: a bit for each length that has a list. The last is for all longer ones.
+    lengths: [[u64; 256]; 3],
 }
 
 /// What a group is made of.
@@ -134,6 +136,7 @@ impl Proofs {
             behind: [0; 256],
             kinds: 1,
             lists: Vec::new(),
+            lengths: [[0; 256]; 3],
         };
         let forms = || {
             let identifiers = rules.identifiers.iter().enumerate();
@@ -174,11 +177,24 @@ impl Proofs {
                         if let Some(list) = proofs.lists.get_mut(at) {
                             list.push(proof);
                         }
+                        let of_kind = proofs.behind.get(usize::from(*behind)).copied();
+                        let lengths = proofs.lengths.get_mut(made as usize);
+                        for (kind, lengths) in proofs.behind.iter().zip(lengths.into_iter().flatten()) {
+                            if Some(*kind) == of_kind {
+                                *lengths |= 1 << length.min(63);
+                            }
+                        }
                     }
                 }
             }
         }
         proofs
+    }
+
+    /// Whether there is any for such a group.
+    fn any(&self, length: usize, made: Made, behind: u8) -> bool {
+        let lengths = self.lengths.get(made as usize).and_then(|lengths| lengths.get(usize::from(behind)));
+        lengths.is_some_and(|lengths| lengths >> length.min(63) & 1 == 1)
     }
 }
 
@@ -252,7 +268,7 @@ const GROUPS_MAX: usize = 12;
 const VETO_BYTES_MAX: usize = 24;
 
 /// So many bytes behind the one behind a first group tell whether the rest is worth a look.
-const FOLLOWING: usize = 3;
+const FOLLOWING: usize = 4;
 
 /// First groups of a proof are at most so long.
 const GROUP_BYTES_MAX: usize = 120;
@@ -463,13 +479,14 @@ impl Scanner {
                 let start = begin + bit;
                 let length = kinds::length(bit, ends).unwrap_or_else(|| map.length(start, Kinds::ends_of_groups));
                 self.tokens_at(text, start, found);
-                if length <= GROUP_BYTES_MAX {
-                    let made = match map.have(start, length, |kinds| kinds.digits) {
-                        (false, _) => Made::OfLetters,
-                        (_, false) => Made::OfDigits,
-                        _ => Made::OfBoth,
-                    };
-                    self.proofs_at(text, start, length, made, found);
+                let made = match map.have(start, length, |kinds| kinds.digits) {
+                    (false, _) => Made::OfLetters,
+                    (_, false) => Made::OfDigits,
+                    _ => Made::OfBoth,
+                };
+                let behind = text.get(start + length).copied().unwrap_or(u8::MAX);
+                if self.proofs.any(length, made, behind) {
+                    self.proofs_at(text, start, length, made, behind, found);
                 }
             }
         }
@@ -545,12 +562,15 @@ impl Scanner {
         }
     }
 
-    fn proofs_at<'a>(&'a self, text: &[u8], start: usize, length: usize, made: Made, found: &mut Vec<Found<'a>>) {
-        let behind = text.get(start + length).copied().unwrap_or(u8::MAX);
-        let list = self.proofs.lists.get(self.proofs.at(length, made, behind));
-        let Some(list) = list.filter(|list| !list.is_empty()) else {
-            return;
-        };
+    fn proofs_at<'a>(
+        &'a self,
+        text: &[u8],
+        start: usize,
+        length: usize,
+        made: Made,
+        behind: u8,
+        found: &mut Vec<Found<'a>>,
+    ) {
         let bit = |at: usize| {
             let byte = text.get(at).copied().filter(u8::is_ascii);
             byte.map_or(0, |byte| 1_u128 << byte)
@@ -560,7 +580,8 @@ impl Scanner {
             let mut then = (start + length + 1..).zip(&proof.then);
             proof.first & first != 0 && then.all(|(at, then)| *then == u128::MAX || then & bit(at) != 0)
         };
-        for proof in list.iter().filter(may_be) {
+        let list = self.proofs.lists.get(self.proofs.at(length, made, behind));
+        for proof in list.into_iter().flatten().filter(may_be) {
             let Some(identifier) = self.rules.identifiers.get(proof.identifier) else {
                 continue;
             };

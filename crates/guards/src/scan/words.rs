@@ -321,7 +321,7 @@ impl Vocabulary {
                 let first = eight(text, at, length);
                 // Most words of a text are no term's.
                 let sieve = if open.count == 0 { &self.first_sieve } else { &self.sieve };
-                match sieve.may_have(first, length) || self.may_be_joined(text, at + length, length) {
+                match sieve.may_have(first, length) || self.may_be_joined(text, at + length, length, first) {
                     true => self.word(text, at..at + length, first, &mut open, hits),
                     false => open.count = 0,
                 }
@@ -346,7 +346,7 @@ impl Vocabulary {
         } else if let Some(lower) = lower(word).get(..word.len()) {
             known = self.words.get(lower).copied();
         }
-        if known.is_none() && self.may_be_joined(text, span.end, word.len()) {
+        if known.is_none() && self.may_be_joined(text, span.end, word.len(), first) {
             term = lower(word).get(..word.len()).and_then(|lower| self.joined_pair(lower));
         }
         if let Some(term) = term {
@@ -362,9 +362,15 @@ impl Vocabulary {
         }
     }
 
-    /// Whether a word of `length` bytes ends at `end` as a head and its end do, written as one.
-    fn may_be_joined(&self, text: &[u8], end: usize, length: usize) -> bool {
-        length >= JOINED_BYTES_MIN && self.joined_tails.may_have(eight(text, end.saturating_sub(3), 3), 3)
+    /// Whether a word of `length` bytes with these first [`eight`] ends at `end` as a head and its end do, written as one.
+    fn may_be_joined(&self, text: &[u8], end: usize, length: usize, first: u64) -> bool {
+        // The last three bytes are the highest.
+        let tail = match length {
+            ..JOINED_BYTES_MIN => return false,
+            ..=8 => first & !0xff_ffff_ffff | 0x20_2020_2020,
+            _ => eight(text, end - 3, 3),
+        };
+        self.joined_tails.may_have(tail, 3)
     }
 
     /// A head and its end, written as one word.
@@ -408,11 +414,27 @@ impl Vocabulary {
                 open.count = 0;
             }
         }
-        let begun = std::mem::take(&mut open.count);
+        if open.count > 0 {
+            self.go_on(text, &span, word, open, hits);
+        }
+        if let Some(Some(next)) = self.first_steps.get(word as usize) {
+            let fresh = Begun {
+                state: 0,
+                start: span.start,
+                of: None,
+            };
+            self.stepped(text, &span, next.get(), fresh, open, hits);
+        }
+        open.end = span.end;
+    }
+
+    /// What was begun goes on with `word`, or is left.
+    fn go_on(&self, text: &[u8], span: &Range<usize>, word: u32, open: &mut Open, hits: &mut Vec<Hit>) {
+        let count = std::mem::take(&mut open.count);
         let before = open.states;
-        for begun in before.get(..begun).unwrap_or_default() {
+        for begun in before.get(..count).unwrap_or_default() {
             if let Some(next) = self.steps.get(&(begun.state, word)) {
-                self.stepped(text, &span, *next, *begun, open, hits);
+                self.stepped(text, span, *next, *begun, open, hits);
             }
             let head = self.head_at.get(begun.state as usize).copied().flatten();
             let Some(pairs) = head
@@ -424,19 +446,10 @@ impl Vocabulary {
             for (root, term) in pairs {
                 if let Some(next) = self.steps.get(&(*root, word)) {
                     let of = Some(*term);
-                    self.stepped(text, &span, *next, Begun { of, ..*begun }, open, hits);
+                    self.stepped(text, span, *next, Begun { of, ..*begun }, open, hits);
                 }
             }
         }
-        if let Some(Some(next)) = self.first_steps.get(word as usize) {
-            let fresh = Begun {
-                state: 0,
-                start: span.start,
-                of: None,
-            };
-            self.stepped(text, &span, next.get(), fresh, open, hits);
-        }
-        open.end = span.end;
     }
 
     /// A term goes on, or ends.

@@ -111,19 +111,25 @@ impl Map {
     }
 
     /// Whether any of the `length` places from `from` on have their bit in `wanted`, and whether any have not.
-    #[inline]
     pub(super) fn have(&self, from: usize, length: usize, wanted: impl Fn(&Kinds) -> u64) -> (bool, bool) {
         let (mut index, mut bit, mut left) = (from / BLOCK, from % BLOCK, length);
         let (mut with, mut without) = (false, false);
         while left > 0 {
             let here = left.min(BLOCK - bit);
-            let all = u64::MAX >> (BLOCK - here);
-            let bits = self.blocks.get(index).map_or(0, &wanted) >> bit & all;
-            (with, without) = (with || bits != 0, without || bits != all);
+            let (more, less) = have(self.blocks.get(index).map_or(0, &wanted), bit, here);
+            (with, without) = (with || more, without || less);
             (index, bit, left) = (index + 1, 0, left - here);
         }
         (with, without)
     }
+}
+
+/// Whether any of the `length` bits from `bit` on are set, and whether any are not; at least one, and all in the block.
+#[inline]
+pub(super) const fn have(bits: u64, bit: usize, length: usize) -> (bool, bool) {
+    let all = u64::MAX >> (BLOCK - length);
+    let bits = bits >> bit & all;
+    (bits != 0, bits != all)
 }
 
 /// How far it is from `bit` to the next one behind it that `ends` has, if it has one.

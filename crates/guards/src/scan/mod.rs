@@ -479,7 +479,11 @@ impl Scanner {
                 let start = begin + bit;
                 let length = kinds::length(bit, ends).unwrap_or_else(|| map.length(start, Kinds::ends_of_groups));
                 self.tokens_at(text, start, found);
-                let made = match map.have(start, length, |kinds| kinds.digits) {
+                let digits = match bit + length {
+                    ..=kinds::BLOCK => kinds::have(block.digits, bit, length),
+                    _ => map.have(start, length, |kinds| kinds.digits),
+                };
+                let made = match digits {
                     (false, _) => Made::OfLetters,
                     (_, false) => Made::OfDigits,
                     _ => Made::OfBoth,
@@ -576,9 +580,10 @@ impl Scanner {
             byte.map_or(0, |byte| 1_u128 << byte)
         };
         let first = bit(start);
+        let following: [u128; FOLLOWING] = std::array::from_fn(|index| bit(start + length + 1 + index));
         let may_be = |proof: &&Proof| {
-            let mut then = (start + length + 1..).zip(&proof.then);
-            proof.first & first != 0 && then.all(|(at, then)| *then == u128::MAX || then & bit(at) != 0)
+            let mut then = proof.then.iter().zip(following);
+            proof.first & first != 0 && then.all(|(then, byte)| *then == u128::MAX || then & byte != 0)
         };
         let list = self.proofs.lists.get(self.proofs.at(length, made, behind));
         for proof in list.into_iter().flatten().filter(may_be) {
@@ -730,22 +735,27 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
 /// Where letters or digits begin within `span`; where a number is looked for, no words.
 fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iterator<Item = usize> + 't {
     // A named value is among the first: what is looked at for each word has a bound.
-    let is_word = |at: usize| text.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    (span.start..span.end.min(text.len()).min(span.start + GROUPS_BYTES_MAX))
-        .filter(move |at| {
-            is_word(*at) && !at.checked_sub(1).is_some_and(is_word) && !(is_number && is_prose(text, *at))
-        })
-        .take(GROUPS_MAX)
-}
-
-/// Whether a word begins at `at`: no number or code begins with so many letters.
-fn is_prose(text: &[u8], at: usize) -> bool {
-    let group = ahead(text, at, 24);
-    let length = group
-        .iter()
-        .position(|byte| !byte.is_ascii_alphanumeric())
-        .unwrap_or(group.len());
-    (7..24).contains(&length) && group.iter().take(length).all(u8::is_ascii_alphabetic)
+    let end = span.end.min(text.len()).min(span.start + GROUPS_BYTES_MAX);
+    let length = |at: usize, is_of: fn(&u8) -> bool| {
+        let rest = text.get(at..).unwrap_or_default();
+        rest.iter().take_while(|byte| is_of(byte)).count()
+    };
+    let is_cut = peek::before(text, span.start).is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let mut at = span.start + if is_cut { length(span.start, u8::is_ascii_alphanumeric) } else { 0 };
+    let next = move || {
+        loop {
+            let start = at + text.get(at..end)?.iter().position(u8::is_ascii_alphanumeric)?;
+            let letters = length(start, u8::is_ascii_alphabetic);
+            let behind = length(start + letters, u8::is_ascii_alphanumeric);
+            at = start + letters + behind;
+            // No number or code begins with so many letters.
+            let is_prose = is_number && behind == 0 && (7..24).contains(&letters);
+            if !is_prose {
+                return Some(start);
+            }
+        }
+    };
+    std::iter::from_fn(next).take(GROUPS_MAX)
 }
 
 /// The span of `identifier` in this form at `start`, if it is whole and its check holds.

@@ -11,6 +11,9 @@ use std::ops::Range;
 pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> {
     memchr::memchr_iter(b'[', text).filter_map(|at| {
         let rest = text.get(at + 1..)?;
+        if !rest.first()?.is_ascii_uppercase() {
+            return None;
+        }
         let (class, length) = Class::ALL.iter().find_map(|class| {
             let name = class.as_str().as_bytes();
             match rest.strip_prefix(name)? {

@@ -258,8 +258,8 @@ fn dotted<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
         return;
     };
     // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
-    let is_small = address.octets().iter().all(|octet| *octet < 30)
-        && address.octets().first().is_some_and(|first| *first < 10);
+    let is_small =
+        address.octets().iter().all(|octet| *octet < 30) && address.octets().first().is_some_and(|first| *first < 10);
     let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
     if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
         return;

@@ -49,7 +49,9 @@ impl Search {
     /// Each beginning that stands in `text`: which it is, and where. None within another.
     fn each(&self, text: &[u8], mut found: impl FnMut(usize, Range<usize>)) {
         match self {
-            Self::Packed(searcher) => searcher.find_iter(text).for_each(|one| found(one.pattern().as_usize(), one.start()..one.end())),
+            Self::Packed(searcher) => searcher
+                .find_iter(text)
+                .for_each(|one| found(one.pattern().as_usize(), one.start()..one.end())),
             Self::Plain(finders) => finders.iter().enumerate().for_each(|(index, finder)| {
                 let length = finder.needle().len();
                 finder.find_iter(text).for_each(|at| found(index, at..at + length));
@@ -198,7 +200,10 @@ fn pgpass(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
         let start = colon - host;
         let is_begin = !matches!(peek::before(text, start), Some(byte) if !matches!(byte, b'\n' | b'"'));
         let line = ahead(text, start, LINE_BYTES_MAX + 1);
-        let line = line.split(|byte| matches!(byte, b'\n' | b'"')).next().unwrap_or_default();
+        let line = line
+            .split(|byte| matches!(byte, b'\n' | b'"'))
+            .next()
+            .unwrap_or_default();
         if !is_begin || line.len() > LINE_BYTES_MAX {
             continue;
         }

@@ -104,7 +104,9 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     let may_be = |first: &[u8]| {
         // The last character may be cut.
         let is_begin = || std::str::from_utf8(first).map_or_else(|error| error.error_len().is_none(), |_| true);
-        first.iter().all(|byte| is_texty(*byte)) && is_begin() || first.starts_with(&[0x1f, 0x8b]) || first.first() == Some(&0x30)
+        first.iter().all(|byte| is_texty(*byte)) && is_begin()
+            || first.starts_with(&[0x1f, 0x8b])
+            || first.first() == Some(&0x30)
     };
     let mut pairs = [0; 4];
     let pairs_of_hex = begin.chunks_exact(2).map_while(hex_pair).zip(&mut pairs);

@@ -16,6 +16,7 @@ mod pattern;
 mod peek;
 mod pem;
 mod place;
+mod proofs;
 mod rules;
 mod secrets;
 mod settle;
@@ -31,6 +32,7 @@ use aho_corasick::{AhoCorasick, Input, MatchKind};
 use kinds::{Kinds, Map};
 use peek::ahead;
 use place::{Bond, Place, Scope};
+use proofs::{Group, Made, Proofs};
 use rules::{Identifier, Token};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -104,111 +106,6 @@ pub struct Scanner {
     proofs: Proofs,
 }
 
-/// Forms that are proof, by their first group: its length, what it is made of, and the byte behind it.
-#[derive(Debug)]
-struct Proofs {
-    /// By the byte behind a group, the index of its kind: 0 for what only comes behind a whole form.
-    behind: [u8; 256],
-    /// How many kinds there are.
-    kinds: usize,
-    /// By length, by what the group is made of, by what comes behind.
-    lists: Vec<Vec<Proof>>,
-    /// By what the group is made of and the byte behind it: a bit for each length that has a list. The last is for all longer ones.
-    lengths: [[u64; 256]; 3],
-}
-
-/// What a group is made of.
-#[derive(Debug, Clone, Copy)]
-enum Made {
-    OfLetters,
-    OfDigits,
-    OfBoth,
-}
-
-impl Proofs {
-    fn at(&self, length: usize, made: Made, behind: u8) -> usize {
-        let behind = self.behind.get(usize::from(behind)).copied().unwrap_or(0);
-        (length * 3 + made as usize) * self.kinds + usize::from(behind)
-    }
-
-    fn of(rules: &Rules) -> Self {
-        let mut proofs = Self {
-            behind: [0; 256],
-            kinds: 1,
-            lists: Vec::new(),
-            lengths: [[0; 256]; 3],
-        };
-        let forms = || {
-            let identifiers = rules.identifiers.iter().enumerate();
-            identifiers.flat_map(|(identifier, rule)| {
-                let forms = rule.forms.iter().enumerate().filter(|(_, form)| form.is_proof);
-                forms.map(move |(at, form)| (identifier, at, &form.pattern))
-            })
-        };
-        let separators = forms().fold(0, |all, (_, _, pattern)| {
-            let groups = pattern.first_group();
-            groups.fold(all, |all, length| all | pattern.behind_first_group::<0>(length).0)
-        });
-        for (byte, kind) in (0_u8..128).zip(&mut proofs.behind) {
-            if separators >> byte & 1 == 1 {
-                *kind = u8::try_from(proofs.kinds).unwrap_or(0);
-                proofs.kinds += 1;
-            }
-        }
-        proofs.lists = vec![Vec::new(); (GROUP_BYTES_MAX + 1) * 3 * proofs.kinds];
-        for (identifier, form, pattern) in forms() {
-            let (letters, digits, both) = pattern.first_group_kinds();
-            for length in pattern.first_group() {
-                let (goes_on_with, then) = pattern.behind_first_group(length);
-                let may_end = pattern.alone().is_some_and(|alone| length >= alone);
-                let proof = Proof {
-                    identifier,
-                    form,
-                    first: pattern.beginning(),
-                    then: if may_end { [u128::MAX; FOLLOWING] } else { then },
-                };
-                // Where a match ends, a separator of other forms may come, or anything else.
-                let comes = if may_end { separators } else { goes_on_with };
-                let behind = (0_u8..128).filter(|byte| comes >> byte & 1 == 1);
-                let behind: Vec<u8> = behind.chain(may_end.then_some(u8::MAX)).collect();
-                for (made, may_be) in [(Made::OfLetters, letters), (Made::OfDigits, digits), (Made::OfBoth, both)] {
-                    for behind in behind.iter().filter(|_| may_be) {
-                        let at = proofs.at(length, made, *behind);
-                        if let Some(list) = proofs.lists.get_mut(at) {
-                            list.push(proof);
-                        }
-                        let of_kind = proofs.behind.get(usize::from(*behind)).copied();
-                        let lengths = proofs.lengths.get_mut(made as usize);
-                        for (kind, lengths) in proofs.behind.iter().zip(lengths.into_iter().flatten()) {
-                            if Some(*kind) == of_kind {
-                                *lengths |= 1 << length.min(63);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-        proofs
-    }
-
-    /// Whether there is any for such a group.
-    fn any(&self, length: usize, made: Made, behind: u8) -> bool {
-        let lengths = self.lengths.get(made as usize).and_then(|lengths| lengths.get(usize::from(behind)));
-        lengths.is_some_and(|lengths| lengths >> length.min(63) & 1 == 1)
-    }
-}
-
-/// A form of an identifier that is proof.
-#[derive(Debug, Clone, Copy)]
-struct Proof {
-    identifier: usize,
-    form: usize,
-    /// What a match may begin with.
-    first: u128,
-    /// What may come behind the byte behind the group, and then.
-    then: [u128; FOLLOWING],
-}
-
 /// What a term says of the value that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
@@ -266,12 +163,6 @@ const GROUPS_MAX: usize = 12;
 
 /// A veto is so near.
 const VETO_BYTES_MAX: usize = 24;
-
-/// So many bytes behind the one behind a first group tell whether the rest is worth a look.
-const FOLLOWING: usize = 4;
-
-/// First groups of a proof are at most so long.
-const GROUP_BYTES_MAX: usize = 120;
 
 impl Scanner {
     /// Compiles `rules`.
@@ -447,14 +338,7 @@ impl Scanner {
     }
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
-    fn within<'a>(
-        &'a self,
-        text: &[u8],
-        kinds: &Map,
-        level: usize,
-        budget: &mut usize,
-        found: &mut Vec<Found<'a>>,
-    ) {
+    fn within<'a>(&'a self, text: &[u8], kinds: &Map, level: usize, budget: &mut usize, found: &mut Vec<Found<'a>>) {
         decode::find(text, kinds, budget, |span, inside, budget| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
@@ -484,14 +368,20 @@ impl Scanner {
                     _ => map.have(start, length, |kinds| kinds.digits),
                 };
                 let made = match digits {
-                    (false, _) => Made::OfLetters,
-                    (_, false) => Made::OfDigits,
-                    _ => Made::OfBoth,
+                    (false, _) => Made::Letters,
+                    (_, false) => Made::Digits,
+                    _ => Made::Both,
                 };
-                let behind = text.get(start + length).copied().unwrap_or(u8::MAX);
-                if self.proofs.any(length, made, behind) {
-                    self.proofs_at(text, start, length, made, behind, found);
-                }
+                let group = Group { start, length, made };
+                self.proofs.of_group(text, &group, |identifier, form| {
+                    let identifier = self.rules.identifiers.get(identifier);
+                    let Some((identifier, form)) = identifier.and_then(|one| Some((one, one.forms.get(form)?))) else {
+                        return;
+                    };
+                    if let Some(span) = matched(identifier, &form.pattern, text, start) {
+                        found.push(Found::new(identifier.class, &identifier.id, Confidence::Sure, span));
+                    }
+                });
             }
         }
     }
@@ -510,7 +400,11 @@ impl Scanner {
             let Some(prefix) = token.prefix.get(*prefix) else {
                 continue;
             };
-            let Some(body) = rest.strip_prefix(&**prefix).filter(|_| token.near.is_empty()) else {
+            // Many begin with `https://`: the last byte tells most of them apart.
+            if rest.get(prefix.len() - 1) != prefix.last() || !token.near.is_empty() {
+                continue;
+            }
+            let Some(body) = rest.strip_prefix(&**prefix) else {
                 continue;
             };
             let whole = token.body_length(body).map(|length| prefix.len() + length);
@@ -566,39 +460,6 @@ impl Scanner {
         }
     }
 
-    fn proofs_at<'a>(
-        &'a self,
-        text: &[u8],
-        start: usize,
-        length: usize,
-        made: Made,
-        behind: u8,
-        found: &mut Vec<Found<'a>>,
-    ) {
-        let bit = |at: usize| {
-            let byte = text.get(at).copied().filter(u8::is_ascii);
-            byte.map_or(0, |byte| 1_u128 << byte)
-        };
-        let first = bit(start);
-        let following: [u128; FOLLOWING] = std::array::from_fn(|index| bit(start + length + 1 + index));
-        let may_be = |proof: &&Proof| {
-            let mut then = proof.then.iter().zip(following);
-            proof.first & first != 0 && then.all(|(then, byte)| *then == u128::MAX || then & byte != 0)
-        };
-        let list = self.proofs.lists.get(self.proofs.at(length, made, behind));
-        for proof in list.into_iter().flatten().filter(may_be) {
-            let Some(identifier) = self.rules.identifiers.get(proof.identifier) else {
-                continue;
-            };
-            let Some(form) = identifier.forms.get(proof.form) else {
-                continue;
-            };
-            if let Some(span) = matched(identifier, &form.pattern, text, start) {
-                found.push(Found::new(identifier.class, &identifier.id, Confidence::Sure, span));
-            }
-        }
-    }
-
     /// What a word names.
     fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
         let mut tables = Tables::of(text);
@@ -640,7 +501,11 @@ impl Scanner {
             let is_answered = marks
                 .get(marks.partition_point(|mark| mark.start < word.end))
                 .is_some_and(|mark| is_joined(text, word.end..mark.start));
-            let near = if is_answered { sentence.get(..1).unwrap_or_default() } else { sentence };
+            let near = if is_answered {
+                sentence.get(..1).unwrap_or_default()
+            } else {
+                sentence
+            };
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {
@@ -712,7 +577,8 @@ fn is_joined(text: &[u8], between: Range<usize>) -> bool {
 
 const fn hash(bytes: [u8; 3]) -> usize {
     let [first, second, third] = bytes;
-    (first as usize ^ (second as usize) << 4 ^ (third as usize) << 8) % 65_536
+    let mixed = u32::from_le_bytes([first, second, third, 0]).wrapping_mul(0x9e37_79b9);
+    (mixed >> 16) as usize
 }
 
 /// The first such token in a part of the text.
@@ -741,7 +607,12 @@ fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iter
         rest.iter().take_while(|byte| is_of(byte)).count()
     };
     let is_cut = peek::before(text, span.start).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let mut at = span.start + if is_cut { length(span.start, u8::is_ascii_alphanumeric) } else { 0 };
+    let mut at = span.start
+        + if is_cut {
+            length(span.start, u8::is_ascii_alphanumeric)
+        } else {
+            0
+        };
     let next = move || {
         loop {
             let start = at + text.get(at..end)?.iter().position(u8::is_ascii_alphanumeric)?;

@@ -65,8 +65,10 @@ const fn one(byte: u8) -> u128 {
     }
 }
 
+/// Whether `byte` is in a set, which has a bit for each character of ASCII.
 #[expect(clippy::cast_possible_truncation, reason = "one half, then the other")]
-const fn has(set: u128, byte: u8) -> bool {
+#[inline]
+pub(crate) const fn has(set: u128, byte: u8) -> bool {
     let half = match byte & 64 {
         0 => set as u64,
         _ => (set >> 64) as u64,

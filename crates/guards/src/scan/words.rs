@@ -320,7 +320,11 @@ impl Vocabulary {
                 }
                 let first = eight(text, at, length);
                 // Most words of a text are no term's.
-                let sieve = if open.count == 0 { &self.first_sieve } else { &self.sieve };
+                let sieve = if open.count == 0 {
+                    &self.first_sieve
+                } else {
+                    &self.sieve
+                };
                 match sieve.may_have(first, length) || self.may_be_joined(text, at + length, length, first) {
                     true => self.word(text, at..at + length, first, &mut open, hits),
                     false => open.count = 0,
@@ -365,12 +369,11 @@ impl Vocabulary {
     /// Whether a word of `length` bytes with these first [`eight`] ends at `end` as a head and its end do, written as one.
     fn may_be_joined(&self, text: &[u8], end: usize, length: usize, first: u64) -> bool {
         // The last three bytes are the highest.
-        let tail = match length {
-            ..JOINED_BYTES_MIN => return false,
-            ..=8 => first & !0xff_ffff_ffff | 0x20_2020_2020,
-            _ => eight(text, end - 3, 3),
+        let tail = || match length <= 8 {
+            true => first & !0xff_ffff_ffff | 0x20_2020_2020,
+            false => eight(text, end.saturating_sub(3), 3),
         };
-        self.joined_tails.may_have(tail, 3)
+        length >= JOINED_BYTES_MIN && self.joined_tails.may_have(tail(), 3)
     }
 
     /// A head and its end, written as one word.
@@ -553,7 +556,10 @@ fn eight(text: &[u8], at: usize, length: usize) -> u64 {
 /// A word in small letters, where it is no longer than words are.
 fn lower(word: &[u8]) -> [u8; WORD_BYTES_MAX] {
     let mut lower = [0; WORD_BYTES_MAX];
-    lower.iter_mut().zip(word).for_each(|(to, from)| *to = from.to_ascii_lowercase());
+    lower
+        .iter_mut()
+        .zip(word)
+        .for_each(|(to, from)| *to = from.to_ascii_lowercase());
     lower
 }
 

@@ -251,6 +251,10 @@ fn dotted<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
     let beyond = text.get(start + whole.len() + 1).copied();
     let goes_on = next.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         || matches!(next, Some(b'.' | b'-')) && beyond.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    // Most points are a decimal's.
+    if whole.iter().filter(|byte| **byte == b'.').count() != 3 {
+        return;
+    }
     let address = std::str::from_utf8(whole)
         .ok()
         .and_then(|whole| whole.parse::<Ipv4Addr>().ok());

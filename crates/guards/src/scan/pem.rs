@@ -4,8 +4,9 @@
 use super::class::Class;
 use super::peek::ahead;
 use super::{Confidence, Found};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// The longest key that is looked for.
 const KEY_BYTES_MAX: usize = 64 * 1024;
@@ -13,9 +14,12 @@ const KEY_BYTES_MAX: usize = 64 * 1024;
 /// Between BEGIN and `PRIVATE KEY` stand a few words at most.
 const LABEL_BYTES_MAX: usize = 48;
 
+static BEGIN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("-BEGIN "));
+static PUTTY: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("PuTTY-User-Key-File-"));
+
 pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
     let mut past = 0;
-    for begin in memmem::find_iter(text, b"-BEGIN ") {
+    for begin in BEGIN.find_iter(text) {
         if begin < past {
             continue;
         }
@@ -29,7 +33,7 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
             ));
         }
     }
-    for begin in memmem::find_iter(text, b"PuTTY-User-Key-File-") {
+    for begin in PUTTY.find_iter(text) {
         let rest = ahead(text, begin, KEY_BYTES_MAX);
         let Some(private) = memmem::find(rest, b"Private-Lines:") else {
             continue;

@@ -6,8 +6,13 @@
 
 use super::kinds;
 use super::peek::readable;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+/// Room is made for so many turns before the first.
+const TURNS_AT_FIRST: usize = 1_024;
 
 /// A normalised text, and where each of its bytes came from.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl<'a> View<'a> {
                 text: Cow::Borrowed(original),
                 turns: Vec::new(),
             },
-            false => Writer::new(original).write(&specials),
+            false => Writer::new(original, &specials).write(&specials),
         }
     }
 
@@ -103,11 +108,13 @@ enum Instead {
 }
 
 impl<'a> Writer<'a> {
-    fn new(original: &'a [u8]) -> Self {
+    fn new(original: &'a [u8], specials: &[u64]) -> Self {
+        let specials: usize = specials.iter().map(|block| block.count_ones() as usize).sum();
         Self {
             original,
             out: Vec::with_capacity(original.len()),
-            turns: Vec::new(),
+            // As many as most texts want.
+            turns: Vec::with_capacity((2 * specials).min(TURNS_AT_FIRST)),
             at: 0,
             is_quoted_printable: is_quoted_printable(original),
         }
@@ -172,9 +179,11 @@ impl<'a> Writer<'a> {
     }
 }
 
+static SAYS_SO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("uoted-printable"));
+
 /// Quoted-printable says so, or breaks its lines softly.
 fn is_quoted_printable(text: &[u8]) -> bool {
-    memchr::memmem::find(text, b"uoted-printable").is_some()
+    SAYS_SO.find(text).is_some()
         || memchr::memchr_iter(b'=', text).any(|at| {
             matches!(text.get(at + 1..at + 2), Some(b"\n")) || matches!(text.get(at + 1..at + 3), Some(b"\r\n" | b"3D"))
         })
@@ -193,7 +202,10 @@ fn instead_of(rest: &[u8], is_quoted_printable: bool) -> Instead {
 
 /// However many backslashes stand before it: each level of JSON in JSON doubles them.
 fn backslashes(rest: &[u8]) -> Instead {
-    let count = rest.iter().take(16).take_while(|byte| **byte == b'\\').count();
+    let count = match rest {
+        [_, b'\\', ..] => rest.iter().take(16).take_while(|byte| **byte == b'\\').count(),
+        _ => 1,
+    };
     let Some(escaped) = rest.get(count) else {
         return Instead::Same(count);
     };

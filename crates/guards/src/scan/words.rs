@@ -390,6 +390,20 @@ impl Vocabulary {
 
     #[cold]
     fn foreign(&self, text: &[u8], start: usize, word: &[u8], open: &mut Open, hits: &mut Vec<Hit>) {
+        // In Latin-1 a capital and its small letter differ by the bit that they do in ASCII: most words are left here, too.
+        if word.iter().all(|byte| *byte < 0xc4) {
+            let may_be = self.sieve.may_have(eight(text, start, word.len()), word.len());
+            let lower = lower(word);
+            let known = lower
+                .get(..word.len())
+                .filter(|_| may_be)
+                .and_then(|lower| self.words.get(lower));
+            match known {
+                Some(known) => self.step(text, start..start + word.len(), *known, open, hits),
+                None => open.count = 0,
+            }
+            return;
+        }
         // Their characters are three bytes long.
         let may_be_unspaced = word.iter().any(|byte| *byte >= 0xe0);
         if let Some((automaton, ids)) = self.unspaced.as_ref().filter(|_| may_be_unspaced) {
@@ -553,13 +567,18 @@ fn eight(text: &[u8], at: usize, length: usize) -> u64 {
     first.checked_shl(beyond).unwrap_or(0) | 0x2020_2020_2020_2020
 }
 
-/// A word in small letters, where it is no longer than words are.
+/// A word of ASCII and Latin-1 in small letters, where it is no longer than words are.
 fn lower(word: &[u8]) -> [u8; WORD_BYTES_MAX] {
     let mut lower = [0; WORD_BYTES_MAX];
-    lower
-        .iter_mut()
-        .zip(word)
-        .for_each(|(to, from)| *to = from.to_ascii_lowercase());
+    let mut before = 0;
+    for (to, from) in lower.iter_mut().zip(word) {
+        // What follows 0xc3 is U+00C0 to U+00FF; U+00D7 is a sign, and U+00DF is small.
+        *to = match (before, from) {
+            (0xc3, 0x80..=0x9e) if *from != 0x97 => from | 0x20,
+            _ => from.to_ascii_lowercase(),
+        };
+        before = *from;
+    }
     lower
 }
 
@@ -698,6 +717,14 @@ mod tests {
             found(&["account", "account number", "number"], "account number"),
             [("account number", "account number".to_owned())]
         );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn latin_words_are_made_small_as_unicode_says(word in "[a-zA-Z0-9\u{80}-\u{ff}]{1,20}") {
+            let small = lower(word.as_bytes());
+            proptest::prop_assert_eq!(&small[..word.len()], word.to_lowercase().as_bytes());
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "scan-count" => scan::count_command(rest),
         Some((command, rest)) if command == "train" => train::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] | count [--against FILE] | scan FILE... | scan-count [--against FILE] | train DIRECTORY"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] [--detectors] | count [--against FILE] | scan FILE... | scan-count [--against FILE] | train DIRECTORY"
                 .into(),
         ),
     };

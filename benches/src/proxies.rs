@@ -90,7 +90,7 @@ pub(crate) struct Variant {
     name: &'static str,
     policy: bool,
     screen: bool,
-    detectors: bool,
+    pub(crate) detectors: bool,
     pub(crate) key: bool,
     pub(crate) record: bool,
 }

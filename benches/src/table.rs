@@ -21,7 +21,8 @@ struct Cell {
     upstream_calls: u64,
 }
 
-/// `table [--rounds N] [--millis N] [--short]`: prints the table as Markdown.
+/// `table [--rounds N] [--millis N] [--short] [--detectors]`: prints the table as Markdown; with `--detectors`, of what they cost
+/// alone.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let short = arguments.iter().any(|argument| argument == "--short");
     let rounds = number(arguments, "--rounds", if short { 1 } else { 5 })?;
@@ -30,6 +31,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
         rounds,
         duration: Duration::from_millis(millis as u64),
         connections: if short { &[16] } else { &[1, 16, 64] },
+        of_detectors: arguments.iter().any(|argument| argument == "--detectors"),
     };
     let place = Place::new()?;
     print!("{}", measure(&place.path, &plan)?);
@@ -98,6 +100,8 @@ struct Plan {
     rounds: usize,
     duration: Duration,
     connections: &'static [usize],
+    /// Of one part, what stands beside the detectors alone.
+    of_detectors: bool,
 }
 
 fn measure(place: &Path, plan: &Plan) -> Result<String> {
@@ -106,7 +110,12 @@ fn measure(place: &Path, plan: &Plan) -> Result<String> {
     let _ = writeln!(out, "{}", machine());
     let _ = writeln!(out, "disk: {:.2} ms for one fdatasync (median of 50)", sync_ms(place)?);
     for part in &PARTS {
-        one_part(&mut out, part, place, plan)?;
+        if part.is_step_by_step || !plan.of_detectors {
+            one_part(&mut out, part, place, plan)?;
+        }
+    }
+    if plan.of_detectors {
+        return Ok(out);
     }
     for tools in [50, 1_000] {
         let _ = writeln!(out, "\n{}", lists(place, tools, plan)?);
@@ -120,7 +129,7 @@ fn one_part(out: &mut String, part: &Part, place: &Path, plan: &Plan) -> Result<
         true => None,
         false => Some(proxies::start_stub(300)?),
     };
-    let proxies = start(part, stub.as_ref(), place)?;
+    let proxies = start(part, stub.as_ref(), place, plan)?;
     if part.is_step_by_step {
         let _ = writeln!(out, "\nResident memory after start, MiB:");
         for proxy in &proxies {
@@ -161,7 +170,7 @@ fn one_part(out: &mut String, part: &Part, place: &Path, plan: &Plan) -> Result<
 }
 
 /// All that can stand in a part. Without the peers the figures of ours are still worth something.
-fn start(part: &Part, stub: Option<&Stub>, place: &Path) -> Result<Vec<Proxy>> {
+fn start(part: &Part, stub: Option<&Stub>, place: &Path, plan: &Plan) -> Result<Vec<Proxy>> {
     let behind = Behind { era: part.era, stub };
     let mut started = Vec::new();
     let mut peers = Vec::new();
@@ -169,7 +178,9 @@ fn start(part: &Part, stub: Option<&Stub>, place: &Path) -> Result<Vec<Proxy>> {
         started.push(proxies::direct(stub, part.era));
         peers.push(proxies::nginx(stub, part.era, place));
     }
-    peers.push(proxies::mcp_proxy(&behind, place));
+    if !plan.of_detectors {
+        peers.push(proxies::mcp_proxy(&behind, place));
+    }
     for peer in peers {
         match peer {
             Ok(proxy) => started.push(proxy),
@@ -177,7 +188,11 @@ fn start(part: &Part, stub: Option<&Stub>, place: &Path) -> Result<Vec<Proxy>> {
         }
     }
     for (at, variant) in VARIANTS.iter().enumerate() {
-        if part.is_step_by_step || at == 0 || variant.is_everything() {
+        let is_wanted = match plan.of_detectors {
+            true => variant.detectors || variant.is_everything(),
+            false => part.is_step_by_step || at == 0 || variant.is_everything(),
+        };
+        if is_wanted {
             started.push(proxies::portcullis(&behind, place, variant, &[])?);
         }
     }

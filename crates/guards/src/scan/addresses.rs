@@ -212,6 +212,10 @@ fn colons(text: &[u8], at: usize, past: Option<usize>) -> Option<(Class, &'stati
 /// IPv4 addresses.
 fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
     for at in memchr::memchr_iter(b'.', text) {
+        if let Some(span) = grouped(text, at) {
+            found.push(Found::new(Class::Mac, "mac", Confidence::Certain, span));
+            continue;
+        }
         let digits = text
             .get(..at)
             .unwrap_or_default()
@@ -261,6 +265,28 @@ fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
             start..start + whole.len(),
         ));
     }
+}
+
+/// A MAC address as Cisco writes it, `001a.2b3c.4d5e`, of which `at` is the first point.
+fn grouped(text: &[u8], at: usize) -> Option<Range<usize>> {
+    if text.get(at + 5) != Some(&b'.') {
+        return None;
+    }
+    let start = at.checked_sub(4)?;
+    let whole = text.get(start..start + 14)?;
+    let is_address = whole
+        .split(|byte| *byte == b'.')
+        .all(|group| group.len() == 4 && group.iter().all(u8::is_ascii_hexdigit));
+    let is_cut = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    let beyond = matches!(text.get(start + 14..start + 16), Some([b'.', next]) if next.is_ascii_alphanumeric());
+    // Three groups of figures alone are as often something else.
+    let is_mixed = whole.iter().any(u8::is_ascii_alphabetic) && whole.iter().any(u8::is_ascii_digit);
+    let is_joined = start.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'.');
+    (is_address && is_mixed && !beyond && !is_joined && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 14)))
+        .then_some(start..start + 14)
 }
 
 /// Whether what stands before says that four numbers are a version.

@@ -23,7 +23,12 @@ pub(super) fn find(text: &[u8], found: &mut Vec<Found<'_>>) {
 
 fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Found<'_>>) {
     let is_one = text.get(span.clone()).is_some_and(|value| {
-        value.len() >= 3 && !is_placeholder(value) && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
+        // `(b"mysql", b" -p", true)`: the quote was a closing one.
+        let is_list = matches!(value.first(), Some(b',' | b')' | b']'));
+        value.len() >= 3
+            && !is_list
+            && !is_placeholder(value)
+            && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
     });
     if is_one {
         found.push(Found::new(Class::Password, rule, Confidence::Sure, span));

@@ -4,6 +4,7 @@
 //!
 //! It must not know what is looked for.
 
+use super::code::is_tag;
 use super::peek::{ahead, behind};
 use std::ops::Range;
 
@@ -94,11 +95,21 @@ impl<'a> Place<'a> {
         // `ACCT #:`
         at = self.skip(at, |byte| matches!(byte, b' ' | b'#'));
         at = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'.' | b'?'));
+        let is_called = self.byte(at) == Some(b'(') && at == self.key.end;
         if self.byte(at) == Some(b'(') {
             let close = self.skip(at, |byte| byte != b')' && byte != b'\n');
             at = self.skip(close + 1, |byte| matches!(byte, b' ' | b'*' | b'"'));
         }
         match self.byte(at)? {
+            // `fn pin(tool: &Tool) -> ToolPin`, `def pin(self):`.
+            b'-' | b':' if is_called && self.is_signature(at) => None,
+            // What is compared with something written out has it for its value.
+            b'=' | b'!' if self.text.get(at + 1) == Some(&b'=') => {
+                let other = self.skip(at, |byte| matches!(byte, b'=' | b'!' | b' '));
+                matches!(self.byte(other), Some(b'"' | b'\'')).then(|| self.literal(other))
+            }
+            // `Secret::new`: a path.
+            b':' if self.is_path(at) => None,
             b':' | b'=' => {
                 at = self.skip(at, |byte| matches!(byte, b':' | b'=' | b'>' | b'*' | b'~'));
                 // `input('Password: ')`: the quote closes what was opened before the word.
@@ -108,25 +119,79 @@ impl<'a> Place<'a> {
                 (!is_label).then(|| self.literal(at))
             }
             b'-' if self.text.get(at..at + 2) == Some(b"->") => Some(self.literal(at + 2)),
+            b'<' if !is_tag(self.text, at) => None,
+            b'>' if !is_closed_key => None,
             b'>' | b'<' => self.tagged(at),
             b',' if is_closed_key => self.paired(at),
             b'\n' | b'\r' => self.paired(at),
             b'"' | b'\'' if is_flag || is_closed_key => Some(self.literal(at)),
             _ if is_flag && at > self.key.end => Some(self.literal(at)),
-            b'|' => Some(self.cell(at + 1)),
+            // `|pin| pin.impact`: a closure.
+            b'|' if at == self.key.end && !self.line().starts_with(b"|") => None,
+            b'|' => self.cell(at + 1),
             _ => None,
         }
     }
 
-    /// A cell of a Markdown table.
-    fn cell(&self, at: usize) -> Scope {
+    /// Whether what closes brackets at once behind a name is followed as in the head of a function.
+    fn is_signature(&self, at: usize) -> bool {
+        let rest = ahead(self.text, at, REACH_BYTES);
+        match rest {
+            [b'-', b'>', ..] => true,
+            [b':', rest @ ..] => {
+                let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                rest.trim_ascii().is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a member of a mapping begins at `at`: `type: string`.
+    fn is_member(&self, at: usize) -> bool {
+        let end = self.skip(at, |byte| is_of_key(byte));
+        end > at && matches!(self.text.get(end..end + 2), Some([b':', b' ' | b'\n' | b'\r']))
+    }
+
+    fn is_path(&self, at: usize) -> bool {
+        matches!(self.text.get(at..at + 3), Some([b':', b':', next]) if next.is_ascii_alphabetic() || matches!(next, b'_' | b'{' | b'<'))
+    }
+
+    /// What stands before the key in its line.
+    fn line(&self) -> &'a [u8] {
+        let before = behind(self.text, self.key.start, REACH_BYTES);
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.trim_ascii_start()
+    }
+
+    /// Whether the line of the key is a statement of code that others follow: `if password:`.
+    fn is_statement(&self) -> bool {
+        const WORDS: [&[u8]; 12] = [
+            b"if", b"elif", b"else", b"while", b"for", b"with", b"def", b"class", b"try", b"except", b"case", b"when",
+        ];
+        let line = self.line();
+        let word = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        WORDS.contains(&line.get(..word).unwrap_or_default())
+    }
+
+    /// A cell of a Markdown table whose rows begin with a name; a head has its values below.
+    fn cell(&self, at: usize) -> Option<Scope> {
+        let line = self.end(at, |byte| byte == b'\n');
+        let below = ahead(self.text, line + 1, REACH_BYTES);
+        let below = below.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_head = memchr::memmem::find(below, b"--").is_some()
+            && below
+                .iter()
+                .all(|byte| matches!(byte, b'|' | b'-' | b':' | b' ' | b'\r'));
+        if is_head {
+            return None;
+        }
         let start = self.skip(at, |byte| matches!(byte, b' ' | b'`' | b'*'));
         let end = self.end(start, |byte| matches!(byte, b'|' | b'\n'));
-        Scope {
+        Some(Scope {
             span: start..end,
             bond: Bond::Key,
             is_closed: true,
-        }
+        })
     }
 
     fn end(&self, start: usize, closes: impl Fn(u8) -> bool) -> usize {
@@ -146,6 +211,14 @@ impl<'a> Place<'a> {
         let mut start = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'[' | b'(' | b'*'));
         // JSON over several lines, YAML's blocks: the value is on the next line, further in or in quotes.
         if matches!(self.byte(start), Some(b'\n' | b'\r' | b'|' | b'>')) {
+            let nothing = Scope {
+                span: start..start,
+                bond: Bond::Key,
+                is_closed: false,
+            };
+            if self.is_statement() {
+                return nothing;
+            }
             let next = self.skip(start, |byte| matches!(byte, b'\n' | b'\r' | b'|' | b'>' | b'-'));
             let value = self.skip(next, |byte| matches!(byte, b' ' | b'\t' | b'-'));
             let is_deeper = value > next
@@ -155,20 +228,16 @@ impl<'a> Place<'a> {
                     .is_some_and(|indent| indent.len() > self.indent());
             match self.byte(value) {
                 Some(b'"' | b'\'') => start = value,
-                Some(_) if is_deeper => start = value,
-                _ => {
-                    return Scope {
-                        span: start..start,
-                        bond: Bond::Key,
-                        is_closed: false,
-                    };
-                }
+                Some(_) if is_deeper && !self.is_member(value) => start = value,
+                _ => return nothing,
             }
         }
         let quote = self.byte(start).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
         let (start, end) = match quote {
-            // `""` is nothing, `"""` opens more than a line.
-            Some(quote) if self.byte(start + 1) == Some(quote) && self.byte(start + 2) != Some(quote) => {
+            // `""` is nothing, `"""` opens more than a line, two back quotes open what one would.
+            Some(quote @ (b'"' | b'\''))
+                if self.byte(start + 1) == Some(quote) && self.byte(start + 2) != Some(quote) =>
+            {
                 (start + 1, start + 1)
             }
             Some(quote) => {

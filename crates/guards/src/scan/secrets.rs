@@ -3,7 +3,8 @@
 
 use super::Found;
 use super::class::Class;
-use super::peek::{ahead, readable};
+use super::code::is_code;
+use super::peek::{ahead, before, readable};
 use super::place::{Bond, Scope};
 use std::ops::Range;
 
@@ -22,17 +23,111 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
         }
         false => scopes,
     };
+    if is_verb(text, word) {
+        return;
+    }
     for scope in scopes {
-        let Some(span) = value(text, scope) else { continue };
-        let Some(bytes) = text.get(span.clone()) else { continue };
-        if is_secret(class, bytes, scope) {
-            let rule = match class {
-                Class::Password => "named-password",
-                _ => "named-secret",
-            };
-            found.push(Found::new(class, rule, scope.bond.into(), span));
+        let mut scope = scope.clone();
+        for _ in 0..LIST_MAX {
+            let span = value(text, &scope).filter(|span| !is_of_code(text, word, &scope, span));
+            let span = span.filter(|span| {
+                text.get(span.clone())
+                    .is_some_and(|bytes| is_secret(class, bytes, &scope))
+            });
+            if let Some(span) = span {
+                let rule = match class {
+                    Class::Password => "named-password",
+                    _ => "named-secret",
+                };
+                found.push(Found::new(class, rule, scope.bond.into(), span));
+            }
+            // `"tokens": ["x", "y"]` names each of them.
+            let Some(next) = next_in_list(text, &scope) else { break };
+            scope = next;
         }
     }
+}
+
+/// So many values of a list are looked at.
+const LIST_MAX: usize = 64;
+
+/// The next quoted value of a list in square brackets that a value is in.
+fn next_in_list(text: &[u8], scope: &Scope) -> Option<Scope> {
+    if scope.bond != Bond::Key || !scope.is_closed {
+        return None;
+    }
+    let quote = *text.get(scope.span.end)?;
+    let opened = text.get(..scope.span.start.checked_sub(1)?)?;
+    let is_quoted = matches!(quote, b'"' | b'\'') && before(text, scope.span.start) == Some(quote);
+    let gap = opened
+        .iter()
+        .rev()
+        .take(64)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    let opener = opened.len().checked_sub(gap + 1).and_then(|at| opened.get(at));
+    if !is_quoted || !matches!(opener, Some(b'[' | b',')) {
+        return None;
+    }
+    let rest = ahead(text, scope.span.end + 1, 64);
+    let comma = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    if rest.get(comma) != Some(&b',') {
+        return None;
+    }
+    let gap = rest
+        .iter()
+        .skip(comma + 1)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    if rest.get(comma + 1 + gap) != Some(&quote) {
+        return None;
+    }
+    let start = scope.span.end + 1 + comma + 1 + gap + 1;
+    let value = ahead(text, start, *KEY_BYTES.end());
+    let length = value.iter().position(|byte| *byte == quote)?;
+    // The name of the next member, where the list was none.
+    if text.get(start + length + 1) == Some(&b':') {
+        return None;
+    }
+    Some(Scope {
+        span: start..start + length,
+        bond: Bond::Key,
+        is_closed: true,
+    })
+}
+
+/// `pass_fds`, `passEnv`: something is passed.
+fn is_verb(text: &[u8], word: &Range<usize>) -> bool {
+    let is_pass = text
+        .get(word.clone())
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"pass"));
+    let behind = ahead(text, word.end, 2);
+    is_pass && matches!(behind, [b'_' | b'-', next] if next.is_ascii_alphabetic())
+}
+
+/// Whether what would be the value of the word at `word` is a part of code or of a sentence.
+fn is_of_code(text: &[u8], word: &Range<usize>, scope: &Scope, span: &Range<usize>) -> bool {
+    if scope.bond != Bond::Key {
+        return scope.bond == Bond::Near && !scope.is_closed && is_code(text, span.start);
+    }
+    let value = text.get(span.clone()).unwrap_or_default();
+    if scope.is_closed {
+        // A cell of a table, which no quotes close: one with spaces is a remark.
+        let is_cell = text
+            .get(span.end..)
+            .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"|"));
+        return is_cell && value.contains(&b' ');
+    }
+    let said = text.get(word.clone()).unwrap_or_default();
+    let is_short = [&b"pass"[..], b"pin", b"pw"]
+        .iter()
+        .any(|short| said.eq_ignore_ascii_case(short));
+    let is_plain = value.iter().all(u8::is_ascii_lowercase);
+    // `the end of the pass: nothing may follow`.
+    let is_in_prose = text
+        .get(..word.start)
+        .is_some_and(|text| matches!(text, [.., byte, b' '] if byte.is_ascii_alphabetic()));
+    is_short && is_plain && is_in_prose || is_code(text, span.start)
 }
 
 /// Prose that says a secret: "the password is X", "password for the server: X", in a few languages.
@@ -65,11 +160,20 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
     ];
     let rest = ahead(text, word.end, 96);
     let rest = readable(rest);
+    let name = text.get(word.clone()).unwrap_or_default();
+    let is_english = [&b"pas"[..], b"pin", b"pw", b"tok", b"sec", b"key"]
+        .iter()
+        .any(|begin| {
+            name.get(..begin.len())
+                .is_some_and(|name| name.eq_ignore_ascii_case(begin))
+        });
     let mut at = 0;
     for (order, part) in rest.split(' ').enumerate().take(8) {
         let end = at + part.len();
-        let is_verb = order > 0 && VERBS.contains(&part);
-        let is_colon = order > 0 && part.ends_with([':', '：']);
+        // `on` is a verb in Finnish.
+        let is_pass = name.eq_ignore_ascii_case(b"pass");
+        let is_verb = order > 0 && VERBS.contains(&part) && !(is_english && part == "on" || is_pass && part == "to");
+        let is_colon = order > 0 && part.ends_with([':', '：']) && !is_pass;
         if is_verb || is_colon {
             let start = word.end + end + 1;
             // What the look ends in may go on.
@@ -105,7 +209,11 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
                 is_closed: false,
             }];
         }
-        if part.ends_with(['.', '!', '?', '\n']) {
+        // The end of the sentence, and what is in no sentence.
+        let is_code = part.contains([
+            '(', ')', '{', '}', '<', '>', '=', '[', ']', ';', '"', '`', '\n', '|', '\\',
+        ]);
+        if part.ends_with(['.', '!', '?']) || is_code {
             break;
         }
         at = end + 1;
@@ -127,7 +235,12 @@ fn is_strong(value: &[u8], before: &[u8]) -> bool {
         value.iter().any(u8::is_ascii_punctuation),
     ];
     let count = classes.iter().filter(|is_there| **is_there).count();
-    if value.iter().filter(|byte| **byte == b',').count() >= 2 {
+    let is_called = value
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_')
+        .count();
+    if value.iter().filter(|byte| **byte == b',').count() >= 2 || is_called >= 4 && value.get(is_called) == Some(&b'(')
+    {
         return false;
     }
     is_of_login && value.len() >= 4 || value.len() >= 8 && count >= 3 && value.iter().any(u8::is_ascii_digit)
@@ -139,6 +252,20 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     let is_edge = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`');
     while text.get(span.start).is_some_and(is_edge) && span.start < span.end {
         span.start += 1;
+    }
+    // The scheme of a header is no part of its token.
+    for scheme in [
+        &b"Bearer "[..],
+        b"bearer ",
+        b"Basic ",
+        b"basic ",
+        b"Token ",
+        b"token ",
+        b"ApiKey ",
+    ] {
+        if text.get(span.clone()).is_some_and(|value| value.starts_with(scheme)) {
+            span.start += scheme.len();
+        }
     }
     if !scope.is_closed {
         // A key may be longer than a line is looked at for others.
@@ -183,20 +310,6 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
             span.end -= 1;
         }
     }
-    // The scheme of a header is no part of its token.
-    for scheme in [
-        &b"Bearer "[..],
-        b"bearer ",
-        b"Basic ",
-        b"basic ",
-        b"Token ",
-        b"token ",
-        b"ApiKey ",
-    ] {
-        if text.get(span.clone()).is_some_and(|value| value.starts_with(scheme)) {
-            span.start += scheme.len();
-        }
-    }
     (!span.is_empty()).then_some(span)
 }
 
@@ -215,6 +328,7 @@ fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
         // A passphrase of a few words is one, a sentence is not; prose alone does not make a word a password.
         Class::Password => {
             spaces <= 5
+                && !(scope.bond == Bond::Near && spaces > 0 && !(is_plain && spaces >= 3))
                 && !(scope.bond == Bond::Near && !is_passphrase(value) && (is_plain || digits == 0 && !has_mark(value)))
         }
         // A key is no word; one of letters alone is long, and no row of words.
@@ -477,6 +591,11 @@ fn is_path(lower: &[u8]) -> bool {
 
 /// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
 fn is_names(value: &[u8]) -> bool {
+    // `CLIENT_EARLY_TRAFFIC_SECRET`
+    let is_large = !value.iter().any(u8::is_ascii_lowercase);
+    if is_large && value.contains(&b'_') {
+        return is_names(&value.to_ascii_lowercase());
+    }
     if is_passphrase(value)
         || value.len() < 12
         || !value
@@ -490,7 +609,12 @@ fn is_names(value: &[u8]) -> bool {
     let mut at = 0;
     while at < value.len() {
         let rest = value.get(at..).unwrap_or_default();
-        let length = 1 + rest.iter().skip(1).take_while(|byte| byte.is_ascii_lowercase()).count();
+        let is_joint = !rest.first().is_some_and(u8::is_ascii_alphabetic);
+        let tail = rest
+            .iter()
+            .skip(1)
+            .take_while(|byte| byte.is_ascii_lowercase() && !is_joint);
+        let length = 1 + tail.count();
         let word = rest.get(..length).unwrap_or_default();
         if word.first().is_some_and(u8::is_ascii_alphabetic) {
             words += 1;

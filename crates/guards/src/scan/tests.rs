@@ -306,3 +306,81 @@ fn a_mark_hides_no_value_that_it_is_the_key_of() {
     }
     assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
 }
+
+/// Types, signatures, definitions, remarks and tables of figures are no values.
+#[test]
+fn code_holds_no_values() {
+    let mut wrong = Vec::new();
+    for text in [
+        "pub password: Option<String>,",
+        "let payee: Option<String> = books.query();",
+        "address: ListenAddress(([127, 0, 0, 1], 8650).into()),",
+        "fn pin(tool: &Tool) -> ToolPin {",
+        "fn password(&self) -> &str {",
+        "password: str = Field(...)",
+        "def password(self):\n    return self._userinfo[1]",
+        "password?: string | null;",
+        "Password string `json:\"password\"`",
+        "val password: String?",
+        "private final Map<String, Password> passwords = new HashMap<>();",
+        "password VARCHAR(255) NOT NULL,",
+        "| PASSWORD | 79 at 92 | 96 at 98 |",
+        "| Password | User name | Remarks |\n|---|---|---|\n",
+        "user, password and query: `npx mcp-remote https://a.example/mcp`",
+        "string password = 3 [(validate.rules).string.min_len = 8];",
+        "type Login { password: String! token: AccessToken! }",
+        "{\"password\": {\"type\": \"string\", \"minLength\": 8}}",
+        "password:\n  type: string\n  format: password\n",
+        "if password:\n    result = getpass.getpass()",
+        "password = self.key_password",
+        "key_password=settings.key_password, url=url)",
+        "pass_fds=(inheritable, other)",
+        "future: Pin<Box<dyn Future<Output = ()>>>,",
+        "let secret = key.danger_secret().rsplit_once(&key.id).unwrap().1;",
+        "let key = SigningKey::from_seed(&Secret::random().unwrap());",
+        "Class::Password => PASSWORD_BYTES,",
+        "pub const TOKEN_WRITE: TOKEN_ACCESS_MASK = 131072u32;",
+        "TLS_PSK_WITH_ARIA_128_CBC_SHA256 => 0xc064,",
+        "impact: pin.and_then(|pin| pin.impact).unwrap_or(Impact::UNDECLARED),",
+        "words = [\n    b\"password\",\n    b\"passwort\",\n    b\"account\",\n]",
+        "[(\"password\", \"Kennwort\"), (\"account\", \"Konto\")]",
+        "    pass\n\nclass TestStrftime4dyear(_TestStrftimeYear, _Test4dYear):",
+        "B.Gabbert pass incomplete short middle to J.Blackmon",
+        "'\\u0399'   #  0x00ad -> GREEK CAPITAL LETTER IOTA",
+        "effects on MS Windows. See issue #229.",
+        "the end of the pass: nothing may follow",
+        "assert password != expected_password",
+    ] {
+        wrong.extend(
+            spans(text)
+                .iter()
+                .map(|(class, value)| format!("{text}: {class:?} {value}")),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What looks a little like code is found all the same.
+#[test]
+fn values_beside_code_are_found() {
+    for (text, value) in [
+        ("password: hunter2-Zw9!", "hunter2-Zw9!"),
+        ("DB_PASSWORD=Hunter(2024)!xQ", "Hunter(2024)!xQ"),
+        ("if password == \"hunter2-Zw9!\":", "hunter2-Zw9!"),
+        ("Password: hunter2Zw<br>", "hunter2Zw"),
+        ("<b>Password</b> hunter2Zw", "hunter2Zw"),
+        ("| password | hunter2Zw |", "hunter2Zw"),
+        ("Consumer secret: ``B+YfJ-gk$-9Av1``", "B+YfJ-gk$-9Av1"),
+        (
+            "Authorization: Bearer 86227beefb038e2ce47f20b1b2a0df06",
+            "86227beefb038e2ce47f20b1b2a0df06",
+        ),
+        ("id,password\n1,hunter2Zw\n", "hunter2Zw"),
+        ("INSERT INTO t (id, password) VALUES (1, 'hunter2Zw');", "hunter2Zw"),
+        ("passwords: [\"aa\", \"hunter2Zw\"]", "hunter2Zw"),
+        ("password:\n  hunter2Zw", "hunter2Zw"),
+    ] {
+        let found = spans(text);
+        assert!(found.iter().any(|(_, found)| found == value), "{text}: {found:?}");
+    }
+}

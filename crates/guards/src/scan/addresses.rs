@@ -18,6 +18,9 @@ pub(super) fn find<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         if let Some(span) = userinfo(text, at) {
             found.push(Found::new(Class::Password, "url-password", Confidence::Certain, span));
         } else if let Some(span) = mail(text, at) {
+            if let Some(name) = display_name(text, span.start) {
+                found.push(Found::new(Class::Person, "mail-name", Confidence::Sure, name));
+            }
             found.push(Found::new(Class::Email, "email", Confidence::Certain, span));
         }
     }
@@ -53,6 +56,34 @@ fn dashed<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
             found.push(Found::new(Class::Mac, "mac", Confidence::Certain, start..start + 17));
         }
     }
+}
+
+/// The name before an address in angle brackets (RFC 5322, 3.4): `Ana Lopes <ana@bank.example>`.
+fn display_name(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let before = behind(text, start, 72);
+    let before = before.strip_suffix(b"<")?;
+    let name = before.trim_ascii_end();
+    let name = name.strip_suffix(b"\"").unwrap_or(name);
+    let end = start - 1 - (before.len() - name.len());
+    let begin = name
+        .iter()
+        .rposition(|byte| {
+            matches!(
+                byte,
+                b'"' | b':' | b'<' | b'>' | b',' | b';' | b'\n' | b'\t' | b'(' | b')' | b'[' | b'='
+            )
+        })
+        .map_or(0, |at| at + 1);
+    // What is looked at ends within a name.
+    if begin == 0 && name.len() + 2 >= 72 {
+        return None;
+    }
+    let name = name.get(begin..)?;
+    let space = name.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let name = name.get(space..)?;
+    let whole = std::str::from_utf8(name).ok()?;
+    let is_one = whole.split(' ').filter(|word| !word.is_empty()).count() >= 2 && super::fields::is_persons(whole);
+    is_one.then_some(end - name.len()..end)
 }
 
 const fn is_local(byte: u8) -> bool {
@@ -254,7 +285,23 @@ fn dotted<'a>(text: &[u8], found: &mut Vec<Found<'a>>) {
         // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
         let is_small = address.octets().iter().all(|octet| *octet < 30)
             && address.octets().first().is_some_and(|first| *first < 10);
-        let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
+        // `Chrome/120.0.0.0`; in a path or a URL no word begins it.
+        let product = match before {
+            Some(b'/') => {
+                let word = behind(text, start - 1, 24);
+                let length = word
+                    .iter()
+                    .rev()
+                    .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                    .count();
+                let is_path = word.len().checked_sub(length + 1).and_then(|at| word.get(at)) == Some(&b'/');
+                length > 0 && !is_path
+            }
+            _ => false,
+        };
+        let bits = u32::from(address);
+        let is_mask = bits >> 24 == 255 && bits.leading_ones() + bits.trailing_zeros() == 32;
+        let is_version = is_small || product || is_mask || is_version_before(text.get(..start).unwrap_or_default());
         if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
             continue;
         }

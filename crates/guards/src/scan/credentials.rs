@@ -65,7 +65,13 @@ fn user_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
                 _ => continue,
             }
             let span = argument(text, from);
-            let Some(colon) = text.get(span.clone()).and_then(|value| memchr::memchr(b':', value)) else {
+            // `smbclient -U name%password`
+            let joint = if flag == b" -U" { b'%' } else { b':' };
+            let colon = text
+                .get(span.clone())
+                .and_then(|value| memchr::memchr(joint, value).or_else(|| memchr::memchr(b':', value)));
+            let Some(colon) = colon else {
+                beside_user(text, span.end, found);
                 continue;
             };
             let user = text.get(span.start..span.start + colon).unwrap_or_default();
@@ -82,6 +88,18 @@ fn user_flags(text: &[u8], found: &mut Vec<Found<'_>>) {
                 push("flag-user-password", text, span.start + colon + 1..span.end, found);
             }
         }
+    }
+}
+
+/// `-u name -p password`: with a name beside it, `-p` is no port.
+fn beside_user(text: &[u8], end: usize, found: &mut Vec<Found<'_>>) {
+    let rest = ahead(text, end, 48);
+    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let flag = [&b" -p "[..], b" -P ", b" -w "]
+        .into_iter()
+        .find_map(|flag| Some(memmem::find(line, flag)? + flag.len()));
+    if let Some(flag) = flag {
+        push("flag-user-password", text, argument(text, end + flag), found);
     }
 }
 

@@ -99,6 +99,54 @@ fn whole(text: &[u8], scope: &Scope, is: impl Fn(&str) -> bool) -> Option<Range<
     is(value).then_some(span)
 }
 
+/// Words for whoever reads a letter, and for offices.
+const NOBODY: [&str; 44] = [
+    "Sir",
+    "Madam",
+    "Sirs",
+    "Customer",
+    "Team",
+    "All",
+    "Colleagues",
+    "Friends",
+    "Members",
+    "User",
+    "Client",
+    "Valued",
+    "Editor",
+    "Damen",
+    "Kunde",
+    "Kundin",
+    "Kollegen",
+    "Monsieur",
+    "Madame",
+    "Cliente",
+    "Members",
+    "Hiring",
+    "Support",
+    "Applicant",
+    "World",
+    "There",
+    "Everyone",
+    "Folks",
+    "Again",
+    "And",
+    "This",
+    "The",
+    "Desk",
+    "Service",
+    "Services",
+    "Office",
+    "Department",
+    "Group",
+    "Project",
+    "Developers",
+    "Maintainers",
+    "Administrator",
+    "List",
+    "Bot",
+];
+
 /// One to four words that begin large, directly behind a word: `Dear Ana Lopes,`.
 fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
     let rest = ahead(text, from, 96);
@@ -159,33 +207,17 @@ fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
         }
     }
     let name = rest.get(gap..end)?;
+    // `Thanks,` and a name on the next line; `Best Western` is nobody.
+    let is_thanks = [&b"thanks"[..], b"best", b"cheers", b"thank you"].iter().any(|word| {
+        before.len() >= word.len()
+            && before
+                .get(before.len() - word.len()..)
+                .is_some_and(|end| end.eq_ignore_ascii_case(word))
+    });
+    if is_thanks && !rest.get(..gap)?.contains('\n') {
+        return None;
+    }
     // `Dear Customer` and `Dear Sir or Madam` are nobody.
-    const NOBODY: [&str; 24] = [
-        "Sir",
-        "Madam",
-        "Sirs",
-        "Customer",
-        "Team",
-        "All",
-        "Colleagues",
-        "Friends",
-        "Members",
-        "User",
-        "Client",
-        "Valued",
-        "Editor",
-        "Damen",
-        "Kunde",
-        "Kundin",
-        "Kollegen",
-        "Monsieur",
-        "Madame",
-        "Cliente",
-        "Members",
-        "Hiring",
-        "Support",
-        "Applicant",
-    ];
     let is_nobody = name.split(' ').any(|word| NOBODY.contains(&word));
     (words >= 1 && !is_nobody && name.chars().count() >= 3 && (words >= 2 || gap > 0)).then_some(start..from + end)
 }
@@ -237,6 +269,11 @@ fn said_address(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
         && !whole.contains(". ")
         && !whole.contains(".\n");
     is_one.then(|| scope.span.start + gap..scope.span.start + gap + whole.len())
+}
+
+/// Whether these words are a name of somebody, not of an office.
+pub(super) fn is_persons(value: &str) -> bool {
+    is_name(value) && !value.split([' ', '-']).any(|word| NOBODY.contains(&word))
 }
 
 /// One to six words of letters that begin large, in scripts that have large letters.

@@ -79,11 +79,14 @@ impl<'a> Place<'a> {
     pub(crate) fn value(&self) -> Option<Scope> {
         let is_flag = self.byte(self.key.start) == Some(b'-')
             || self.text.get(..self.key.start).is_some_and(|b| b.ends_with(b"-"));
-        if self.key.start.checked_sub(1).and_then(|at| self.byte(at)) == Some(b'<') {
+        let is_tag_name = self.key.start.checked_sub(1).and_then(|at| self.byte(at)) == Some(b'<');
+        if is_tag_name && self.byte(self.key.end) != Some(b'=') {
             let close = self.end(self.key.end, |byte| byte == b'>');
             let inner = close + 1;
             let end = self.end(inner, |byte| byte == b'<');
-            return (end > inner).then_some(Scope {
+            // `"<token>"` is no tag.
+            let is_quoted = matches!(self.byte(inner), Some(b'"' | b'\'' | b'`'));
+            return (end > inner && !is_quoted).then_some(Scope {
                 span: inner..end,
                 bond: Bond::Key,
                 is_closed: true,
@@ -96,6 +99,9 @@ impl<'a> Place<'a> {
         at = self.skip(at, |byte| matches!(byte, b' ' | b'#'));
         at = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'.' | b'?'));
         let is_called = self.byte(at) == Some(b'(') && at == self.key.end;
+        if let Some(scope) = self.written(at, is_called, is_closed_key) {
+            return Some(scope);
+        }
         if self.byte(at) == Some(b'(') {
             let close = self.skip(at, |byte| byte != b')' && byte != b'\n');
             at = self.skip(close + 1, |byte| matches!(byte, b' ' | b'*' | b'"'));
@@ -131,6 +137,112 @@ impl<'a> Place<'a> {
             b'|' => self.cell(at + 1),
             _ => None,
         }
+    }
+
+    /// Where programs and their settings write a value that is neither behind a colon nor behind an equals sign.
+    fn written(&self, at: usize, is_called: bool, is_closed_key: bool) -> Option<Scope> {
+        let quoted = |at: usize| {
+            let at = self.skip(at, |byte| byte == b' ');
+            matches!(self.byte(at), Some(b'"' | b'\'')).then(|| self.literal(at))
+        };
+        let rest = ahead(self.text, at, REACH_BYTES);
+        match rest {
+            // `setPassword("x")`
+            [b'(', quote @ (b'"' | b'\''), ..] if is_called => {
+                let name = self.text.get(self.key()).unwrap_or_default();
+                let name = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+                let is_setter = [&b"set"[..], b"Set", b"with", b"With"]
+                    .iter()
+                    .any(|verb| name.starts_with(verb));
+                let is_one = is_setter && rest.iter().skip(2).any(|byte| byte == quote);
+                is_one.then(|| self.literal(at + 1))
+            }
+            // `process.env.PASSWORD || "x"`, `ENV["PASSWORD"] ?? "x"`
+            [b'|', b'|', ..] | [b'?', b'?', ..] => quoted(at + 2),
+            [b'o', b'r', b' ', ..] => quoted(at + 3),
+            // `${PASSWORD:-x}`
+            [b':', b'-', ..]
+                if self
+                    .text
+                    .get(..self.key.start)
+                    .is_some_and(|before| before.ends_with(b"${")) =>
+            {
+                Some(self.literal(at + 2))
+            }
+            // `const password: string = "x"`, `val password: String = "x"`, `Dim password As String = "x"`
+            [b':', typed @ ..] | [b'A' | b'a', b's', b' ', typed @ ..] => {
+                let line = typed.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let equals = memchr::memchr(b'=', line).filter(|equals| *equals <= 40)?;
+                let name = line.get(..equals)?.trim_ascii();
+                let is_type = name.first().is_some_and(u8::is_ascii_alphabetic)
+                    && name
+                        .iter()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"_.:<>[]?&, |".contains(byte));
+                let from = at + rest.len() - typed.len() + equals + 1;
+                is_type.then(|| quoted(from)).flatten()
+            }
+            // `define('PASSWORD', 'x')`, `os.environ.get("PASSWORD", "x")`, `getenv("PASSWORD", default="x")`
+            [b',', ..] if is_closed_key && self.is_argument() => {
+                let next = self.skip(at + 1, |byte| byte == b' ');
+                let named = ahead(self.text, next, 16);
+                let name = [&b"default="[..], b"default_value=", b"fallback=", b"value="]
+                    .into_iter()
+                    .find(|name| named.starts_with(name));
+                quoted(next + name.map_or(0, <[u8]>::len))
+            }
+            // `variable "db_password" { default = "x" }`
+            [b'{', ..] if is_closed_key => {
+                let body = rest.split(|byte| *byte == b'}').next().unwrap_or_default();
+                let default = memchr::memmem::find(body, b"default")?;
+                let equals = memchr::memchr(b'=', body.get(default..)?)?;
+                quoted(at + default + equals + 1)
+            }
+            // `<add key="password" value="x"/>`, `<input type="password" value="x">`
+            [first, ..] if is_closed_key && first.is_ascii_alphabetic() => {
+                let opened = self.text.get(..self.key.start)?;
+                if !opened.ends_with(b"=\"") && !opened.ends_with(b"='") {
+                    return None;
+                }
+                let tag = rest.split(|byte| *byte == b'>').next().unwrap_or_default();
+                let value = memchr::memmem::find(tag, b"value=").or_else(|| memchr::memmem::find(tag, b"content="))?;
+                let equals = memchr::memchr(b'=', tag.get(value..)?)?;
+                quoted(at + value + equals + 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the key is the first argument of a call that reads or writes what it names.
+    fn is_argument(&self) -> bool {
+        const CALLS: [&[u8]; 18] = [
+            b"define",
+            b"get",
+            b"getenv",
+            b"env",
+            b"setenv",
+            b"set",
+            b"put",
+            b"add",
+            b"fetch",
+            b"property",
+            b"header",
+            b"param",
+            b"default",
+            b"option",
+            b"append",
+            b"item",
+            b"config",
+            b"var",
+        ];
+        let before = behind(self.text, self.key.start, 48);
+        let Some(before) = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")) else {
+            return false;
+        };
+        let Some(before) = before.strip_suffix(b"(") else {
+            return false;
+        };
+        let before = before.to_ascii_lowercase();
+        CALLS.iter().any(|call| before.ends_with(call))
     }
 
     /// Whether what closes brackets at once behind a name is followed as in the head of a function.

@@ -3,9 +3,11 @@
 
 use super::Found;
 use super::class::Class;
-use super::code::is_code;
+use super::code::{is_code, is_tag};
 use super::peek::{ahead, before, readable};
 use super::place::{Bond, Scope};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::ops::Range;
 
 /// Shorter values are no passwords that a rule can tell, longer ones are texts.
@@ -31,8 +33,8 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
         for _ in 0..LIST_MAX {
             let span = value(text, &scope).filter(|span| !is_of_code(text, word, &scope, span));
             let span = span.filter(|span| {
-                text.get(span.clone())
-                    .is_some_and(|bytes| is_secret(class, bytes, &scope))
+                let value = text.get(span.clone()).unwrap_or_default();
+                is_secret(class, value, &scope) && is_as_said(text, word, value, &scope)
             });
             if let Some(span) = span {
                 let rule = match class {
@@ -46,6 +48,26 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
             scope = next;
         }
     }
+}
+
+/// Words that say little name what has the form of it: `tokens` a list of quoted values, `auth` a name and a password in Base64.
+fn is_as_said(text: &[u8], word: &Range<usize>, value: &[u8], scope: &Scope) -> bool {
+    let said = text.get(word.clone()).unwrap_or_default();
+    if said.eq_ignore_ascii_case(b"tokens") {
+        let opened = text.get(..scope.span.start).unwrap_or_default();
+        let opened = opened
+            .strip_suffix(b"\"")
+            .or(opened.strip_suffix(b"'"))
+            .unwrap_or_default();
+        return scope.is_closed && matches!(opened.trim_ascii_end().last(), Some(b'[' | b','));
+    }
+    if said.eq_ignore_ascii_case(b"auth") {
+        let bare = value.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+        let decoded = STANDARD_NO_PAD.decode(value.get(..bare).unwrap_or_default());
+        return decoded
+            .is_ok_and(|decoded| decoded.contains(&b':') && decoded.iter().all(|byte| (0x20..0x7f).contains(byte)));
+    }
+    true
 }
 
 /// So many values of a list are looked at.
@@ -167,6 +189,35 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
             name.get(..begin.len())
                 .is_some_and(|name| name.eq_ignore_ascii_case(begin))
         });
+    let from = |start: usize| {
+        let value = ahead(text, start, 256);
+        let length = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+        Scope {
+            span: start..start + length,
+            bond: Bond::Near,
+            is_closed: false,
+        }
+    };
+    // Scripts without spaces: `密码是X`, `パスワードはX`.
+    let joined = ["是", "为", "為", "は", "は「", "는", "은"].into_iter().rfind(|verb| {
+        rest.strip_prefix(verb)
+            .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_graphic()))
+    });
+    if let Some(verb) = joined {
+        return vec![from(word.end + verb.len())];
+    }
+    // A label of its own line, and the value on the next.
+    let starts_line = word.start == 0 || before(text, word.start) == Some(b'\n');
+    if let Some(next) = rest.strip_prefix('\n').filter(|_| starts_line) {
+        let line = next.split('\n').next().unwrap_or_default().trim_end();
+        let is_one = !line.contains(' ') && is_strong(line.as_bytes(), b"");
+        return is_one.then(|| from(word.end + 1)).into_iter().collect();
+    }
+    // `username bob password 0 X`: how Cisco's routers say that it is in clear.
+    if let Some(next) = rest.strip_prefix(" 0 ").or(rest.strip_prefix(" 7 ")) {
+        let is_one = next.starts_with(|first: char| first.is_ascii_graphic());
+        return is_one.then(|| from(word.end + 3)).into_iter().collect();
+    }
     let mut at = 0;
     for (order, part) in rest.split(' ').enumerate().take(8) {
         let end = at + part.len();
@@ -203,9 +254,13 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
             )
         {
             let start = word.end + at;
+            let bond = match is_login(text.get(..word.start).unwrap_or_default()) {
+                true => Bond::Column,
+                false => Bond::Near,
+            };
             return vec![Scope {
                 span: start..start + part.len(),
-                bond: Bond::Near,
+                bond,
                 is_closed: false,
             }];
         }
@@ -221,13 +276,18 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
     Vec::new()
 }
 
+/// Whether a name that logs in stands before a word, as in netrc.
+fn is_login(before: &[u8]) -> bool {
+    let near = before.get(before.len().saturating_sub(80)..).unwrap_or_default();
+    [&b"login "[..], b"machine "]
+        .iter()
+        .any(|word| memchr::memmem::find(near, word).is_some())
+}
+
 /// Whether what follows a word for a password at once is one: behind a name that logs in anything is, elsewhere what has capitals,
 /// figures and signs mixed as no word has.
 fn is_strong(value: &[u8], before: &[u8]) -> bool {
-    let near = before.get(before.len().saturating_sub(80)..).unwrap_or_default();
-    let is_of_login = [&b"login "[..], b"machine "]
-        .iter()
-        .any(|word| memchr::memmem::find(near, word).is_some());
+    let is_of_login = is_login(before);
     let classes = [
         value.iter().any(u8::is_ascii_lowercase),
         value.iter().any(u8::is_ascii_uppercase),
@@ -235,6 +295,10 @@ fn is_strong(value: &[u8], before: &[u8]) -> bool {
         value.iter().any(u8::is_ascii_punctuation),
     ];
     let count = classes.iter().filter(|is_there| **is_there).count();
+    // A link of Markdown.
+    if memchr::memmem::find(value, b"](").is_some() {
+        return false;
+    }
     let is_called = value
         .iter()
         .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_')
@@ -267,31 +331,43 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
             span.start += scheme.len();
         }
     }
+    // `<your password>`
+    if !scope.is_closed && text.get(span.start) == Some(&b'<') {
+        return None;
+    }
     if !scope.is_closed {
         // A key may be longer than a line is looked at for others.
         span.end = span.end.max((span.start + *KEY_BYTES.end()).min(text.len()));
     }
     let bytes = text.get(span.clone())?;
     if !scope.is_closed {
-        let length = bytes
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<'))
-            .unwrap_or(bytes.len());
+        let start = span.start;
+        let ends = |(at, byte): (usize, &u8)| match byte {
+            b'"' => true,
+            b'<' => is_tag(text, start + at) || bytes.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
+            byte => byte.is_ascii_whitespace(),
+        };
+        let length = bytes.iter().enumerate().position(ends).unwrap_or(bytes.len());
         span.end = span.start + length;
-        // What closes a list, an object, a statement, a sentence.
-        while span.end > span.start
-            && text
-                .get(span.end - 1)
-                .is_some_and(|byte| matches!(byte, b',' | b';' | b'}' | b']' | b')' | b'\'' | b'`'))
-        {
+        // What closes a list, an object, a statement, a sentence; a bracket that is opened in the value closes there.
+        while let Some(value) = text.get(span.clone()) {
+            let opens = |bracket: u8, close: u8| {
+                let count = |wanted: u8| value.iter().filter(|byte| **byte == wanted).count();
+                count(bracket) >= count(close)
+            };
+            let is_closing = match value.last() {
+                Some(b'}') => !opens(b'{', b'}'),
+                Some(b']') => !opens(b'[', b']'),
+                Some(b')') => !opens(b'(', b')'),
+                last => matches!(last, Some(b',' | b';' | b'\'' | b'`')),
+            };
+            if !is_closing {
+                break;
+            }
             span.end -= 1;
         }
         if scope.bond == Bond::Near {
-            while span.end > span.start
-                && text
-                    .get(span.end - 1)
-                    .is_some_and(|byte| matches!(byte, b'.' | b'!' | b'?' | b':'))
-            {
+            while span.end > span.start && text.get(span.end - 1).is_some_and(|byte| matches!(byte, b'.' | b':')) {
                 span.end -= 1;
             }
         }
@@ -421,6 +497,10 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
             .iter()
             .any(|open| value.starts_with(open))
     {
+        return true;
+    }
+    // Cut short, as in manuals; and actions of AWS's policies, `ec2:GetPasswordData`.
+    if value.ends_with(b"...") || value.ends_with("…".as_bytes()) || is_action(value) {
         return true;
     }
     // The example of AWS's documentation, and whoever else says so.
@@ -565,6 +645,22 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         .iter()
         .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b' ' | b'.'));
     is_wordy && telling.next().is_some()
+}
+
+/// A service in small letters, a colon, and words that each begin large.
+fn is_action(value: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', value) else {
+        return false;
+    };
+    let (service, action) = value.split_at(colon);
+    let action = action.get(1..).unwrap_or_default();
+    service.len() >= 2
+        && service
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        && is_names(action)
+        && action.first().is_some_and(u8::is_ascii_uppercase)
+        && action.iter().all(u8::is_ascii_alphabetic)
 }
 
 /// A path or an address: where a value is, not the value.

@@ -45,7 +45,9 @@ impl Grammar {
             Self::Whereabouts => said_address(text, scope),
             Self::Name | Self::Address => None,
             Self::Date => super::groups(text, &near(scope), false).find_map(|start| date(text, start)),
-            Self::Phone => starts(text, &near(scope)).find_map(|start| phone(text, start)),
+            Self::Phone => starts(text, &near(scope))
+                .find_map(|start| phone(text, start))
+                .map(|span| with_bracket(text, span)),
         }
     }
 }
@@ -61,12 +63,16 @@ fn near(scope: &Scope) -> Range<usize> {
 
 fn starts<'t>(text: &'t [u8], span: &Range<usize>) -> impl Iterator<Item = usize> + 't {
     let is_of = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'(');
+    let first = span.start;
     (span.start..span.end.min(text.len())).filter(move |at| {
         text.get(*at).is_some_and(is_of)
             && !at
                 .checked_sub(1)
                 .and_then(|before| text.get(before))
-                .is_some_and(|byte| is_of(byte) || byte.is_ascii_alphanumeric() || *byte == b'.')
+                // What a scope begins behind may be the number's own bracket.
+                .is_some_and(|byte| {
+                    is_of(byte) && !(*byte == b'(' && *at == first) || byte.is_ascii_alphanumeric() || *byte == b'.'
+                })
     })
 }
 
@@ -338,7 +344,9 @@ fn is_address(value: &str) -> bool {
         && !is_dotted
         && !is_code
         && !is_prose
-        && value.contains([' ', ',', '號', '号', '丁', '路'])
+        && value.contains([
+            ' ', ',', '號', '号', '丁', '路', '市', '区', '區', '県', '街', '町', '道', '동', '로', '구',
+        ])
 }
 
 /// Beginnings of the names of months in languages of Europe, as far as a date begins with them.
@@ -493,7 +501,14 @@ fn date(text: &[u8], start: usize) -> Option<Range<usize>> {
         (4, 0, 1..=2) if two > 0 => is_birth(one, two, three),
         _ => false,
     };
-    let end = is_date.then(|| end_of(third.end)).flatten()?;
+    let mut end = is_date.then(|| end_of(third.end)).flatten()?;
+    // The time of a time stamp goes with its day.
+    if rest.get(end) == Some(&b'T') {
+        let time = rest.iter().skip(end + 1);
+        end += 1 + time
+            .take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'+' | b'-' | b'Z'))
+            .count();
+    }
     // The era is a part of it.
     let era = ERAS
         .iter()
@@ -538,6 +553,17 @@ fn phone(text: &[u8], start: usize) -> Option<Range<usize>> {
     let singles = groups.filter(|group| group.len() == 1).count();
     let is_phone = (7..=15).contains(&digits) && is_whole && !is_date && !is_decimal && singles <= 2;
     is_phone.then(|| start..start + end + extension(text, start + end))
+}
+
+/// `(415) 555-0132`: a bracket before the number that closes in it is a part of it.
+fn with_bracket(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let number = text.get(span.clone()).unwrap_or_default();
+    let is_open = memchr::memchr(b')', number).is_some() && memchr::memchr(b'(', number).is_none();
+    let before = span.start.checked_sub(1).filter(|at| text.get(*at) == Some(&b'('));
+    match before {
+        Some(start) if is_open => start..span.end,
+        _ => span,
+    }
 }
 
 /// How long the extension behind a telephone number is: ` ext. 12`, ` x12`, `;ext=12` (RFC 3966).

@@ -19,6 +19,7 @@ mod place;
 mod rules;
 mod secrets;
 mod settle;
+mod standins;
 mod tables;
 mod view;
 mod words;

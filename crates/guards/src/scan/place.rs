@@ -115,7 +115,7 @@ impl<'a> Place<'a> {
                 matches!(self.byte(other), Some(b'"' | b'\'')).then(|| self.literal(other))
             }
             // `Secret::new`: a path.
-            b':' if self.is_path(at) => None,
+            b':' if self.is_path(at) || self.is_in_chain() => None,
             b':' | b'=' => {
                 at = self.skip(at, |byte| matches!(byte, b':' | b'=' | b'>' | b'*' | b'~'));
                 // `input('Password: ')`: the quote closes what was opened before the word.
@@ -266,6 +266,12 @@ impl<'a> Place<'a> {
 
     fn is_path(&self, at: usize) -> bool {
         matches!(self.text.get(at..at + 3), Some([b':', b':', next]) if next.is_ascii_alphabetic() || matches!(next, b'_' | b'{' | b'<'))
+    }
+
+    /// `arn:aws:secretsmanager:eu-west-1:1:secret:x`: the key is one of several parts between colons.
+    fn is_in_chain(&self) -> bool {
+        let before = self.text.get(..self.key.start).unwrap_or_default();
+        matches!(before, [.., byte, b':'] if byte.is_ascii_digit())
     }
 
     /// What stands before the key in its line.

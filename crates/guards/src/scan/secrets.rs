@@ -341,6 +341,10 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     }
     let bytes = text.get(span.clone())?;
     if !scope.is_closed {
+        if let Some(length) = phrase_length(bytes) {
+            span.end = span.start + length;
+            return Some(span);
+        }
         let start = span.start;
         let ends = |(at, byte): (usize, &u8)| match byte {
             b'"' => true,
@@ -403,13 +407,54 @@ fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
     match class {
         // A passphrase of a few words is one, a sentence is not; prose alone does not make a word a password.
         Class::Password => {
-            spaces <= 5
-                && !(scope.bond == Bond::Near && spaces > 0 && !(is_plain && spaces >= 3))
-                && !(scope.bond == Bond::Near && !is_passphrase(value) && (is_plain || digits == 0 && !has_mark(value)))
+            let is_phrase = is_passphrase(value) || is_phrase(value);
+            let is_word = is_plain || digits == 0 && !has_mark(value);
+            (spaces <= 5 || is_phrase)
+                && (scope.bond > Bond::Near || is_phrase || spaces == 0 && (!is_word || is_random(value)))
         }
         // A key is no word; one of letters alone is long, and no row of words.
-        _ => spaces == 0 && distinct(value) >= 6 && (digits > 0 || value.len() >= 20 && !is_names(value)),
+        _ => {
+            let is_long = value.len() >= 20 && !is_names(value) || value.len() >= 16 && is_random(value);
+            spaces == 0 && distinct(value) >= 6 && (digits > 0 || is_long) || is_wallets(spaces + 1) && is_phrase(value)
+        }
     }
+}
+
+/// How long a phrase of words is that ends its line or sentence: four to six of a passphrase, or as many as wallets have (BIP 39).
+fn phrase_length(bytes: &[u8]) -> Option<usize> {
+    let is_in = |byte: &u8| byte.is_ascii_lowercase() || *byte == b' ';
+    let length = bytes.iter().position(|byte| !is_in(byte)).unwrap_or(bytes.len());
+    let ends = matches!(
+        bytes.get(length),
+        None | Some(b'\n' | b'\r' | b'.' | b',' | b'"' | b'<' | b'\\')
+    );
+    let phrase = bytes.get(..length)?.trim_ascii_end();
+    (ends && is_phrase(phrase)).then_some(phrase.len())
+}
+
+/// Words alone, none of them a small one: a passphrase, or a wallet's.
+fn is_phrase(value: &[u8]) -> bool {
+    let words = value.split(|byte| *byte == b' ');
+    let count = words.clone().count();
+    (matches!(count, 4..=6) || is_wallets(count))
+        && words.clone().all(|word| {
+            (3..=9).contains(&word.len())
+                && word.iter().all(u8::is_ascii_lowercase)
+                && (is_wallets(count) || !super::standins::is_of_sentence(word))
+        })
+}
+
+const fn is_wallets(count: usize) -> bool {
+    matches!(count, 12 | 15 | 18 | 21 | 24)
+}
+
+/// Letters alone that no word has together: five consonants in a row, or hardly a vowel.
+fn is_random(value: &[u8]) -> bool {
+    let is_vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
+    let vowels = value.iter().filter(|byte| is_vowel(byte)).count();
+    value.len() >= 8
+        && value.iter().all(u8::is_ascii_alphabetic)
+        && (vowels * 5 < value.len() || value.split(is_vowel).any(|run| run.len() >= 5))
 }
 
 /// Words of a passphrase, joined: four at least, each of three letters or more.
@@ -508,7 +553,13 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     {
         return true;
     }
-    if is_path(&lower) || is_names(value) || is_hash(value) || is_description(&lower) || is_counted(&lower) {
+    if super::standins::is_stand_in(value, &lower)
+        || is_path(&lower)
+        || is_names(value)
+        || is_hash(value)
+        || is_description(&lower)
+        || is_counted(&lower)
+    {
         return true;
     }
     // `${X}`, `{{ x }}`, `$(x)`, `$X`, `%X%`, `<x>`, `[x]`, `@x@`, `#{x}`.

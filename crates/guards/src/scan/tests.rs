@@ -92,6 +92,47 @@ fn every_rule_finds_what_it_says_and_passes_what_it_says() {
     assert!(ids.len() >= 900, "{} rules were read", ids.len());
 }
 
+/// Examples of a class, beside those of its rules.
+#[derive(serde::Deserialize)]
+struct Family {
+    finds: Vec<String>,
+    passes: Vec<String>,
+}
+
+/// So many examples of each kind has each class.
+const EXAMPLES_MIN: usize = 20;
+
+/// Each class has twenty examples or more that are found as it, and as many that are not, those of its rules among them.
+#[test]
+fn every_class_has_examples_of_both_kinds() {
+    let families: std::collections::BTreeMap<String, Family> = toml::from_str(include_str!("families.toml")).unwrap();
+    let scanner = built_in();
+    let mut counts: std::collections::BTreeMap<&str, (usize, usize)> =
+        Class::ALL.iter().map(|class| (class.as_str(), (0, 0))).collect();
+    let mut wrong = Vec::new();
+    for (class, family) in &families {
+        let count = counts.get_mut(class.as_str()).unwrap();
+        *count = (family.finds.len(), family.passes.len());
+        let missed = family.finds.iter().filter(|marked| !is_found(&scanner, marked, class));
+        wrong.extend(missed.map(|marked| format!("{class}: not found: {marked}")));
+        for text in &family.passes {
+            let found = scanner.scan(text.as_bytes());
+            let as_it = found.iter().filter(|found| found.class.as_str() == class);
+            wrong.extend(as_it.map(|found| format!("{class}: found: {text}: {found:?}")));
+        }
+    }
+    for example in examples().flat_map(|file| file.token.into_iter().chain(file.identifier)) {
+        let count = Class::named(&example.class).and_then(|class| counts.get_mut(class.as_str()));
+        let count = count.unwrap();
+        *count = (count.0 + example.finds.len(), count.1 + example.passes.len());
+    }
+    let few = counts
+        .iter()
+        .filter(|(_, (finds, passes))| *finds < EXAMPLES_MIN || *passes < EXAMPLES_MIN);
+    wrong.extend(few.map(|(class, (finds, passes))| format!("{class}: {finds} that are found, {passes} that are not")));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// An issuer without a form of its own: its name and a word for a key name a value, its name alone does not.
 #[test]
 fn every_issuer_is_found_by_its_names_with_a_word_for_a_key_and_not_without() {
@@ -156,7 +197,8 @@ fn words_are_in_small_letters_and_said_once() {
 }
 
 fn spans(text: &str) -> Vec<(Class, String)> {
-    let scanner = built_in();
+    static SCANNER: std::sync::LazyLock<Scanner> = std::sync::LazyLock::new(built_in);
+    let scanner = &*SCANNER;
     let found = scanner.scan(text.as_bytes());
     found
         .iter()

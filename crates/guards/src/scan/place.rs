@@ -260,7 +260,7 @@ impl<'a> Place<'a> {
 
     /// Whether a member of a mapping begins at `at`: `type: string`.
     fn is_member(&self, at: usize) -> bool {
-        let end = self.skip(at, |byte| is_of_key(byte));
+        let end = self.skip(at, is_of_key);
         end > at && matches!(self.text.get(end..end + 2), Some([b':', b' ' | b'\n' | b'\r']))
     }
 

@@ -19,6 +19,9 @@ pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
         if let Some(span) = userinfo(text, at) {
             found.push(Found::new(Class::Password, "url-password", Confidence::Certain, span));
         } else if let Some(span) = mail(text, at) {
+            if let Some(name) = display_name(text, span.start) {
+                found.push(Found::new(Class::Person, "mail-name", Confidence::Sure, name));
+            }
             found.push(Found::new(Class::Email, "email", Confidence::Certain, span));
         }
     }
@@ -36,6 +39,13 @@ pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
     }
     for at in kinds.places(|kinds| Kinds::between(kinds.dots, kinds.digits)) {
         dotted(text, at, found);
+    }
+    // Two of them with four characters between, which is not known of the last five of a block.
+    let points = |kinds: &Kinds| kinds.dots & (kinds.dots >> 5 | 0b1_1111 << (BLOCK - 5));
+    for at in kinds.places(points) {
+        if let Some(span) = grouped(text, at) {
+            found.push(Found::new(Class::Mac, "mac", Confidence::Certain, span));
+        }
     }
     // Two of them with two characters between, which is not known of the last three of a block.
     let dashes = |kinds: &Kinds| kinds.joints & (kinds.joints >> 3 | 0b111 << (BLOCK - 3));
@@ -64,6 +74,34 @@ fn dashed<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
     if is_address && is_mixed && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 17)) {
         found.push(Found::new(Class::Mac, "mac", Confidence::Certain, start..start + 17));
     }
+}
+
+/// The name before an address in angle brackets (RFC 5322, 3.4): `Ana Lopes <ana@bank.example>`.
+fn display_name(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let before = behind(text, start, 72);
+    let before = before.strip_suffix(b"<")?;
+    let name = before.trim_ascii_end();
+    let name = name.strip_suffix(b"\"").unwrap_or(name);
+    let end = start - 1 - (before.len() - name.len());
+    let begin = name
+        .iter()
+        .rposition(|byte| {
+            matches!(
+                byte,
+                b'"' | b':' | b'<' | b'>' | b',' | b';' | b'\n' | b'\t' | b'(' | b')' | b'[' | b'='
+            )
+        })
+        .map_or(0, |at| at + 1);
+    // What is looked at ends within a name.
+    if begin == 0 && name.len() + 2 >= 72 {
+        return None;
+    }
+    let name = name.get(begin..)?;
+    let space = name.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let name = name.get(space..)?;
+    let whole = std::str::from_utf8(name).ok()?;
+    let is_one = whole.split(' ').filter(|word| !word.is_empty()).count() >= 2 && super::fields::is_persons(whole);
+    is_one.then_some(end - name.len()..end)
 }
 
 const fn is_local(byte: u8) -> bool {
@@ -264,7 +302,23 @@ fn dotted<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
     // `2.7.2.3`: who has small networks of the first blocks to talk of has them in a field.
     let is_small =
         address.octets().iter().all(|octet| *octet < 30) && address.octets().first().is_some_and(|first| *first < 10);
-    let is_version = is_small || is_version_before(text.get(..start).unwrap_or_default());
+    // `Chrome/120.0.0.0`; in a path or a URL no word begins it.
+    let product = match before {
+        Some(b'/') => {
+            let word = behind(text, start - 1, 24);
+            let length = word
+                .iter()
+                .rev()
+                .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                .count();
+            let is_path = word.len().checked_sub(length + 1).and_then(|at| word.get(at)) == Some(&b'/');
+            length > 0 && !is_path
+        }
+        _ => false,
+    };
+    let bits = u32::from(address);
+    let is_mask = bits >> 24 == 255 && bits.leading_ones() + bits.trailing_zeros() == 32;
+    let is_version = is_small || product || is_mask || is_version_before(text.get(..start).unwrap_or_default());
     if address.is_unspecified() || address.is_broadcast() || address.is_loopback() || is_version {
         return;
     }
@@ -274,6 +328,28 @@ fn dotted<'a>(text: &[u8], at: usize, found: &mut Vec<Found<'a>>) {
         Confidence::Sure,
         start..start + whole.len(),
     ));
+}
+
+/// A MAC address as Cisco writes it, `001a.2b3c.4d5e`, of which `at` is the first point.
+fn grouped(text: &[u8], at: usize) -> Option<Range<usize>> {
+    if text.get(at + 5) != Some(&b'.') {
+        return None;
+    }
+    let start = at.checked_sub(4)?;
+    let whole = text.get(start..start + 14)?;
+    let is_address = whole
+        .split(|byte| *byte == b'.')
+        .all(|group| group.len() == 4 && group.iter().all(u8::is_ascii_hexdigit));
+    let is_cut = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    let beyond = matches!(text.get(start + 14..start + 16), Some([b'.', next]) if next.is_ascii_alphanumeric());
+    // Three groups of figures alone are as often something else.
+    let is_mixed = whole.iter().any(u8::is_ascii_alphabetic) && whole.iter().any(u8::is_ascii_digit);
+    let is_joined = start.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'.');
+    (is_address && is_mixed && !beyond && !is_joined && !is_cut(start.checked_sub(1)) && !is_cut(Some(start + 14)))
+        .then_some(start..start + 14)
 }
 
 /// Whether what stands before says that four numbers are a version.

@@ -65,11 +65,12 @@ pub(super) fn find(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
         let end = span.end;
         match beginning {
             flag @ (0..3) => {
-                user_flag(text, end, flag != 1, found);
+                let letter = [Some(b'u'), None, Some(b'U')].get(flag).copied().flatten();
+                user_flag(text, end, letter, found);
                 // The flag's own name may go on.
                 let rest = text.get(span.start + 1..).unwrap_or_default();
                 if flag == 0 && rest.starts_with(b"-user") {
-                    user_flag(text, span.start + 6, false, found);
+                    user_flag(text, span.start + 6, None, found);
                 }
             }
             3 => attached_flag(text, end, b" -p", true, found),
@@ -87,7 +88,12 @@ pub(super) fn find(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
 
 fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Found<'_>>) {
     let is_one = text.get(span.clone()).is_some_and(|value| {
-        value.len() >= 3 && !is_placeholder(value) && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
+        // `(b"mysql", b" -p", true)`: the quote was a closing one.
+        let is_list = matches!(value.first(), Some(b',' | b')' | b']'));
+        value.len() >= 3
+            && !is_list
+            && !is_placeholder(value)
+            && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
     });
     if is_one {
         found.push(Found::new(Class::Password, rule, Confidence::Sure, span));
@@ -111,18 +117,24 @@ fn argument(text: &[u8], at: usize) -> Range<usize> {
     }
 }
 
-/// `curl -u name:password`, also `--user`, `--proxy-user`; the flag ends at `at`.
-fn user_flag(text: &[u8], at: usize, is_short: bool, found: &mut Vec<Found<'_>>) {
+/// `curl -u name:password`, also `--user`, `--proxy-user`; the flag ends at `at`, and is of one letter or a word.
+fn user_flag(text: &[u8], at: usize, letter: Option<u8>, found: &mut Vec<Found<'_>>) {
     let mut from = at;
     match text.get(from) {
         Some(b' ' | b'=') => from += 1,
         Some(b'"' | b'\'') => {}
         // `-uname:password` is curl's too.
-        Some(byte) if is_short && byte.is_ascii_alphanumeric() => {}
+        Some(byte) if letter.is_some() && byte.is_ascii_alphanumeric() => {}
         _ => return,
     }
     let span = argument(text, from);
-    let Some(colon) = text.get(span.clone()).and_then(|value| memchr::memchr(b':', value)) else {
+    // `smbclient -U name%password`
+    let joint = if letter == Some(b'U') { b'%' } else { b':' };
+    let colon = text
+        .get(span.clone())
+        .and_then(|value| memchr::memchr(joint, value).or_else(|| memchr::memchr(b':', value)));
+    let Some(colon) = colon else {
+        beside_user(text, span.end, found);
         return;
     };
     let user = text.get(span.start..span.start + colon).unwrap_or_default();
@@ -137,6 +149,18 @@ fn user_flag(text: &[u8], at: usize, is_short: bool, found: &mut Vec<Found<'_>>)
     let is_number = user.iter().all(u8::is_ascii_digit);
     if is_user && !is_url && !is_number {
         push("flag-user-password", text, span.start + colon + 1..span.end, found);
+    }
+}
+
+/// `-u name -p password`: with a name beside it, `-p` is no port.
+fn beside_user(text: &[u8], end: usize, found: &mut Vec<Found<'_>>) {
+    let rest = ahead(text, end, 48);
+    let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let flag = [&b" -p "[..], b" -P ", b" -w "]
+        .into_iter()
+        .find_map(|flag| Some(memmem::find(line, flag)? + flag.len()));
+    if let Some(flag) = flag {
+        push("flag-user-password", text, argument(text, end + flag), found);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Values without a written form of their own, where structure says what they are: names, postal addresses, dates, telephone
 //! numbers. In free prose only dates and telephone numbers are looked for.
 
+use super::code::is_code;
 use super::peek::{ahead, readable};
 use super::place::{Bond, Scope};
 use std::ops::Range;
@@ -43,8 +44,10 @@ impl Grammar {
             Self::Salutation => greeted(text, scope.span.start),
             Self::Whereabouts => said_address(text, scope),
             Self::Name | Self::Address => None,
-            Self::Date => super::groups(text, &near(scope), true).find_map(|start| date(text, start)),
-            Self::Phone => starts(text, &near(scope)).find_map(|start| phone(text, start)),
+            Self::Date => super::groups(text, &near(scope), false).find_map(|start| date(text, start)),
+            Self::Phone => starts(text, &near(scope))
+                .find_map(|start| phone(text, start))
+                .map(|span| with_bracket(text, span)),
         }
     }
 }
@@ -60,18 +63,30 @@ fn near(scope: &Scope) -> Range<usize> {
 
 fn starts<'t>(text: &'t [u8], span: &Range<usize>) -> impl Iterator<Item = usize> + 't {
     let is_of = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'(');
+    let first = span.start;
     (span.start..span.end.min(text.len())).filter(move |at| {
         text.get(*at).is_some_and(is_of)
             && !at
                 .checked_sub(1)
                 .and_then(|before| text.get(before))
-                .is_some_and(|byte| is_of(byte) || byte.is_ascii_alphanumeric() || *byte == b'.')
+                // What a scope begins behind may be the number's own bracket.
+                .is_some_and(|byte| {
+                    is_of(byte) && !(*byte == b'(' && *at == first) || byte.is_ascii_alphanumeric() || *byte == b'.'
+                })
     })
+}
+
+/// Whether a key is a number: `0x00ad` holds no word.
+pub(super) fn is_hexadecimal(key: &[u8]) -> bool {
+    key.iter().any(u8::is_ascii_digit) && key.strip_prefix(b"0x").unwrap_or(key).iter().all(u8::is_ascii_hexdigit)
 }
 
 fn whole(text: &[u8], scope: &Scope, is: impl Fn(&str) -> bool) -> Option<Range<usize>> {
     let mut span = scope.span.clone();
     if !scope.is_closed {
+        if is_code(text, span.start) {
+            return None;
+        }
         // To the next field on the same line.
         let value = text.get(span.clone())?;
         let end = value
@@ -90,6 +105,54 @@ fn whole(text: &[u8], scope: &Scope, is: impl Fn(&str) -> bool) -> Option<Range<
     is(value).then_some(span)
 }
 
+/// Words for whoever reads a letter, and for offices.
+const NOBODY: [&str; 44] = [
+    "Sir",
+    "Madam",
+    "Sirs",
+    "Customer",
+    "Team",
+    "All",
+    "Colleagues",
+    "Friends",
+    "Members",
+    "User",
+    "Client",
+    "Valued",
+    "Editor",
+    "Damen",
+    "Kunde",
+    "Kundin",
+    "Kollegen",
+    "Monsieur",
+    "Madame",
+    "Cliente",
+    "Members",
+    "Hiring",
+    "Support",
+    "Applicant",
+    "World",
+    "There",
+    "Everyone",
+    "Folks",
+    "Again",
+    "And",
+    "This",
+    "The",
+    "Desk",
+    "Service",
+    "Services",
+    "Office",
+    "Department",
+    "Group",
+    "Project",
+    "Developers",
+    "Maintainers",
+    "Administrator",
+    "List",
+    "Bot",
+];
+
 /// One to four words that begin large, directly behind a word: `Dear Ana Lopes,`.
 fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
     let rest = ahead(text, from, 96);
@@ -97,6 +160,32 @@ fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
     let gap = rest.find(|character: char| !matches!(character, ' ' | '.' | ',' | '\n' | '\r'))?;
     // `Lumberton, MS, USA` is a place.
     if rest.starts_with(',') && !rest.get(..gap)?.contains('\n') {
+        return None;
+    }
+    // `MS Office` is no woman's.
+    let is_large = |text: &[u8]| {
+        text.iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .all(u8::is_ascii_uppercase)
+    };
+    // Titles are written large: `sr.Top` and `15 ms. Use` have none.
+    let before = text.get(..from).unwrap_or_default();
+    let word = before
+        .iter()
+        .rev()
+        .take(8)
+        .take_while(|byte| byte.is_ascii_alphabetic());
+    let title = before.get(before.len() - word.count()..).unwrap_or_default();
+    if [&b"ms"[..], b"sr", b"sra", b"don", b"miss"].contains(&title) {
+        return None;
+    }
+    if title == b"MS"
+        && !rest
+            .get(gap..)?
+            .split([' ', '\n'])
+            .next()
+            .is_some_and(|name| is_large(name.as_bytes()))
+    {
         return None;
     }
     // A line may lie between the end of a letter and who signs it.
@@ -124,33 +213,17 @@ fn greeted(text: &[u8], from: usize) -> Option<Range<usize>> {
         }
     }
     let name = rest.get(gap..end)?;
+    // `Thanks,` and a name on the next line; `Best Western` is nobody.
+    let is_thanks = [&b"thanks"[..], b"best", b"cheers", b"thank you"].iter().any(|word| {
+        before.len() >= word.len()
+            && before
+                .get(before.len() - word.len()..)
+                .is_some_and(|end| end.eq_ignore_ascii_case(word))
+    });
+    if is_thanks && !rest.get(..gap)?.contains('\n') {
+        return None;
+    }
     // `Dear Customer` and `Dear Sir or Madam` are nobody.
-    const NOBODY: [&str; 24] = [
-        "Sir",
-        "Madam",
-        "Sirs",
-        "Customer",
-        "Team",
-        "All",
-        "Colleagues",
-        "Friends",
-        "Members",
-        "User",
-        "Client",
-        "Valued",
-        "Editor",
-        "Damen",
-        "Kunde",
-        "Kundin",
-        "Kollegen",
-        "Monsieur",
-        "Madame",
-        "Cliente",
-        "Members",
-        "Hiring",
-        "Support",
-        "Applicant",
-    ];
     let is_nobody = name.split(' ').any(|word| NOBODY.contains(&word));
     (words >= 1 && !is_nobody && name.chars().count() >= 3 && (words >= 2 || gap > 0)).then_some(start..from + end)
 }
@@ -196,9 +269,17 @@ fn said_address(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
         .split([' ', '\n', ','])
         .filter(|word| word.chars().next().is_some_and(char::is_uppercase))
         .count();
-    let is_one =
-        (first.is_ascii_digit() || first.is_uppercase()) && large >= 2 && is_address(whole) && !whole.contains(". ");
+    let is_one = (first.is_ascii_digit() || first.is_uppercase())
+        && large >= 2
+        && is_address(whole)
+        && !whole.contains(". ")
+        && !whole.contains(".\n");
     is_one.then(|| scope.span.start + gap..scope.span.start + gap + whole.len())
+}
+
+/// Whether these words are a name of somebody, not of an office.
+pub(super) fn is_persons(value: &str) -> bool {
+    is_name(value) && !value.split([' ', '-']).any(|word| NOBODY.contains(&word))
 }
 
 /// One to six words of letters that begin large, in scripts that have large letters.
@@ -226,6 +307,14 @@ fn is_name(value: &str) -> bool {
     (1..=6).contains(&count) && large * 2 >= count && large > 0
 }
 
+/// Whether a bracket directly follows a small letter: a call.
+fn is_called(value: &str) -> bool {
+    value
+        .as_bytes()
+        .windows(2)
+        .any(|two| matches!(two, [before, b'('] if before.is_ascii_lowercase()))
+}
+
 /// Letters and a number, or several parts.
 fn is_address(value: &str) -> bool {
     let characters = value.chars().count();
@@ -233,86 +322,206 @@ fn is_address(value: &str) -> bool {
     let letters = value.chars().filter(|character| character.is_alphabetic()).count();
     let is_other = value.contains(['@', '{', '<', '_']) || value.contains("://") || value.starts_with("0x");
     let is_dotted = value.split('.').count() >= 4;
+    // Code and remarks: `ListenAddress((`, `p.split('=', 1)`, `1  # why`.
+    let is_code = value.contains([';', '=', '"', '%']) && !value.contains('\n')
+        || value.contains("# ")
+        || value.contains("((")
+        || is_called(value);
+    // A sentence has more small words than an address.
+    let words = value
+        .split([' ', ',', '\n'])
+        .filter(|word| word.chars().all(char::is_alphabetic) && !word.is_empty());
+    let small = words
+        .clone()
+        .filter(|word| word.chars().next().is_some_and(char::is_lowercase))
+        .count();
+    let is_prose = small >= 5 && small * 3 >= words.count() * 2;
     (6..=200).contains(&characters)
         && letters >= 3
         && digits >= 1
         && letters > digits
         && !is_other
         && !is_dotted
-        && value.contains([' ', ',', '號', '号', '丁', '路'])
+        && !is_code
+        && !is_prose
+        && value.contains([
+            ' ', ',', '號', '号', '丁', '路', '市', '区', '區', '県', '街', '町', '道', '동', '로', '구',
+        ])
 }
 
-/// A date in figures, or with a month's name; its year is one that somebody alive may be born in.
-fn date(text: &[u8], start: usize) -> Option<Range<usize>> {
-    let rest = ahead(text, start, 32);
-    let figures = |at: usize| {
-        let digits = rest
-            .get(at..)?
+/// Beginnings of the names of months in languages of Europe, as far as a date begins with them.
+const MONTHS: [(&str, u32); 36] = [
+    ("jan", 1),
+    ("feb", 2),
+    ("mar", 3),
+    ("apr", 4),
+    ("may", 5),
+    ("jun", 6),
+    ("jul", 7),
+    ("aug", 8),
+    ("sep", 9),
+    ("oct", 10),
+    ("nov", 11),
+    ("dec", 12),
+    ("mai", 5),
+    ("okt", 10),
+    ("dez", 12),
+    ("fev", 2),
+    ("avr", 4),
+    ("juin", 6),
+    ("juil", 7),
+    ("aou", 8),
+    ("ene", 1),
+    ("abr", 4),
+    ("ago", 8),
+    ("dic", 12),
+    ("gen", 1),
+    ("mag", 5),
+    ("giu", 6),
+    ("lug", 7),
+    ("set", 9),
+    ("ott", 10),
+    ("out", 10),
+    ("mei", 5),
+    ("maj", 5),
+    ("lis", 11),
+    ("gru", 12),
+    ("wrz", 9),
+];
+
+/// Eras that years are counted in: of Japan, and of the Republic of China.
+const ERAS: [&str; 7] = ["明治", "大正", "昭和", "平成", "令和", "民國", "民国"];
+
+/// A part of a date: a number, or a word for a month.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    /// None in a word.
+    digits: usize,
+    /// The number, or the month; 0 where the word is none of those that are known.
+    value: u32,
+    /// Whether the mark of a year stands behind it.
+    is_year: bool,
+    end: usize,
+}
+
+/// The part of a date that begins at `at`.
+fn part(rest: &[u8], at: usize) -> Option<Part> {
+    let begin = rest.get(at..)?;
+    let digits = begin.iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits > 0 {
+        let value = std::str::from_utf8(begin.get(..digits)?).ok()?.parse().ok()?;
+        let mut end = at + digits;
+        // `12th`, `1er`, `3º`
+        let suffix = ["st", "nd", "rd", "th", "er", "º", "ª"]
             .iter()
-            .take(5)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        let number = std::str::from_utf8(rest.get(at..at + digits)?)
-            .ok()?
-            .parse::<u32>()
-            .ok()?;
-        Some((digits, number))
+            .find(|suffix| rest.get(end..).is_some_and(|rest| rest.starts_with(suffix.as_bytes())));
+        if let Some(suffix) = suffix
+            && !rest.get(end + suffix.len()).is_some_and(u8::is_ascii_alphanumeric)
+        {
+            end += suffix.len();
+        }
+        // Years, months and days of the calendars of East Asia are marked.
+        let mark = ["年", "月", "日", "년", "월", "일"]
+            .iter()
+            .find(|mark| rest.get(end..).is_some_and(|rest| rest.starts_with(mark.as_bytes())));
+        let is_year = mark.is_some_and(|mark| ["年", "년"].contains(mark));
+        return Some(Part {
+            digits,
+            value,
+            is_year,
+            end: end + mark.map_or(0, |mark| mark.len()),
+        });
+    }
+    let length = begin
+        .iter()
+        .take(20)
+        .take_while(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80)
+        .count();
+    let word = std::str::from_utf8(begin.get(..length)?).ok()?.to_lowercase();
+    let month = MONTHS.iter().find(|(name, _)| word.starts_with(name));
+    (length >= 3).then_some(Part {
+        digits: 0,
+        value: month.map_or(0, |(_, month)| *month),
+        is_year: false,
+        end: at + length,
+    })
+}
+
+/// A date in figures, or with a month's name; its year is one that somebody alive may be born in, in the calendars in use.
+fn date(text: &[u8], start: usize) -> Option<Range<usize>> {
+    let rest = ahead(text, start, 48);
+    // A time may follow: `1980-03-12T00:00:00Z`.
+    let end_of = |end: usize| {
+        let is_time = rest.get(end) == Some(&b'T') && rest.get(end + 1).is_some_and(u8::is_ascii_digit);
+        (is_time || !rest.get(end).is_some_and(u8::is_ascii_alphanumeric)).then_some(end)
     };
-    let end_of = |end: usize| (!rest.get(end).is_some_and(u8::is_ascii_alphanumeric)).then_some(start..start + end);
     let digits = rest.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
     if digits == 8 {
         let packed = std::str::from_utf8(rest.get(..digits)?).ok()?.parse::<u32>().ok()?;
         let (year, month, day) = (packed / 10_000, packed / 100 % 100, packed % 100);
         let (day2, month2, year2) = (packed / 1_000_000, packed / 10_000 % 100, packed % 10_000);
-        return (is_birth(year, month, day) || is_birth(year2, month2, day2)).then(|| end_of(8))?;
+        let is_one = is_birth(year, month, day) || is_birth(year2, month2, day2);
+        return is_one.then(|| end_of(8)).flatten().map(|end| start..start + end);
     }
-    let (first_digits, first) = figures(0)?;
-    let separators = |at: usize| {
-        let gap = rest
-            .get(at..)?
+    let next = |at: usize, is_marked: bool| {
+        let mut gap = 0;
+        while gap < 4
+            && rest
+                .get(at + gap)
+                .is_some_and(|byte| matches!(byte, b'-' | b'/' | b'.' | b' ' | b',' | b'\''))
+        {
+            gap += 1;
+        }
+        let at = at + gap;
+        const PARTICLES: [&[u8]; 5] = [b"of ", b"de ", b"di ", b"del ", b"da "];
+        let particle = PARTICLES
             .iter()
-            .take(3)
-            .take_while(|byte| matches!(byte, b'-' | b'/' | b'.' | b' ' | b','))
+            .find(|word| rest.get(at..).is_some_and(|rest| rest.starts_with(word)));
+        (gap > 0 || is_marked).then(|| at + particle.map_or(0, |word| word.len()))
+    };
+    let first = part(rest, 0)?;
+    if first.digits == 0 && first.value == 0 {
+        return None;
+    }
+    let is_marked = |part: &Part| part.digits > 0 && rest.get(part.end - 1).is_some_and(|byte| *byte >= 0x80);
+    let second = part(rest, next(first.end, is_marked(&first))?)?;
+    let third = part(rest, next(second.end, is_marked(&second))?)?;
+    let short = |year: u32| 1_900 + year;
+    let [one, two, three] = [first.value, second.value, third.value];
+    let is_date = match (first.digits, second.digits, third.digits) {
+        (4, 1..=2, 1..=2) => is_birth(one, two, three),
+        (1..=2, 1..=2, 4) => is_birth(three, two, one) || is_birth(three, one, two),
+        (1..=3, 1..=2, 1..=2) if first.is_year => is_birth(short(one), two, three),
+        (1..=2, 1..=2, 2) => is_birth(short(three), two, one) || is_birth(short(three), one, two),
+        // `12 March 1980`, in any language.
+        (1..=2, 0, 4) => is_birth(three, 1, one),
+        (1..=2, 0, 2) if two > 0 => is_birth(short(three), two, one),
+        (0, 1..=2, 4) => is_birth(three, one, two),
+        (0, 1..=2, 2) => is_birth(short(three), one, two),
+        (4, 0, 1..=2) if two > 0 => is_birth(one, two, three),
+        _ => false,
+    };
+    let mut end = is_date.then(|| end_of(third.end)).flatten()?;
+    // The time of a time stamp goes with its day.
+    if rest.get(end) == Some(&b'T') {
+        let time = rest.iter().skip(end + 1);
+        end += 1 + time
+            .take_while(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'+' | b'-' | b'Z'))
             .count();
-        (gap > 0).then_some(at + gap)
-    };
-    // Years, months and days of the calendars of East Asia are marked.
-    let marked = |at: usize| {
-        ["年", "月", "日", "년", "월", "일"]
-            .iter()
-            .find_map(|mark| rest.get(at..)?.starts_with(mark.as_bytes()).then_some(at + mark.len()))
-    };
-    let next = |at: usize| match marked(at) {
-        Some(at) => Some(at + rest.get(at..)?.iter().take_while(|byte| **byte == b' ').count()),
-        None => separators(at),
-    };
-    let second_at = next(first_digits)?;
-    if let Some((second_digits, second)) = figures(second_at) {
-        let third_at = next(second_at + second_digits)?;
-        let (third_digits, third) = figures(third_at)?;
-        let is_date = match (first_digits, second_digits, third_digits) {
-            (4, 1..=2, 1..=2) => is_birth(first, second, third),
-            (1..=2, 1..=2, 4) => is_birth(third, second, first) || is_birth(third, first, second),
-            (1..=2, 1..=2, 2) => is_birth(1_900 + third, second, first) || is_birth(1_900 + third, first, second),
-            _ => false,
-        };
-        let end = third_at + third_digits;
-        return is_date.then(|| end_of(marked(end).unwrap_or(end)))?;
     }
-    // `12 March 1980`.
-    let month = rest
-        .get(second_at..)?
+    // The era is a part of it.
+    let era = ERAS
         .iter()
-        .take(16)
-        .take_while(|byte| byte.is_ascii_alphabetic() || **byte >= 0x80)
-        .count();
-    let year_at = separators(second_at + month)?;
-    let (year_digits, year) = figures(year_at)?;
-    (month >= 3 && year_digits == 4 && is_birth(year, 1, first)).then(|| end_of(year_at + year_digits))?
+        .find(|era| text.get(..start).is_some_and(|before| before.ends_with(era.as_bytes())));
+    Some(start - era.map_or(0, |era| era.len())..start + end)
 }
 
+/// A day of a year of the Gregorian calendar, of the Buddhist one of Thailand, or of the solar one of Iran.
 fn is_birth(year: u32, month: u32, day: u32) -> bool {
-    (1_900..=2_035).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
+    let is_year = [1_900..=2_035, 2_443..=2_578, 1_279..=1_414]
+        .iter()
+        .any(|years| years.contains(&year));
+    is_year && (1..=12).contains(&month) && (1..=31).contains(&day)
 }
 
 /// Seven to fifteen figures with what people put between them.
@@ -342,7 +551,50 @@ fn phone(text: &[u8], start: usize) -> Option<Range<usize>> {
     let is_date = date(text, start).is_some_and(|span| span.end == start + end);
     let is_decimal = first.iter().filter(|byte| !byte.is_ascii_digit()).eq(b".");
     let singles = groups.filter(|group| group.len() == 1).count();
-    ((7..=15).contains(&digits) && is_whole && !is_date && !is_decimal && singles <= 2).then_some(start..start + end)
+    let is_phone = (7..=15).contains(&digits) && is_whole && !is_date && !is_decimal && singles <= 2;
+    is_phone.then(|| start..start + end + extension(text, start + end))
+}
+
+/// `(415) 555-0132`: a bracket before the number that closes in it is a part of it.
+fn with_bracket(text: &[u8], span: Range<usize>) -> Range<usize> {
+    let number = text.get(span.clone()).unwrap_or_default();
+    let is_open = memchr::memchr(b')', number).is_some() && memchr::memchr(b'(', number).is_none();
+    let before = span.start.checked_sub(1).filter(|at| text.get(*at) == Some(&b'('));
+    match before {
+        Some(start) if is_open => start..span.end,
+        _ => span,
+    }
+}
+
+/// How long the extension behind a telephone number is: ` ext. 12`, ` x12`, `;ext=12` (RFC 3966).
+fn extension(text: &[u8], at: usize) -> usize {
+    let rest = ahead(text, at, 16);
+    const NAMES: [&[u8]; 10] = [
+        b" ext. ",
+        b" ext.",
+        b" ext ",
+        b", ext. ",
+        b", ext ",
+        b" extension ",
+        b" x",
+        b";ext=",
+        b" Ext. ",
+        b" Durchwahl ",
+    ];
+    let named = NAMES.iter().find(|name| rest.starts_with(name));
+    let Some(name) = named else { return 0 };
+    let digits = ahead(text, at + name.len(), 7)
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let is_cut = text
+        .get(at + name.len() + digits)
+        .is_some_and(u8::is_ascii_alphanumeric);
+    if (1..=6).contains(&digits) && !is_cut {
+        name.len() + digits
+    } else {
+        0
+    }
 }
 
 /// An international number proves itself (E.164): `+`, a country, and as many figures as its numbers have.

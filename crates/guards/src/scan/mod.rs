@@ -7,6 +7,7 @@
 mod addresses;
 mod checks;
 mod class;
+mod code;
 mod credentials;
 mod decode;
 mod fields;
@@ -20,6 +21,7 @@ mod proofs;
 mod rules;
 mod secrets;
 mod settle;
+mod standins;
 mod tables;
 mod view;
 mod words;
@@ -492,7 +494,8 @@ impl Scanner {
             }
             // A part of a longer word may be a key's; in prose it is chance, as in Base64.
             let is_letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-            let is_alone = !is_letter(word.start.checked_sub(1)) && !is_letter(Some(word.end));
+            let is_alone =
+                !is_letter(word.start.checked_sub(1)) && !is_letter(Some(word.end)) && !is_host(text, word.end);
             // A key has its own value, or none; only a token is looked for behind it, too.
             let wants_near = scopes.is_empty() || meanings.iter().any(|meaning| matches!(meaning, Meaning::Token(_)));
             let sentence = (wants_near && is_alone).then(|| place.near(&word));
@@ -520,16 +523,25 @@ impl Scanner {
                         let Some(token) = self.rules.tokens.get(*index) else {
                             continue;
                         };
-                        let scopes = scopes.iter().chain(near);
-                        if let Some(span) = scopes.into_iter().find_map(|scope| token_in(token, text, &scope.span)) {
-                            found.push(Found::new(token.class, &token.id, Confidence::Sure, span));
+                        let all = scopes.iter().chain(near);
+                        let span = all.into_iter().find_map(|scope| token_in(token, text, &scope.span));
+                        // A key of an issuer that has no form of its own may be as any other.
+                        let is_any = token.prefix.is_empty() && token.near.is_empty() && !scopes.is_empty();
+                        match span {
+                            Some(span) => found.push(Found::new(token.class, &token.id, Confidence::Sure, span)),
+                            None if is_any && !says(Meaning::Harmless, &key) => {
+                                secrets::named(Class::GenericSecret, text, &word, &scopes, found);
+                            }
+                            None => {}
                         }
                     }
                     Meaning::Field(index) => {
                         let Some(field) = self.rules.fields.get(*index) else {
                             continue;
                         };
-                        if field.class == Class::Person && text.get(key.start..word.start).is_some_and(is_of_things) {
+                        let is_thing =
+                            field.class == Class::Person && text.get(key.start..word.start).is_some_and(is_of_things);
+                        if is_thing || text.get(key.clone()).is_some_and(fields::is_hexadecimal) {
                             continue;
                         }
                         let vetoed = |span: &Range<usize>| says(Meaning::Veto, &(word.end..span.start));
@@ -567,6 +579,11 @@ impl Scanner {
             .get(term as usize)
             .is_some_and(|meanings| meanings.contains(&wanted))
     }
+}
+
+/// `dl.acm.org`: a word that a name of a host begins with.
+fn is_host(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at..at + 2), Some([b'.', next]) if next.is_ascii_alphabetic())
 }
 
 /// Whether nothing but what joins a word to its value stands in `between`.

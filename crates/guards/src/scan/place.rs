@@ -4,6 +4,7 @@
 //!
 //! It must not know what is looked for.
 
+use super::code::is_tag;
 use super::peek::{ahead, behind};
 use std::ops::Range;
 
@@ -78,11 +79,14 @@ impl<'a> Place<'a> {
     pub(crate) fn value(&self) -> Option<Scope> {
         let is_flag = self.byte(self.key.start) == Some(b'-')
             || self.text.get(..self.key.start).is_some_and(|b| b.ends_with(b"-"));
-        if self.key.start.checked_sub(1).and_then(|at| self.byte(at)) == Some(b'<') {
+        let is_tag_name = self.key.start.checked_sub(1).and_then(|at| self.byte(at)) == Some(b'<');
+        if is_tag_name && self.byte(self.key.end) != Some(b'=') {
             let close = self.end(self.key.end, |byte| byte == b'>');
             let inner = close + 1;
             let end = self.end(inner, |byte| byte == b'<');
-            return (end > inner).then_some(Scope {
+            // `"<token>"` is no tag.
+            let is_quoted = matches!(self.byte(inner), Some(b'"' | b'\'' | b'`'));
+            return (end > inner && !is_quoted).then_some(Scope {
                 span: inner..end,
                 bond: Bond::Key,
                 is_closed: true,
@@ -94,11 +98,24 @@ impl<'a> Place<'a> {
         // `ACCT #:`
         at = self.skip(at, |byte| matches!(byte, b' ' | b'#'));
         at = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'.' | b'?'));
+        let is_called = self.byte(at) == Some(b'(') && at == self.key.end;
+        if let Some(scope) = self.written(at, is_called, is_closed_key) {
+            return Some(scope);
+        }
         if self.byte(at) == Some(b'(') {
             let close = self.skip(at, |byte| byte != b')' && byte != b'\n');
             at = self.skip(close + 1, |byte| matches!(byte, b' ' | b'*' | b'"'));
         }
         match self.byte(at)? {
+            // `fn pin(tool: &Tool) -> ToolPin`, `def pin(self):`.
+            b'-' | b':' if is_called && self.is_signature(at) => None,
+            // What is compared with something written out has it for its value.
+            b'=' | b'!' if self.text.get(at + 1) == Some(&b'=') => {
+                let other = self.skip(at, |byte| matches!(byte, b'=' | b'!' | b' '));
+                matches!(self.byte(other), Some(b'"' | b'\'')).then(|| self.literal(other))
+            }
+            // `Secret::new`: a path.
+            b':' if self.is_path(at) || self.is_in_chain() => None,
             b':' | b'=' => {
                 at = self.skip(at, |byte| matches!(byte, b':' | b'=' | b'>' | b'*' | b'~'));
                 // `input('Password: ')`: the quote closes what was opened before the word.
@@ -108,25 +125,191 @@ impl<'a> Place<'a> {
                 (!is_label).then(|| self.literal(at))
             }
             b'-' if self.text.get(at..at + 2) == Some(b"->") => Some(self.literal(at + 2)),
+            b'<' if !is_tag(self.text, at) => None,
+            b'>' if !is_closed_key => None,
             b'>' | b'<' => self.tagged(at),
             b',' if is_closed_key => self.paired(at),
             b'\n' | b'\r' => self.paired(at),
             b'"' | b'\'' if is_flag || is_closed_key => Some(self.literal(at)),
             _ if is_flag && at > self.key.end => Some(self.literal(at)),
-            b'|' => Some(self.cell(at + 1)),
+            // `|pin| pin.impact`: a closure.
+            b'|' if at == self.key.end && !self.line().starts_with(b"|") => None,
+            b'|' => self.cell(at + 1),
             _ => None,
         }
     }
 
-    /// A cell of a Markdown table.
-    fn cell(&self, at: usize) -> Scope {
+    /// Where programs and their settings write a value that is neither behind a colon nor behind an equals sign.
+    fn written(&self, at: usize, is_called: bool, is_closed_key: bool) -> Option<Scope> {
+        let quoted = |at: usize| {
+            let at = self.skip(at, |byte| byte == b' ');
+            matches!(self.byte(at), Some(b'"' | b'\'')).then(|| self.literal(at))
+        };
+        let rest = ahead(self.text, at, REACH_BYTES);
+        match rest {
+            // `setPassword("x")`
+            [b'(', quote @ (b'"' | b'\''), ..] if is_called => {
+                let name = self.text.get(self.key()).unwrap_or_default();
+                let name = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
+                let is_setter = [&b"set"[..], b"Set", b"with", b"With"]
+                    .iter()
+                    .any(|verb| name.starts_with(verb));
+                let is_one = is_setter && rest.iter().skip(2).any(|byte| byte == quote);
+                is_one.then(|| self.literal(at + 1))
+            }
+            // `process.env.PASSWORD || "x"`, `ENV["PASSWORD"] ?? "x"`
+            [b'|', b'|', ..] | [b'?', b'?', ..] => quoted(at + 2),
+            [b'o', b'r', b' ', ..] => quoted(at + 3),
+            // `${PASSWORD:-x}`
+            [b':', b'-', ..]
+                if self
+                    .text
+                    .get(..self.key.start)
+                    .is_some_and(|before| before.ends_with(b"${")) =>
+            {
+                Some(self.literal(at + 2))
+            }
+            // `const password: string = "x"`, `val password: String = "x"`, `Dim password As String = "x"`
+            [b':', typed @ ..] | [b'A' | b'a', b's', b' ', typed @ ..] => {
+                let line = typed.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                let equals = memchr::memchr(b'=', line).filter(|equals| *equals <= 40)?;
+                let name = line.get(..equals)?.trim_ascii();
+                let is_type = name.first().is_some_and(u8::is_ascii_alphabetic)
+                    && name
+                        .iter()
+                        .all(|byte| byte.is_ascii_alphanumeric() || b"_.:<>[]?&, |".contains(byte));
+                let from = at + rest.len() - typed.len() + equals + 1;
+                is_type.then(|| quoted(from)).flatten()
+            }
+            // `define('PASSWORD', 'x')`, `os.environ.get("PASSWORD", "x")`, `getenv("PASSWORD", default="x")`
+            [b',', ..] if is_closed_key && self.is_argument() => {
+                let next = self.skip(at + 1, |byte| byte == b' ');
+                let named = ahead(self.text, next, 16);
+                let name = [&b"default="[..], b"default_value=", b"fallback=", b"value="]
+                    .into_iter()
+                    .find(|name| named.starts_with(name));
+                quoted(next + name.map_or(0, <[u8]>::len))
+            }
+            // `variable "db_password" { default = "x" }`
+            [b'{', ..] if is_closed_key => {
+                let body = rest.split(|byte| *byte == b'}').next().unwrap_or_default();
+                let default = memchr::memmem::find(body, b"default")?;
+                let equals = memchr::memchr(b'=', body.get(default..)?)?;
+                quoted(at + default + equals + 1)
+            }
+            // `<add key="password" value="x"/>`, `<input type="password" value="x">`
+            [first, ..] if is_closed_key && first.is_ascii_alphabetic() => {
+                let opened = self.text.get(..self.key.start)?;
+                if !opened.ends_with(b"=\"") && !opened.ends_with(b"='") {
+                    return None;
+                }
+                let tag = rest.split(|byte| *byte == b'>').next().unwrap_or_default();
+                let value = memchr::memmem::find(tag, b"value=").or_else(|| memchr::memmem::find(tag, b"content="))?;
+                let equals = memchr::memchr(b'=', tag.get(value..)?)?;
+                quoted(at + value + equals + 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the key is the first argument of a call that reads or writes what it names.
+    fn is_argument(&self) -> bool {
+        const CALLS: [&[u8]; 18] = [
+            b"define",
+            b"get",
+            b"getenv",
+            b"env",
+            b"setenv",
+            b"set",
+            b"put",
+            b"add",
+            b"fetch",
+            b"property",
+            b"header",
+            b"param",
+            b"default",
+            b"option",
+            b"append",
+            b"item",
+            b"config",
+            b"var",
+        ];
+        let before = behind(self.text, self.key.start, 48);
+        let Some(before) = before.strip_suffix(b"\"").or(before.strip_suffix(b"'")) else {
+            return false;
+        };
+        let Some(before) = before.strip_suffix(b"(") else {
+            return false;
+        };
+        let before = before.to_ascii_lowercase();
+        CALLS.iter().any(|call| before.ends_with(call))
+    }
+
+    /// Whether what closes brackets at once behind a name is followed as in the head of a function.
+    fn is_signature(&self, at: usize) -> bool {
+        let rest = ahead(self.text, at, REACH_BYTES);
+        match rest {
+            [b'-', b'>', ..] => true,
+            [b':', rest @ ..] => {
+                let rest = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                rest.trim_ascii().is_empty()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a member of a mapping begins at `at`: `type: string`.
+    fn is_member(&self, at: usize) -> bool {
+        let end = self.skip(at, is_of_key);
+        end > at && matches!(self.text.get(end..end + 2), Some([b':', b' ' | b'\n' | b'\r']))
+    }
+
+    fn is_path(&self, at: usize) -> bool {
+        matches!(self.text.get(at..at + 3), Some([b':', b':', next]) if next.is_ascii_alphabetic() || matches!(next, b'_' | b'{' | b'<'))
+    }
+
+    /// `arn:aws:secretsmanager:eu-west-1:1:secret:x`: the key is one of several parts between colons.
+    fn is_in_chain(&self) -> bool {
+        let before = self.text.get(..self.key.start).unwrap_or_default();
+        matches!(before, [.., byte, b':'] if byte.is_ascii_digit())
+    }
+
+    /// What stands before the key in its line.
+    fn line(&self) -> &'a [u8] {
+        let before = behind(self.text, self.key.start, REACH_BYTES);
+        let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.trim_ascii_start()
+    }
+
+    /// Whether the line of the key is a statement of code that others follow: `if password:`.
+    fn is_statement(&self) -> bool {
+        const WORDS: [&[u8]; 12] = [
+            b"if", b"elif", b"else", b"while", b"for", b"with", b"def", b"class", b"try", b"except", b"case", b"when",
+        ];
+        let line = self.line();
+        let word = line.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        WORDS.contains(&line.get(..word).unwrap_or_default())
+    }
+
+    /// A cell of a Markdown table whose rows begin with a name; a head has its values below.
+    fn cell(&self, at: usize) -> Option<Scope> {
+        let line = self.end(at, |byte| byte == b'\n');
+        let below = ahead(self.text, line + 1, REACH_BYTES);
+        let below = below.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let is_head = memchr::memmem::find(below, b"--").is_some()
+            && below
+                .iter()
+                .all(|byte| matches!(byte, b'|' | b'-' | b':' | b' ' | b'\r'));
+        if is_head {
+            return None;
+        }
         let start = self.skip(at, |byte| matches!(byte, b' ' | b'`' | b'*'));
         let end = self.end(start, |byte| matches!(byte, b'|' | b'\n'));
-        Scope {
+        Some(Scope {
             span: start..end,
             bond: Bond::Key,
             is_closed: true,
-        }
+        })
     }
 
     fn end(&self, start: usize, closes: impl Fn(u8) -> bool) -> usize {
@@ -146,6 +329,14 @@ impl<'a> Place<'a> {
         let mut start = self.skip(at, |byte| matches!(byte, b' ' | b'\t' | b'[' | b'(' | b'*'));
         // JSON over several lines, YAML's blocks: the value is on the next line, further in or in quotes.
         if matches!(self.byte(start), Some(b'\n' | b'\r' | b'|' | b'>')) {
+            let nothing = Scope {
+                span: start..start,
+                bond: Bond::Key,
+                is_closed: false,
+            };
+            if self.is_statement() {
+                return nothing;
+            }
             let next = self.skip(start, |byte| matches!(byte, b'\n' | b'\r' | b'|' | b'>' | b'-'));
             let value = self.skip(next, |byte| matches!(byte, b' ' | b'\t' | b'-'));
             let is_deeper = value > next
@@ -155,20 +346,16 @@ impl<'a> Place<'a> {
                     .is_some_and(|indent| indent.len() > self.indent());
             match self.byte(value) {
                 Some(b'"' | b'\'') => start = value,
-                Some(_) if is_deeper => start = value,
-                _ => {
-                    return Scope {
-                        span: start..start,
-                        bond: Bond::Key,
-                        is_closed: false,
-                    };
-                }
+                Some(_) if is_deeper && !self.is_member(value) => start = value,
+                _ => return nothing,
             }
         }
         let quote = self.byte(start).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
         let (start, end) = match quote {
-            // `""` is nothing, `"""` opens more than a line.
-            Some(quote) if self.byte(start + 1) == Some(quote) && self.byte(start + 2) != Some(quote) => {
+            // `""` is nothing, `"""` opens more than a line, two back quotes open what one would.
+            Some(quote @ (b'"' | b'\''))
+                if self.byte(start + 1) == Some(quote) && self.byte(start + 2) != Some(quote) =>
+            {
                 (start + 1, start + 1)
             }
             Some(quote) => {

@@ -3,8 +3,11 @@
 
 use super::Found;
 use super::class::Class;
-use super::peek::{ahead, readable};
+use super::code::{is_code, is_tag};
+use super::peek::{ahead, before, readable};
 use super::place::{Bond, Scope};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::ops::Range;
 
 /// Shorter values are no passwords that a rule can tell, longer ones are texts.
@@ -22,17 +25,131 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
         }
         false => scopes,
     };
+    if is_verb(text, word) {
+        return;
+    }
     for scope in scopes {
-        let Some(span) = value(text, scope) else { continue };
-        let Some(bytes) = text.get(span.clone()) else { continue };
-        if is_secret(class, bytes, scope) {
-            let rule = match class {
-                Class::Password => "named-password",
-                _ => "named-secret",
-            };
-            found.push(Found::new(class, rule, scope.bond.into(), span));
+        let mut scope = scope.clone();
+        for _ in 0..LIST_MAX {
+            let span = value(text, &scope).filter(|span| !is_of_code(text, word, &scope, span));
+            let span = span.filter(|span| {
+                let value = text.get(span.clone()).unwrap_or_default();
+                is_secret(class, value, &scope) && is_as_said(text, word, value, &scope)
+            });
+            if let Some(span) = span {
+                let rule = match class {
+                    Class::Password => "named-password",
+                    _ => "named-secret",
+                };
+                found.push(Found::new(class, rule, scope.bond.into(), span));
+            }
+            // `"tokens": ["x", "y"]` names each of them.
+            let Some(next) = next_in_list(text, &scope) else { break };
+            scope = next;
         }
     }
+}
+
+/// Words that say little name what has the form of it: `tokens` a list of quoted values, `auth` a name and a password in Base64.
+fn is_as_said(text: &[u8], word: &Range<usize>, value: &[u8], scope: &Scope) -> bool {
+    let said = text.get(word.clone()).unwrap_or_default();
+    if said.eq_ignore_ascii_case(b"tokens") {
+        let opened = text.get(..scope.span.start).unwrap_or_default();
+        let opened = opened
+            .strip_suffix(b"\"")
+            .or(opened.strip_suffix(b"'"))
+            .unwrap_or_default();
+        return scope.is_closed && matches!(opened.trim_ascii_end().last(), Some(b'[' | b','));
+    }
+    if said.eq_ignore_ascii_case(b"auth") {
+        let bare = value.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+        let decoded = STANDARD_NO_PAD.decode(value.get(..bare).unwrap_or_default());
+        return decoded
+            .is_ok_and(|decoded| decoded.contains(&b':') && decoded.iter().all(|byte| (0x20..0x7f).contains(byte)));
+    }
+    true
+}
+
+/// So many values of a list are looked at.
+const LIST_MAX: usize = 64;
+
+/// The next quoted value of a list in square brackets that a value is in.
+fn next_in_list(text: &[u8], scope: &Scope) -> Option<Scope> {
+    if scope.bond != Bond::Key || !scope.is_closed {
+        return None;
+    }
+    let quote = *text.get(scope.span.end)?;
+    let opened = text.get(..scope.span.start.checked_sub(1)?)?;
+    let is_quoted = matches!(quote, b'"' | b'\'') && before(text, scope.span.start) == Some(quote);
+    let gap = opened
+        .iter()
+        .rev()
+        .take(64)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    let opener = opened.len().checked_sub(gap + 1).and_then(|at| opened.get(at));
+    if !is_quoted || !matches!(opener, Some(b'[' | b',')) {
+        return None;
+    }
+    let rest = ahead(text, scope.span.end + 1, 64);
+    let comma = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    if rest.get(comma) != Some(&b',') {
+        return None;
+    }
+    let gap = rest
+        .iter()
+        .skip(comma + 1)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count();
+    if rest.get(comma + 1 + gap) != Some(&quote) {
+        return None;
+    }
+    let start = scope.span.end + 1 + comma + 1 + gap + 1;
+    let value = ahead(text, start, *KEY_BYTES.end());
+    let length = value.iter().position(|byte| *byte == quote)?;
+    // The name of the next member, where the list was none.
+    if text.get(start + length + 1) == Some(&b':') {
+        return None;
+    }
+    Some(Scope {
+        span: start..start + length,
+        bond: Bond::Key,
+        is_closed: true,
+    })
+}
+
+/// `pass_fds`, `passEnv`: something is passed.
+fn is_verb(text: &[u8], word: &Range<usize>) -> bool {
+    let is_pass = text
+        .get(word.clone())
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"pass"));
+    let behind = ahead(text, word.end, 2);
+    is_pass && matches!(behind, [b'_' | b'-', next] if next.is_ascii_alphabetic())
+}
+
+/// Whether what would be the value of the word at `word` is a part of code or of a sentence.
+fn is_of_code(text: &[u8], word: &Range<usize>, scope: &Scope, span: &Range<usize>) -> bool {
+    if scope.bond != Bond::Key {
+        return scope.bond == Bond::Near && !scope.is_closed && is_code(text, span.start);
+    }
+    let value = text.get(span.clone()).unwrap_or_default();
+    if scope.is_closed {
+        // A cell of a table, which no quotes close: one with spaces is a remark.
+        let is_cell = text
+            .get(span.end..)
+            .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"|"));
+        return is_cell && value.contains(&b' ');
+    }
+    let said = text.get(word.clone()).unwrap_or_default();
+    let is_short = [&b"pass"[..], b"pin", b"pw"]
+        .iter()
+        .any(|short| said.eq_ignore_ascii_case(short));
+    let is_plain = value.iter().all(u8::is_ascii_lowercase);
+    // `the end of the pass: nothing may follow`.
+    let is_in_prose = text
+        .get(..word.start)
+        .is_some_and(|text| matches!(text, [.., byte, b' '] if byte.is_ascii_alphabetic()));
+    is_short && is_plain && is_in_prose || is_code(text, span.start)
 }
 
 /// Prose that says a secret: "the password is X", "password for the server: X", in a few languages.
@@ -65,11 +182,49 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
     ];
     let rest = ahead(text, word.end, 96);
     let rest = readable(rest);
+    let name = text.get(word.clone()).unwrap_or_default();
+    let is_english = [&b"pas"[..], b"pin", b"pw", b"tok", b"sec", b"key"]
+        .iter()
+        .any(|begin| {
+            name.get(..begin.len())
+                .is_some_and(|name| name.eq_ignore_ascii_case(begin))
+        });
+    let from = |start: usize| {
+        let value = ahead(text, start, 256);
+        let length = value.iter().position(u8::is_ascii_whitespace).unwrap_or(value.len());
+        Scope {
+            span: start..start + length,
+            bond: Bond::Near,
+            is_closed: false,
+        }
+    };
+    // Scripts without spaces: `密码是X`, `パスワードはX`.
+    let joined = ["是", "为", "為", "は", "は「", "는", "은"].into_iter().rfind(|verb| {
+        rest.strip_prefix(verb)
+            .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_graphic()))
+    });
+    if let Some(verb) = joined {
+        return vec![from(word.end + verb.len())];
+    }
+    // A label of its own line, and the value on the next.
+    let starts_line = word.start == 0 || before(text, word.start) == Some(b'\n');
+    if let Some(next) = rest.strip_prefix('\n').filter(|_| starts_line) {
+        let line = next.split('\n').next().unwrap_or_default().trim_end();
+        let is_one = !line.contains(' ') && is_strong(line.as_bytes(), b"");
+        return is_one.then(|| from(word.end + 1)).into_iter().collect();
+    }
+    // `username bob password 0 X`: how Cisco's routers say that it is in clear.
+    if let Some(next) = rest.strip_prefix(" 0 ").or(rest.strip_prefix(" 7 ")) {
+        let is_one = next.starts_with(|first: char| first.is_ascii_graphic());
+        return is_one.then(|| from(word.end + 3)).into_iter().collect();
+    }
     let mut at = 0;
     for (order, part) in rest.split(' ').enumerate().take(8) {
         let end = at + part.len();
-        let is_verb = order > 0 && VERBS.contains(&part);
-        let is_colon = order > 0 && part.ends_with([':', '：']);
+        // `on` is a verb in Finnish.
+        let is_pass = name.eq_ignore_ascii_case(b"pass");
+        let is_verb = order > 0 && VERBS.contains(&part) && !(is_english && part == "on" || is_pass && part == "to");
+        let is_colon = order > 0 && part.ends_with([':', '：']) && !is_pass;
         if is_verb || is_colon {
             let start = word.end + end + 1;
             // What the look ends in may go on.
@@ -99,13 +254,21 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
             )
         {
             let start = word.end + at;
+            let bond = match is_login(text.get(..word.start).unwrap_or_default()) {
+                true => Bond::Column,
+                false => Bond::Near,
+            };
             return vec![Scope {
                 span: start..start + part.len(),
-                bond: Bond::Near,
+                bond,
                 is_closed: false,
             }];
         }
-        if part.ends_with(['.', '!', '?', '\n']) {
+        // The end of the sentence, and what is in no sentence.
+        let is_code = part.contains([
+            '(', ')', '{', '}', '<', '>', '=', '[', ']', ';', '"', '`', '\n', '|', '\\',
+        ]);
+        if part.ends_with(['.', '!', '?']) || is_code {
             break;
         }
         at = end + 1;
@@ -113,13 +276,18 @@ fn said(text: &[u8], word: &Range<usize>) -> Vec<Scope> {
     Vec::new()
 }
 
+/// Whether a name that logs in stands before a word, as in netrc.
+fn is_login(before: &[u8]) -> bool {
+    let near = before.get(before.len().saturating_sub(80)..).unwrap_or_default();
+    [&b"login "[..], b"machine "]
+        .iter()
+        .any(|word| memchr::memmem::find(near, word).is_some())
+}
+
 /// Whether what follows a word for a password at once is one: behind a name that logs in anything is, elsewhere what has capitals,
 /// figures and signs mixed as no word has.
 fn is_strong(value: &[u8], before: &[u8]) -> bool {
-    let near = before.get(before.len().saturating_sub(80)..).unwrap_or_default();
-    let is_of_login = [&b"login "[..], b"machine "]
-        .iter()
-        .any(|word| memchr::memmem::find(near, word).is_some());
+    let is_of_login = is_login(before);
     let classes = [
         value.iter().any(u8::is_ascii_lowercase),
         value.iter().any(u8::is_ascii_uppercase),
@@ -127,7 +295,16 @@ fn is_strong(value: &[u8], before: &[u8]) -> bool {
         value.iter().any(u8::is_ascii_punctuation),
     ];
     let count = classes.iter().filter(|is_there| **is_there).count();
-    if value.iter().filter(|byte| **byte == b',').count() >= 2 {
+    // A link of Markdown.
+    if memchr::memmem::find(value, b"](").is_some() {
+        return false;
+    }
+    let is_called = value
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_')
+        .count();
+    if value.iter().filter(|byte| **byte == b',').count() >= 2 || is_called >= 4 && value.get(is_called) == Some(&b'(')
+    {
         return false;
     }
     is_of_login && value.len() >= 4 || value.len() >= 8 && count >= 3 && value.iter().any(u8::is_ascii_digit)
@@ -140,31 +317,61 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     while text.get(span.start).is_some_and(is_edge) && span.start < span.end {
         span.start += 1;
     }
+    // The scheme of a header is no part of its token.
+    for scheme in [
+        &b"Bearer "[..],
+        b"bearer ",
+        b"Basic ",
+        b"basic ",
+        b"Token ",
+        b"token ",
+        b"ApiKey ",
+    ] {
+        if text.get(span.clone()).is_some_and(|value| value.starts_with(scheme)) {
+            span.start += scheme.len();
+        }
+    }
+    // `<your password>`
+    if !scope.is_closed && text.get(span.start) == Some(&b'<') {
+        return None;
+    }
     if !scope.is_closed {
         // A key may be longer than a line is looked at for others.
         span.end = span.end.max((span.start + *KEY_BYTES.end()).min(text.len()));
     }
     let bytes = text.get(span.clone())?;
     if !scope.is_closed {
-        let length = bytes
-            .iter()
-            .position(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<'))
-            .unwrap_or(bytes.len());
+        if let Some(length) = phrase_length(bytes) {
+            span.end = span.start + length;
+            return Some(span);
+        }
+        let start = span.start;
+        let ends = |(at, byte): (usize, &u8)| match byte {
+            b'"' => true,
+            b'<' => is_tag(text, start + at) || bytes.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
+            byte => byte.is_ascii_whitespace(),
+        };
+        let length = bytes.iter().enumerate().position(ends).unwrap_or(bytes.len());
         span.end = span.start + length;
-        // What closes a list, an object, a statement, a sentence.
-        while span.end > span.start
-            && text
-                .get(span.end - 1)
-                .is_some_and(|byte| matches!(byte, b',' | b';' | b'}' | b']' | b')' | b'\'' | b'`'))
-        {
+        // What closes a list, an object, a statement, a sentence; a bracket that is opened in the value closes there.
+        while let Some(value) = text.get(span.clone()) {
+            let opens = |bracket: u8, close: u8| {
+                let count = |wanted: u8| value.iter().filter(|byte| **byte == wanted).count();
+                count(bracket) >= count(close)
+            };
+            let is_closing = match value.last() {
+                Some(b'}') => !opens(b'{', b'}'),
+                Some(b']') => !opens(b'[', b']'),
+                Some(b')') => !opens(b'(', b')'),
+                last => matches!(last, Some(b',' | b';' | b'\'' | b'`')),
+            };
+            if !is_closing {
+                break;
+            }
             span.end -= 1;
         }
         if scope.bond == Bond::Near {
-            while span.end > span.start
-                && text
-                    .get(span.end - 1)
-                    .is_some_and(|byte| matches!(byte, b'.' | b'!' | b'?' | b':'))
-            {
+            while span.end > span.start && text.get(span.end - 1).is_some_and(|byte| matches!(byte, b'.' | b':')) {
                 span.end -= 1;
             }
         }
@@ -181,20 +388,6 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     } else {
         while span.end > span.start && text.get(span.end - 1).is_some_and(is_edge) {
             span.end -= 1;
-        }
-    }
-    // The scheme of a header is no part of its token.
-    for scheme in [
-        &b"Bearer "[..],
-        b"bearer ",
-        b"Basic ",
-        b"basic ",
-        b"Token ",
-        b"token ",
-        b"ApiKey ",
-    ] {
-        if text.get(span.clone()).is_some_and(|value| value.starts_with(scheme)) {
-            span.start += scheme.len();
         }
     }
     (!span.is_empty()).then_some(span)
@@ -214,12 +407,54 @@ fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
     match class {
         // A passphrase of a few words is one, a sentence is not; prose alone does not make a word a password.
         Class::Password => {
-            spaces <= 5
-                && !(scope.bond == Bond::Near && !is_passphrase(value) && (is_plain || digits == 0 && !has_mark(value)))
+            let is_phrase = is_passphrase(value) || is_phrase(value);
+            let is_word = is_plain || digits == 0 && !has_mark(value);
+            (spaces <= 5 || is_phrase)
+                && (scope.bond > Bond::Near || is_phrase || spaces == 0 && (!is_word || is_random(value)))
         }
         // A key is no word; one of letters alone is long, and no row of words.
-        _ => spaces == 0 && distinct(value) >= 6 && (digits > 0 || value.len() >= 20 && !is_names(value)),
+        _ => {
+            let is_long = value.len() >= 20 && !is_names(value) || value.len() >= 16 && is_random(value);
+            spaces == 0 && distinct(value) >= 6 && (digits > 0 || is_long) || is_wallets(spaces + 1) && is_phrase(value)
+        }
     }
+}
+
+/// How long a phrase of words is that ends its line or sentence: four to six of a passphrase, or as many as wallets have (BIP 39).
+fn phrase_length(bytes: &[u8]) -> Option<usize> {
+    let is_in = |byte: &u8| byte.is_ascii_lowercase() || *byte == b' ';
+    let length = bytes.iter().position(|byte| !is_in(byte)).unwrap_or(bytes.len());
+    let ends = matches!(
+        bytes.get(length),
+        None | Some(b'\n' | b'\r' | b'.' | b',' | b'"' | b'<' | b'\\')
+    );
+    let phrase = bytes.get(..length)?.trim_ascii_end();
+    (ends && is_phrase(phrase)).then_some(phrase.len())
+}
+
+/// Words alone, none of them a small one: a passphrase, or a wallet's.
+fn is_phrase(value: &[u8]) -> bool {
+    let words = value.split(|byte| *byte == b' ');
+    let count = words.clone().count();
+    (matches!(count, 4..=6) || is_wallets(count))
+        && words.clone().all(|word| {
+            (3..=9).contains(&word.len())
+                && word.iter().all(u8::is_ascii_lowercase)
+                && (is_wallets(count) || !super::standins::is_of_sentence(word))
+        })
+}
+
+const fn is_wallets(count: usize) -> bool {
+    matches!(count, 12 | 15 | 18 | 21 | 24)
+}
+
+/// Letters alone that no word has together: five consonants in a row, or hardly a vowel.
+fn is_random(value: &[u8]) -> bool {
+    let is_vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
+    let vowels = value.iter().filter(|byte| is_vowel(byte)).count();
+    value.len() >= 8
+        && value.iter().all(u8::is_ascii_alphabetic)
+        && (vowels * 5 < value.len() || value.split(is_vowel).any(|run| run.len() >= 5))
 }
 
 /// Words of a passphrase, joined: four at least, each of three letters or more.
@@ -309,12 +544,22 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     {
         return true;
     }
+    // Cut short, as in manuals; and actions of AWS's policies, `ec2:GetPasswordData`.
+    if value.ends_with(b"...") || value.ends_with("…".as_bytes()) || is_action(value) {
+        return true;
+    }
     // The example of AWS's documentation, and whoever else says so.
     if memchr::memmem::find(value, b"EXAMPLE").is_some() || lower.starts_with(b"example") || lower.ends_with(b"example")
     {
         return true;
     }
-    if is_path(&lower) || is_names(value) || is_hash(value) || is_description(&lower) || is_counted(&lower) {
+    if super::standins::is_stand_in(value, &lower)
+        || is_path(&lower)
+        || is_names(value)
+        || is_hash(value)
+        || is_description(&lower)
+        || is_counted(&lower)
+    {
         return true;
     }
     // `${X}`, `{{ x }}`, `$(x)`, `$X`, `%X%`, `<x>`, `[x]`, `@x@`, `#{x}`.
@@ -453,6 +698,22 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     is_wordy && telling.next().is_some()
 }
 
+/// A service in small letters, a colon, and words that each begin large.
+fn is_action(value: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', value) else {
+        return false;
+    };
+    let (service, action) = value.split_at(colon);
+    let action = action.get(1..).unwrap_or_default();
+    service.len() >= 2
+        && service
+            .iter()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
+        && is_names(action)
+        && action.first().is_some_and(u8::is_ascii_uppercase)
+        && action.iter().all(u8::is_ascii_alphabetic)
+}
+
 /// A path or an address: where a value is, not the value.
 fn is_path(lower: &[u8]) -> bool {
     if let Some(at) = memchr::memmem::find(lower, b"://") {
@@ -477,6 +738,11 @@ fn is_path(lower: &[u8]) -> bool {
 
 /// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
 fn is_names(value: &[u8]) -> bool {
+    // `CLIENT_EARLY_TRAFFIC_SECRET`
+    let is_large = !value.iter().any(u8::is_ascii_lowercase);
+    if is_large && value.contains(&b'_') {
+        return is_names(&value.to_ascii_lowercase());
+    }
     if is_passphrase(value)
         || value.len() < 12
         || !value
@@ -490,7 +756,12 @@ fn is_names(value: &[u8]) -> bool {
     let mut at = 0;
     while at < value.len() {
         let rest = value.get(at..).unwrap_or_default();
-        let length = 1 + rest.iter().skip(1).take_while(|byte| byte.is_ascii_lowercase()).count();
+        let is_joint = !rest.first().is_some_and(u8::is_ascii_alphabetic);
+        let tail = rest
+            .iter()
+            .skip(1)
+            .take_while(|byte| byte.is_ascii_lowercase() && !is_joint);
+        let length = 1 + tail.count();
         let word = rest.get(..length).unwrap_or_default();
         if word.first().is_some_and(u8::is_ascii_alphabetic) {
             words += 1;

@@ -102,6 +102,7 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     };
     let is_head = count(delimiter) > 0
         && !head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'(' | b':'))
+        && !is_no_head(head, delimiter)
         && !head.split(|byte| *byte == delimiter).any(is_value);
     if !is_head {
         return (None, end);
@@ -110,6 +111,10 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         .into_iter()
         .map(|name| (start + name.start..start + name.end, Vec::new()))
         .collect();
+    // All delimiters are in quotes.
+    if columns.len() < 2 {
+        return (None, end);
+    }
     let limit = (end + 1 + BODY_BYTES_MAX).min(text.len());
     let mut at = end + 1;
     for line in text.get(at..limit).unwrap_or_default().split(|byte| *byte == b'\n') {
@@ -128,6 +133,20 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         end: at,
     };
     (Some(table), end)
+}
+
+/// A line of a list in code, a sentence, a remark, assembly.
+fn is_no_head(head: &[u8], delimiter: u8) -> bool {
+    let line = head.trim_ascii();
+    let is_remark = [&b"//"[..], b"# ", b"* ", b"-- ", b"/*"]
+        .iter()
+        .any(|mark| line.starts_with(mark));
+    let is_code = |name: &[u8]| name.is_empty() || matches!(name.first(), Some(b'.' | b'$' | b'%'));
+    match delimiter {
+        b',' => line.ends_with(b",") || line.ends_with(b".") || is_remark,
+        b'\t' => head.split(|byte| *byte == b'\t').any(is_code) || is_remark,
+        _ => is_remark,
+    }
 }
 
 /// A head has names and no values: neither figures without letters, nor as many as a number has.
@@ -191,6 +210,10 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         let Some(mut start) = open.map(|open| at + open + 1) else {
             break;
         };
+        // `(id, ssn) VALUES (1, 2)`; rows of code are as much in brackets as its first.
+        if close == b')' && at == end + 1 && !is_values(text.get(at..start).unwrap_or_default()) {
+            break;
+        }
         while matches!(text.get(start), Some(b'[' | b' ' | b'\n' | b'\r' | b'\t')) {
             start += 1;
         }
@@ -212,6 +235,11 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         end: at,
     };
     (Some(table), end)
+}
+
+/// Whether SQL says that values follow.
+fn is_values(between: &[u8]) -> bool {
+    between.windows(6).any(|word| word.eq_ignore_ascii_case(b"values"))
 }
 
 /// How far it is to the end of a list, quotes heeded.

@@ -92,6 +92,47 @@ fn every_rule_finds_what_it_says_and_passes_what_it_says() {
     assert!(ids.len() >= 900, "{} rules were read", ids.len());
 }
 
+/// Examples of a class, beside those of its rules.
+#[derive(serde::Deserialize)]
+struct Family {
+    finds: Vec<String>,
+    passes: Vec<String>,
+}
+
+/// So many examples of each kind has each class.
+const EXAMPLES_MIN: usize = 20;
+
+/// Each class has twenty examples or more that are found as it, and as many that are not, those of its rules among them.
+#[test]
+fn every_class_has_examples_of_both_kinds() {
+    let families: std::collections::BTreeMap<String, Family> = toml::from_str(include_str!("families.toml")).unwrap();
+    let scanner = built_in();
+    let mut counts: std::collections::BTreeMap<&str, (usize, usize)> =
+        Class::ALL.iter().map(|class| (class.as_str(), (0, 0))).collect();
+    let mut wrong = Vec::new();
+    for (class, family) in &families {
+        let count = counts.get_mut(class.as_str()).unwrap();
+        *count = (family.finds.len(), family.passes.len());
+        let missed = family.finds.iter().filter(|marked| !is_found(&scanner, marked, class));
+        wrong.extend(missed.map(|marked| format!("{class}: not found: {marked}")));
+        for text in &family.passes {
+            let found = scanner.scan(text.as_bytes());
+            let as_it = found.iter().filter(|found| found.class.as_str() == class);
+            wrong.extend(as_it.map(|found| format!("{class}: found: {text}: {found:?}")));
+        }
+    }
+    for example in examples().flat_map(|file| file.token.into_iter().chain(file.identifier)) {
+        let count = Class::named(&example.class).and_then(|class| counts.get_mut(class.as_str()));
+        let count = count.unwrap();
+        *count = (count.0 + example.finds.len(), count.1 + example.passes.len());
+    }
+    let few = counts
+        .iter()
+        .filter(|(_, (finds, passes))| *finds < EXAMPLES_MIN || *passes < EXAMPLES_MIN);
+    wrong.extend(few.map(|(class, (finds, passes))| format!("{class}: {finds} that are found, {passes} that are not")));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// An issuer without a form of its own: its name and a word for a key name a value, its name alone does not.
 #[test]
 fn every_issuer_is_found_by_its_names_with_a_word_for_a_key_and_not_without() {
@@ -156,7 +197,8 @@ fn words_are_in_small_letters_and_said_once() {
 }
 
 fn spans(text: &str) -> Vec<(Class, String)> {
-    let scanner = built_in();
+    static SCANNER: std::sync::LazyLock<Scanner> = std::sync::LazyLock::new(built_in);
+    let scanner = &*SCANNER;
     let found = scanner.scan(text.as_bytes());
     found
         .iter()
@@ -305,4 +347,82 @@ fn a_mark_hides_no_value_that_it_is_the_key_of() {
         );
     }
     assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
+}
+
+/// Types, signatures, definitions, remarks and tables of figures are no values.
+#[test]
+fn code_holds_no_values() {
+    let mut wrong = Vec::new();
+    for text in [
+        "pub password: Option<String>,",
+        "let payee: Option<String> = books.query();",
+        "address: ListenAddress(([127, 0, 0, 1], 8650).into()),",
+        "fn pin(tool: &Tool) -> ToolPin {",
+        "fn password(&self) -> &str {",
+        "password: str = Field(...)",
+        "def password(self):\n    return self._userinfo[1]",
+        "password?: string | null;",
+        "Password string `json:\"password\"`",
+        "val password: String?",
+        "private final Map<String, Password> passwords = new HashMap<>();",
+        "password VARCHAR(255) NOT NULL,",
+        "| PASSWORD | 79 at 92 | 96 at 98 |",
+        "| Password | User name | Remarks |\n|---|---|---|\n",
+        "user, password and query: `npx mcp-remote https://a.example/mcp`",
+        "string password = 3 [(validate.rules).string.min_len = 8];",
+        "type Login { password: String! token: AccessToken! }",
+        "{\"password\": {\"type\": \"string\", \"minLength\": 8}}",
+        "password:\n  type: string\n  format: password\n",
+        "if password:\n    result = getpass.getpass()",
+        "password = self.key_password",
+        "key_password=settings.key_password, url=url)",
+        "pass_fds=(inheritable, other)",
+        "future: Pin<Box<dyn Future<Output = ()>>>,",
+        "let secret = key.danger_secret().rsplit_once(&key.id).unwrap().1;",
+        "let key = SigningKey::from_seed(&Secret::random().unwrap());",
+        "Class::Password => PASSWORD_BYTES,",
+        "pub const TOKEN_WRITE: TOKEN_ACCESS_MASK = 131072u32;",
+        "TLS_PSK_WITH_ARIA_128_CBC_SHA256 => 0xc064,",
+        "impact: pin.and_then(|pin| pin.impact).unwrap_or(Impact::UNDECLARED),",
+        "words = [\n    b\"password\",\n    b\"passwort\",\n    b\"account\",\n]",
+        "[(\"password\", \"Kennwort\"), (\"account\", \"Konto\")]",
+        "    pass\n\nclass TestStrftime4dyear(_TestStrftimeYear, _Test4dYear):",
+        "B.Gabbert pass incomplete short middle to J.Blackmon",
+        "'\\u0399'   #  0x00ad -> GREEK CAPITAL LETTER IOTA",
+        "effects on MS Windows. See issue #229.",
+        "the end of the pass: nothing may follow",
+        "assert password != expected_password",
+    ] {
+        wrong.extend(
+            spans(text)
+                .iter()
+                .map(|(class, value)| format!("{text}: {class:?} {value}")),
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What looks a little like code is found all the same.
+#[test]
+fn values_beside_code_are_found() {
+    for (text, value) in [
+        ("password: hunter2-Zw9!", "hunter2-Zw9!"),
+        ("DB_PASSWORD=Hunter(2024)!xQ", "Hunter(2024)!xQ"),
+        ("if password == \"hunter2-Zw9!\":", "hunter2-Zw9!"),
+        ("Password: hunter2Zw<br>", "hunter2Zw"),
+        ("<b>Password</b> hunter2Zw", "hunter2Zw"),
+        ("| password | hunter2Zw |", "hunter2Zw"),
+        ("Consumer secret: ``B+YfJ-gk$-9Av1``", "B+YfJ-gk$-9Av1"),
+        (
+            "Authorization: Bearer 86227beefb038e2ce47f20b1b2a0df06",
+            "86227beefb038e2ce47f20b1b2a0df06",
+        ),
+        ("id,password\n1,hunter2Zw\n", "hunter2Zw"),
+        ("INSERT INTO t (id, password) VALUES (1, 'hunter2Zw');", "hunter2Zw"),
+        ("passwords: [\"aa\", \"hunter2Zw\"]", "hunter2Zw"),
+        ("password:\n  hunter2Zw", "hunter2Zw"),
+    ] {
+        let found = spans(text);
+        assert!(found.iter().any(|(_, found)| found == value), "{text}: {found:?}");
+    }
 }

@@ -12,6 +12,8 @@ pub(super) const TABLE: &[(&str, Check)] = &[
     ("imeisv", imeisv),
     ("meid", meid),
     ("iccid", iccid),
+    ("device", device),
+    ("mac-bare", mac_bare),
     ("imsi", imsi),
     ("vin", vin),
     ("vin-form", vin_form),
@@ -282,6 +284,23 @@ fn iccid(value: &[u8]) -> bool {
             21 | 22 => luhn_any(value),
             _ => false,
         }
+}
+
+/// An identifier that an operating system gives a device: 16 hexadecimal digits (Android), 24 or 40 (Apple), a UUID.
+fn device(value: &[u8]) -> bool {
+    matches!(value.len(), 16 | 24 | 32 | 40) && is_mixed_hex(value)
+}
+
+/// Twelve hexadecimal digits.
+fn mac_bare(value: &[u8]) -> bool {
+    value.len() == 12 && is_mixed_hex(value)
+}
+
+/// Hexadecimal digits, both letters and figures among them.
+fn is_mixed_hex(value: &[u8]) -> bool {
+    value.iter().all(u8::is_ascii_hexdigit)
+        && value.iter().any(u8::is_ascii_digit)
+        && value.iter().any(u8::is_ascii_alphabetic)
 }
 
 /// ITU-T E.212: a mobile country code (201 to 799, or 901) and a number.

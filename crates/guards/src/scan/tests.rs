@@ -306,3 +306,20 @@ fn a_mark_hides_no_value_that_it_is_the_key_of() {
     }
     assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
 }
+
+/// What was masked before stays as it is, also within a value and beside another mark; what stands beside it does not.
+#[test]
+fn no_finding_covers_a_mark() {
+    let scanner = built_in();
+    let spans = |text: &str| -> Vec<String> {
+        let found = scanner.scan(text.as_bytes());
+        found.iter().map(|found| text[found.span.clone()].to_owned()).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(spans(r#"["token:", "[PROVIDER_TOKEN:ww7w][GENERIC_SECRET]"]"#), none);
+    assert_eq!(
+        spans("password: hunter2-[CARD:1111]-Zw9!"),
+        ["hunter2-", "-Zw9!"],
+        "told beside it"
+    );
+}

@@ -34,7 +34,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let ready_us = cpu_us()? - before;
     let resident = process::resident_kib(std::process::id())?;
     println!(
-        "ready after {:.1} ms of CPU time, {resident} KiB resident in all, {} KiB of it since",
+        "ready after {:.1} ms of CPU time, all tables in {} KiB of {resident} resident",
         ready_us / 1_000.0,
         resident.saturating_sub(resident_before)
     );

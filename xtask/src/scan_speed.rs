@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     fn good() -> Printed {
-        let scan = "ready after 29.0 ms of CPU time, 15000 KiB resident in all, 9000 KiB of it since\n\
+        let scan = "ready after 29.0 ms of CPU time, all tables in 9000 KiB of 15000 resident\n\
             a: 1 KiB, 3 findings, 101.0 MB a second\nb: 1 KiB, 3 findings, 100.0 MB a second\n\
             c: 1 KiB, 3 findings, 201.0 MB a second\nd: 1 KiB, 3 findings, 200.0 MB a second\n";
         let messages = "7 clean messages of 1 KiB: mean 4.0 us, p50 3.9 us, p99 9.0 us\n9 messages of 4 KiB: p99 59.0 us, p50 20.0 us\n";

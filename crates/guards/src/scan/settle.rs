@@ -124,7 +124,10 @@ pub(super) fn beside_marks(text: &[u8], marks: &[Range<usize>], found: &mut Vec<
         for mark in marks.iter().skip(first).take_while(|mark| mark.start < one.span.end) {
             let part = start..mark.start.max(start);
             if is_something(&part) {
-                told.push(Found { span: part, ..one.clone() });
+                told.push(Found {
+                    span: part,
+                    ..one.clone()
+                });
             }
             start = mark.end;
         }

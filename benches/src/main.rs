@@ -1,8 +1,9 @@
 //! Measures Portcullis beside its peers on one machine in one run: `portcullis-benches stub | load | table | count | scan |
-//! scan-count | train`. The figure of record is CPU time of the process under test for each request; see `benches/README.md`.
+//! scan-count | scan-messages | scan-worst | train`. The figure of record is CPU time of the process under test for each request; see `benches/README.md`.
 
 mod count;
 mod load;
+mod messages;
 mod process;
 mod proxies;
 mod scan;
@@ -25,9 +26,11 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "count" => count::command(rest),
         Some((command, rest)) if command == "scan" => scan::command(rest),
         Some((command, rest)) if command == "scan-count" => scan::count_command(rest),
+        Some((command, rest)) if command == "scan-messages" => messages::command(rest),
+        Some((command, rest)) if command == "scan-worst" => messages::worst_command(rest),
         Some((command, rest)) if command == "train" => train::command(rest),
         _ => Err(
-            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] [--detectors] | count [--against FILE] | scan FILE... | scan-count [--against FILE] | train DIRECTORY"
+            "usage: portcullis-benches stub --port N [--tools N] | stdio-stub [--tools N] [--calls FILE] | load --address HOST:PORT ... | table [--rounds N] [--short] [--detectors] | count [--against FILE] | scan FILE... | scan-count [--against FILE] | scan-messages FILE... | scan-worst DIRECTORY | train DIRECTORY"
                 .into(),
         ),
     };

@@ -28,12 +28,15 @@ const ROUNDS: usize = 3;
 /// `scan FILE... [--times N]`: what it took to be ready, then for each file what was found and how fast. With `--times`, each is
 /// looked through so many times and no more.
 pub(crate) fn command(arguments: &[String]) -> Result<()> {
+    let resident_before = process::resident_kib(std::process::id())?;
     let before = cpu_us()?;
     let scanner = Scanner::new(Rules::built_in()?)?;
+    let ready_us = cpu_us()? - before;
+    let resident = process::resident_kib(std::process::id())?;
     println!(
-        "ready after {:.1} ms of CPU time, {} KiB resident in all",
-        (cpu_us()? - before) / 1_000.0,
-        process::resident_kib(std::process::id())?
+        "ready after {:.1} ms of CPU time, all tables in {} KiB of {resident} resident",
+        ready_us / 1_000.0,
+        resident.saturating_sub(resident_before)
     );
     for file in arguments.iter().take_while(|argument| !argument.starts_with("--")) {
         let text = fs::read(file)?;

@@ -10,6 +10,8 @@ mod fuzz;
 mod peers;
 mod picture;
 mod prove;
+mod rivals;
+mod scan_speed;
 mod ship;
 mod speed;
 mod test;

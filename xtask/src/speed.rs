@@ -21,20 +21,6 @@ const RATIOS: [(&str, &str, f64); 4] = [
 /// How our rows begin.
 const OURS: &str = "portcullis, ";
 
-/// Texts with findings and without, and how many MB of them a second of CPU time is asked to do.
-const SCANNED: [(&str, f64); 4] = [
-    ("secrets/gen.jsonl", 100.0),
-    ("pii/gen.jsonl", 100.0),
-    ("secrets/clean.jsonl", 200.0),
-    ("safety/tools_benign.jsonl", 200.0),
-];
-
-/// CPU milliseconds until the scanner is ready.
-const READY_MS: f64 = 30.0;
-
-/// What its tables may take; what is measured is the process.
-const RESIDENT_KIB: f64 = 16.0 * 1024.0;
-
 /// Other figures below the table: the texts around the number, and the most that it may be.
 const BOUNDS: [(&str, &str, f64); 3] = [
     ("`tools/list` of 1000 tools", " CPU us", 300.0),
@@ -52,7 +38,7 @@ pub(crate) fn prove(full: bool) -> Result<String> {
     let log = directory.join("log");
     match full {
         false => {
-            release(&log)?;
+            release(&["portcullis", "portcullis-benches"], &log)?;
             let file = root().join("benches/instructions.txt");
             let printed = benches(&["count", "--against", &file.to_string_lossy()], &[])?;
             Ok(printed.lines().collect::<Vec<_>>().join("; "))
@@ -69,60 +55,13 @@ pub(crate) fn prove(full: bool) -> Result<String> {
     }
 }
 
-/// What looking for secrets and personal data costs: instructions for each byte against those on file; in full, CPU time for each
-/// byte of the corpora beside the repository, and what it takes to be ready.
-pub(crate) fn prove_scan(full: bool) -> Result<String> {
-    let directory = root().join("target/speed");
-    fs::create_dir_all(&directory)?;
-    release(&directory.join("log"))?;
-    if !full {
-        let file = root().join("benches/scan-instructions.txt");
-        let printed = benches(&["scan-count", "--against", &file.to_string_lossy()], &[])?;
-        return Ok(printed.lines().collect::<Vec<_>>().join("; "));
-    }
-    let corpora = root().join("../shared/data");
-    let files: Vec<PathBuf> = SCANNED.iter().map(|(file, _)| corpora.join(file)).collect();
-    if let Some(absent) = files.iter().find(|file| !file.exists()) {
-        return Err(format!("`{}` is not beside the repository", absent.display()).into());
-    }
-    let mut arguments = vec!["scan"];
-    let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    arguments.extend(names.iter().map(String::as_str));
-    let printed = benches(&arguments, &[])?;
-    let figure = |line: usize, before: &str, after: &str| {
-        let line = printed.lines().nth(line).ok_or("the bench said too little")?;
-        number_between(line, before, after).ok_or_else(|| format!("no `{before}` in `{line}`"))
-    };
-    let (ready, resident) = (figure(0, "ready after ", " ms")?, figure(0, "CPU time, ", " KiB")?);
-    let mut short = ready > READY_MS || resident > RESIDENT_KIB;
-    let mut figures = vec![format!(
-        "ready after {ready} ms (at most {READY_MS}), {resident} KiB in all (tables at most {RESIDENT_KIB})"
-    )];
-    for (line, (file, least)) in SCANNED.iter().enumerate() {
-        let found = figure(line + 1, "findings, ", " MB")?;
-        short |= found < *least;
-        figures.push(format!("{file}: {found} MB/s (at least {least})"));
-    }
-    match short {
-        false => Ok(figures.join("; ")),
-        true => Err(figures.join("; ").into()),
-    }
-}
-
-/// The gateway and the bench as CI builds them.
-fn release(log: &Path) -> Result<()> {
+/// These packages as CI builds them.
+pub(crate) fn release(packages: &[&str], log: &Path) -> Result<()> {
     let mut build = Command::new("cargo");
-    build
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "-p",
-            "portcullis",
-            "-p",
-            "portcullis-benches",
-        ])
-        .current_dir(root());
+    build.args(["build", "--quiet", "--release"]).current_dir(root());
+    for package in packages {
+        build.args(["--package", package]);
+    }
     if !child::run(&mut build, log, LIMIT)?.success() {
         return Err(format!("the release build failed\n{}", child::tail(log, 20)).into());
     }
@@ -146,7 +85,7 @@ fn peer(log: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn benches(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<String> {
+pub(crate) fn benches(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<String> {
     let log = root().join("target/speed/benches.log");
     let mut command = Command::new(root().join("target/release/portcullis-benches"));
     command.args(arguments).envs(environment.iter().copied());
@@ -253,7 +192,7 @@ fn beside_the_peer(parts: &[Part]) -> (usize, usize) {
 }
 
 /// The number between two texts on one line.
-fn number_between(table: &str, before: &str, after: &str) -> Option<f64> {
+pub(crate) fn number_between(table: &str, before: &str, after: &str) -> Option<f64> {
     let line = table.lines().find_map(|line| line.split_once(before))?.1;
     let head = line.split_once(after)?.0;
     head.rsplit([' ', ':']).next()?.parse().ok()

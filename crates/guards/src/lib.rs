@@ -1,6 +1,9 @@
 //! Guards look at content and say what they found. Pure: no I/O, no clock, no configuration. What is done about a finding,
 //! and to whom it is told, is the gateway's matter; a finding is never a permit.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hidden;
 pub mod mask;
 #[cfg(test)]

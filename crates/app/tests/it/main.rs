@@ -9,6 +9,7 @@
 )]
 
 mod bad_upstreams;
+mod documents;
 mod drift;
 mod explain;
 mod first_steps;

@@ -23,7 +23,7 @@ mod secrets;
 mod settle;
 mod standins;
 mod tables;
-mod view;
+pub(crate) mod view;
 mod words;
 
 pub use class::{Class, Family};
@@ -323,6 +323,7 @@ impl Scanner {
         found.retain(|found| !settle::is_in_mark(&marks, &found.span));
         settle::strangers(seen, &mut found);
         settle::overlaps(&mut found);
+        settle::beside_marks(seen, &marks, &mut found);
         let mut past = 0;
         let findings = found.into_iter().filter_map(|found| {
             let mut span = view.original(&found.span);

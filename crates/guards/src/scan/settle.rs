@@ -109,3 +109,36 @@ pub(super) fn overlaps(found: &mut Vec<Found<'_>>) {
     kept.truncate(FINDINGS_MAX);
     *found = kept;
 }
+
+/// No finding covers a mark: it is told as what it has beside the marks, and where it has nothing there it is none. Findings and
+/// marks are in order, and none lies in another.
+pub(super) fn beside_marks(text: &[u8], marks: &[Range<usize>], found: &mut Vec<Found<'_>>) {
+    if marks.is_empty() {
+        return;
+    }
+    let is_something = |part: &Range<usize>| {
+        let part = text.get(part.clone()).unwrap_or_default();
+        part.iter().any(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
+    };
+    let mut told = Vec::with_capacity(found.len());
+    for one in found.drain(..) {
+        let first = marks.partition_point(|mark| mark.end <= one.span.start);
+        let mut start = one.span.start;
+        for mark in marks.iter().skip(first).take_while(|mark| mark.start < one.span.end) {
+            let part = start..mark.start.max(start);
+            if is_something(&part) {
+                told.push(Found {
+                    span: part,
+                    ..one.clone()
+                });
+            }
+            start = mark.end;
+        }
+        let part = start..one.span.end.max(start);
+        if start == one.span.start || is_something(&part) {
+            told.push(Found { span: part, ..one });
+        }
+    }
+    told.truncate(FINDINGS_MAX);
+    *found = told;
+}

@@ -426,3 +426,20 @@ fn values_beside_code_are_found() {
         assert!(found.iter().any(|(_, found)| found == value), "{text}: {found:?}");
     }
 }
+
+/// What was masked before stays as it is, also within a value and beside another mark; what stands beside it does not.
+#[test]
+fn no_finding_covers_a_mark() {
+    let scanner = built_in();
+    let spans = |text: &str| -> Vec<String> {
+        let found = scanner.scan(text.as_bytes());
+        found.iter().map(|found| text[found.span.clone()].to_owned()).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(spans(r#"["token:", "[PROVIDER_TOKEN:ww7w][GENERIC_SECRET]"]"#), none);
+    assert_eq!(
+        spans("password: hunter2-[CARD:1111]-Zw9!"),
+        ["hunter2-", "-Zw9!"],
+        "told beside it"
+    );
+}

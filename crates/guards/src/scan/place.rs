@@ -171,8 +171,13 @@ impl<'a> Place<'a> {
             }
             // `const password: string = "x"`, `val password: String = "x"`, `Dim password As String = "x"`
             [b':', typed @ ..] | [b'A' | b'a', b's', b' ', typed @ ..] => {
-                let line = typed.split(|byte| *byte == b'\n').next().unwrap_or_default();
-                let equals = memchr::memchr(b'=', line).filter(|equals| *equals <= 40)?;
+                // Most values begin otherwise: they are looked at no further.
+                let line = typed.get(..40).unwrap_or(typed);
+                let begin = line.iter().find(|byte| **byte != b' ');
+                if !begin.is_some_and(u8::is_ascii_alphabetic) {
+                    return None;
+                }
+                let equals = memchr::memchr2(b'=', b'\n', line).filter(|at| line.get(*at) == Some(&b'='))?;
                 let name = line.get(..equals)?.trim_ascii();
                 let is_type = name.first().is_some_and(u8::is_ascii_alphabetic)
                     && name

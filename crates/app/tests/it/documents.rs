@@ -114,10 +114,10 @@ impl Document {
     /// Every block is run by something.
     fn is_all_run(&self) {
         for block in &self.blocks {
-            let is_known = match (block.language.as_str(), &block.name) {
-                ("console" | "rust", None) | ("text" | "json" | "toml" | "cedar", Some(_)) => true,
-                _ => false,
-            };
+            let is_known = matches!(
+                (block.language.as_str(), &block.name),
+                ("console" | "rust", None) | ("text" | "json" | "toml" | "cedar", Some(_))
+            );
             assert!(is_known, "line {}: nothing runs `{}`", block.line, block.language);
         }
     }

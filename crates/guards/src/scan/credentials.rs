@@ -219,16 +219,24 @@ fn pgpass(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
         kinds.colons & next
     };
     for colon in kinds.places(ports) {
-        let name = behind(text, colon, LINE_BYTES_MAX);
-        let host = name.iter().rev().take_while(|byte| is_name(byte)).count();
+        let port = ahead(text, colon + 1, 5);
+        let port = port
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit() || **byte == b'*')
+            .count();
+        let host = behind(text, colon, LINE_BYTES_MAX);
+        let host = host.iter().rev().take_while(|byte| is_name(byte)).count();
         let start = colon - host;
         let is_begin = !matches!(peek::before(text, start), Some(byte) if !matches!(byte, b'\n' | b'"'));
+        if port == 0 || host == 0 || !is_begin {
+            continue;
+        }
         let line = ahead(text, start, LINE_BYTES_MAX + 1);
         let line = line
             .split(|byte| matches!(byte, b'\n' | b'"'))
             .next()
             .unwrap_or_default();
-        if !is_begin || line.len() > LINE_BYTES_MAX {
+        if line.len() > LINE_BYTES_MAX {
             continue;
         }
         let mut parts = line.splitn(5, |byte| *byte == b':');

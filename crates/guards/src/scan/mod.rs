@@ -466,6 +466,7 @@ impl Scanner {
     /// What a word names.
     fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
         let mut tables = Tables::of(text);
+        let mut work = secrets::Work::of(text);
         for (order, hit) in hits.iter().enumerate() {
             let Some(meanings) = self.meanings.get(hit.term as usize) else {
                 continue;
@@ -531,7 +532,7 @@ impl Scanner {
                         match span {
                             Some(span) => found.push(Found::new(token.class, &token.id, Confidence::Sure, span)),
                             None if is_any && !says(Meaning::Harmless, &key) => {
-                                secrets::named(Class::GenericSecret, text, &word, &scopes, found);
+                                secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
                             }
                             None => {}
                         }
@@ -555,7 +556,7 @@ impl Scanner {
                         if says(Meaning::Harmless, &key) {
                             continue;
                         }
-                        secrets::named(named.class, text, &word, &scopes, found);
+                        secrets::named(named.class, text, &word, &scopes, &mut work, found);
                     }
                     Meaning::Harmless | Meaning::Veto => {}
                 }

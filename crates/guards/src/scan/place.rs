@@ -375,11 +375,11 @@ impl<'a> Place<'a> {
                 };
                 (start, end)
             }
-            None => (
-                start,
-                self.end(start, |byte| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|'))
-                    .min(start + LINE_BYTES_MAX),
-            ),
+            None => {
+                let rest = ahead(self.text, start, LINE_BYTES_MAX);
+                let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|');
+                (start, start + rest.iter().position(ends).unwrap_or(rest.len()))
+            }
         };
         Scope {
             span: start..end.max(start),

@@ -15,8 +15,53 @@ const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 4..=256;
 /// Keys are long.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
 
+/// What the values of one text may cost, however often they are named: a text that names the same value over and over is looked at
+/// in time that grows with its length.
+#[derive(Debug)]
+pub(super) struct Work {
+    /// So many bytes of values are still asked whether they are placeholders; then all of them are taken for secrets.
+    left: usize,
+    /// Where the last value without quotes begins, and how far it goes on at least.
+    run: Range<usize>,
+}
+
+impl Work {
+    pub(super) const fn of(text: &[u8]) -> Self {
+        Self {
+            left: WORK_BYTES_BASE + 4 * text.len(),
+            run: 0..0,
+        }
+    }
+
+    /// Whether this value can be asked, too.
+    fn pays(&mut self, value: &[u8]) -> bool {
+        let left = self.left.checked_sub(value.len());
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+/// Small texts may name a value this often and more.
+const WORK_BYTES_BASE: usize = 16 * 1024;
+
+/// Longer values are of one alphabet: Base64, or a token's.
+const ANY_VALUE_BYTES_MAX: usize = 256;
+
+/// A phrase of as many words as wallets have is no longer.
+const PHRASE_BYTES_MAX: usize = 256;
+
+/// So many signs at the end of a value are of the text around it.
+const CLOSING_MAX: usize = 8;
+
 /// The secrets that the word at `word` names in these scopes.
-pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: &[Scope], found: &mut Vec<Found<'a>>) {
+pub(super) fn named<'a>(
+    class: Class,
+    text: &[u8],
+    word: &Range<usize>,
+    scopes: &[Scope],
+    work: &mut Work,
+    found: &mut Vec<Found<'a>>,
+) {
     let prose;
     let scopes = match scopes.is_empty() {
         true => {
@@ -31,10 +76,10 @@ pub(super) fn named<'a>(class: Class, text: &[u8], word: &Range<usize>, scopes: 
     for scope in scopes {
         let mut scope = scope.clone();
         for _ in 0..LIST_MAX {
-            let span = value(text, &scope).filter(|span| !is_of_code(text, word, &scope, span));
+            let span = value(text, &scope, work).filter(|span| !is_of_code(text, word, &scope, span));
             let span = span.filter(|span| {
                 let value = text.get(span.clone()).unwrap_or_default();
-                is_secret(class, value, &scope) && is_as_said(text, word, value, &scope)
+                is_secret(class, value, &scope, work) && is_as_said(text, word, value, &scope)
             });
             if let Some(span) = span {
                 let rule = match class {
@@ -311,7 +356,7 @@ fn is_strong(value: &[u8], before: &[u8]) -> bool {
 }
 
 /// The value itself in its scope.
-fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
+fn value(text: &[u8], scope: &Scope, work: &mut Work) -> Option<Range<usize>> {
     let mut span = scope.span.clone();
     let is_edge = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'`');
     while text.get(span.start).is_some_and(is_edge) && span.start < span.end {
@@ -341,20 +386,27 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     }
     let bytes = text.get(span.clone())?;
     if !scope.is_closed {
-        if let Some(length) = phrase_length(bytes) {
+        if let Some(length) = phrase_length(bytes.get(..PHRASE_BYTES_MAX).unwrap_or(bytes)) {
             span.end = span.start + length;
             return Some(span);
         }
-        let start = span.start;
-        let ends = |(at, byte): (usize, &u8)| match byte {
-            b'"' => true,
-            b'<' => is_tag(text, start + at) || bytes.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
-            byte => byte.is_ascii_whitespace(),
+        let ends = |at: &usize| match text.get(*at) {
+            Some(b'"') => true,
+            Some(b'<') => is_tag(text, *at) || text.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
+            byte => byte.is_some_and(u8::is_ascii_whitespace),
         };
-        let length = bytes.iter().enumerate().position(ends).unwrap_or(bytes.len());
-        span.end = span.start + length;
+        // What goes on in a value that was looked at before goes on here.
+        let is_in_run = work.run.contains(&span.start);
+        let from = if is_in_run {
+            work.run.end.min(span.end)
+        } else {
+            span.start
+        };
+        span.end = (from..span.end).find(ends).unwrap_or(span.end);
+        work.run = span.start..span.end;
         // What closes a list, an object, a statement, a sentence; a bracket that is opened in the value closes there.
-        while let Some(value) = text.get(span.clone()) {
+        for _ in 0..CLOSING_MAX {
+            let value = text.get(span.clone())?;
             let opens = |bracket: u8, close: u8| {
                 let count = |wanted: u8| value.iter().filter(|byte| **byte == wanted).count();
                 count(bracket) >= count(close)
@@ -378,7 +430,7 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
         // One of several in a query or a connection string.
         if let Some(next) = text
             .get(span.clone())
-            .and_then(|value| value.iter().position(|byte| matches!(byte, b'&' | b';')))
+            .and_then(|value| memchr::memchr2(b'&', b';', value))
         {
             let behind = text.get(span.start + next + 1..span.end).unwrap_or_default();
             if memchr::memchr(b'=', behind).is_some() {
@@ -393,12 +445,18 @@ fn value(text: &[u8], scope: &Scope) -> Option<Range<usize>> {
     (!span.is_empty()).then_some(span)
 }
 
-fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
+fn is_secret(class: Class, value: &[u8], scope: &Scope, work: &mut Work) -> bool {
     let lengths = match class {
         Class::Password => PASSWORD_BYTES,
         _ => KEY_BYTES,
     };
-    if !lengths.contains(&value.len()) || is_placeholder(value) {
+    if !lengths.contains(&value.len()) || value.len() > ANY_VALUE_BYTES_MAX && !is_of_one_alphabet(value) {
+        return false;
+    }
+    if !work.pays(value) {
+        return true;
+    }
+    if is_placeholder(value) {
         return false;
     }
     let spaces = value.iter().filter(|byte| **byte == b' ').count();
@@ -418,6 +476,14 @@ fn is_secret(class: Class, value: &[u8], scope: &Scope) -> bool {
             spaces == 0 && distinct(value) >= 6 && (digits > 0 || is_long) || is_wallets(spaces + 1) && is_phrase(value)
         }
     }
+}
+
+/// Letters, digits and what Base64 and tokens have beside them, with padding at the end alone.
+fn is_of_one_alphabet(value: &[u8]) -> bool {
+    let padding = value.iter().rev().take_while(|byte| **byte == b'=').count();
+    let body = value.get(..value.len() - padding).unwrap_or_default();
+    body.iter()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_.~%$|".contains(byte))
 }
 
 /// How long a phrase of words is that ends its line or sentence: four to six of a passphrase, or as many as wallets have (BIP 39).
@@ -739,7 +805,7 @@ fn is_path(lower: &[u8]) -> bool {
 /// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
 fn is_names(value: &[u8]) -> bool {
     // `CLIENT_EARLY_TRAFFIC_SECRET`
-    let is_large = !value.iter().any(u8::is_ascii_lowercase);
+    let is_large = value.iter().any(u8::is_ascii_uppercase) && !value.iter().any(u8::is_ascii_lowercase);
     if is_large && value.contains(&b'_') {
         return is_names(&value.to_ascii_lowercase());
     }

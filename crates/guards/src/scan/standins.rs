@@ -140,6 +140,9 @@ const ALGORITHMS: [&[u8]; 18] = [
     b"CHACHA", b"POLY", b"PBKDF", b"HKDF",
 ];
 
+/// So many letters and digits of a secret are shown beside its mask.
+const SHOWN_MAX: usize = 12;
+
 /// Whether `value`, which is `lower` in small letters, is known by its form to be no secret.
 pub(super) fn is_stand_in(value: &[u8], lower: &[u8]) -> bool {
     BEGINNINGS.iter().any(|begin| value.starts_with(begin))
@@ -156,11 +159,16 @@ pub(super) fn is_stand_in(value: &[u8], lower: &[u8]) -> bool {
         || is_sentence(lower)
 }
 
-/// `ghp_****1234`, `sk-...a1B2`, `[REDACTED:KEY]`.
+/// `ghp_****1234`, `sk-...a1B2`, `[REDACTED:KEY]`: of what is shown beside the mask there is too little for a secret.
 fn is_masked(value: &[u8]) -> bool {
-    [&b"***"[..], b"...", b"REDACTED", b"REMOVED"]
-        .iter()
-        .any(|mark| memchr::memmem::find(value, mark).is_some())
+    let marks = [&b"***"[..], b"...", b"REDACTED", b"REMOVED"];
+    let mask = marks.iter().find(|mark| memchr::memmem::find(value, mark).is_some());
+    // Of a URL the rest is no secret.
+    let is_url = memchr::memmem::find(value, b"://").is_some();
+    mask.is_some_and(|mask| {
+        let shown = value.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
+        shown.saturating_sub(mask.iter().filter(|byte| byte.is_ascii_alphanumeric()).count()) <= SHOWN_MAX || is_url
+    })
 }
 
 /// `arn:aws:...`, `secret:prod/key`, `%(KEY)s`, `@@KEY@@`, `__KEY__`, `projects/1/secrets/x`.

@@ -16,6 +16,12 @@ pub(super) fn before(text: &[u8], at: usize) -> Option<u8> {
     text.get(at.checked_sub(1)?).copied()
 }
 
+/// Where `wanted` stands first in a short text: to prepare a search would cost more than the search.
+pub(super) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let first = *wanted.first()?;
+    memchr::memchr_iter(first, text).find(|at| text.get(*at..).is_some_and(|rest| rest.starts_with(wanted)))
+}
+
 /// The beginning of `bytes` that is UTF-8.
 pub(super) fn readable(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
@@ -38,6 +44,10 @@ mod tests {
         assert_eq!(
             (before(b"abc", 0), before(b"abc", 3), before(b"abc", 5)),
             (None, Some(b'c'), None)
+        );
+        assert_eq!(
+            (find(b"aabab", b"ab"), find(b"aabab", b"bb"), find(b"a", b"ab")),
+            (Some(1), None, None)
         );
         assert_eq!(
             (readable(b"\xc3\xa9\xc3"), readable(b"\xff"), readable(b"")),

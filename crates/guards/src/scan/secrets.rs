@@ -4,7 +4,7 @@
 use super::Found;
 use super::class::Class;
 use super::code::{is_code, is_tag};
-use super::peek::{ahead, before, readable};
+use super::peek::{self, ahead, before, readable};
 use super::place::{Bond, Scope};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -341,7 +341,7 @@ fn is_strong(value: &[u8], before: &[u8]) -> bool {
     ];
     let count = classes.iter().filter(|is_there| **is_there).count();
     // A link of Markdown.
-    if memchr::memmem::find(value, b"](").is_some() {
+    if peek::find(value, b"](").is_some() {
         return false;
     }
     let is_called = value
@@ -615,8 +615,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         return true;
     }
     // The example of AWS's documentation, and whoever else says so.
-    if memchr::memmem::find(value, b"EXAMPLE").is_some() || lower.starts_with(b"example") || lower.ends_with(b"example")
-    {
+    if peek::find(value, b"EXAMPLE").is_some() || lower.starts_with(b"example") || lower.ends_with(b"example") {
         return true;
     }
     if super::standins::is_stand_in(value, &lower)
@@ -630,11 +629,11 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     }
     // `${X}`, `{{ x }}`, `$(x)`, `$X`, `%X%`, `<x>`, `[x]`, `@x@`, `#{x}`.
     let is_wrapped = |open: &[u8], close: &[u8]| {
-        let at = memchr::memmem::find(value, open);
+        let at = peek::find(value, open);
         at.is_some_and(|at| {
             value
                 .get(at + open.len()..)
-                .is_some_and(|rest| memchr::memmem::find(rest, close).is_some())
+                .is_some_and(|rest| peek::find(rest, close).is_some())
         })
     };
     if is_wrapped(b"${", b"}")
@@ -782,7 +781,7 @@ fn is_action(value: &[u8]) -> bool {
 
 /// A path or an address: where a value is, not the value.
 fn is_path(lower: &[u8]) -> bool {
-    if let Some(at) = memchr::memmem::find(lower, b"://") {
+    if let Some(at) = peek::find(lower, b"://") {
         return lower
             .get(..at)
             .is_some_and(|scheme| scheme.iter().all(u8::is_ascii_alphabetic))
@@ -903,11 +902,11 @@ fn is_counted(lower: &[u8]) -> bool {
         b"mypassword",
         b"rootpassword",
     ];
-    let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_digit).collect();
-    let letters: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_alphabetic).collect();
-    if digits.len() + letters.len() != lower.len() {
+    if !lower.iter().all(u8::is_ascii_alphanumeric) {
         return false;
     }
+    let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_digit).collect();
+    let letters: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_alphabetic).collect();
     let counts_up = digits
         .iter()
         .zip(digits.iter().skip(1))

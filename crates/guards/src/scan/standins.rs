@@ -3,6 +3,8 @@
 //!
 //! It must not know what names the value.
 
+use super::peek::find;
+
 /// Values that are closed to whoever reads them (SOPS, Jasypt, Spring Cloud Config, Vault's transit engine, AWS KMS, Ansible), keys
 /// that are public (age, OpenSSH, Stripe), and hashes.
 const BEGINNINGS: [&[u8]; 22] = [
@@ -162,9 +164,9 @@ pub(super) fn is_stand_in(value: &[u8], lower: &[u8]) -> bool {
 /// `ghp_****1234`, `sk-...a1B2`, `[REDACTED:KEY]`: of what is shown beside the mask there is too little for a secret.
 fn is_masked(value: &[u8]) -> bool {
     let marks = [&b"***"[..], b"...", b"REDACTED", b"REMOVED"];
-    let mask = marks.iter().find(|mark| memchr::memmem::find(value, mark).is_some());
+    let mask = marks.iter().find(|mark| find(value, mark).is_some());
     // Of a URL the rest is no secret.
-    let is_url = memchr::memmem::find(value, b"://").is_some();
+    let is_url = find(value, b"://").is_some();
     mask.is_some_and(|mask| {
         let shown = value.iter().filter(|byte| byte.is_ascii_alphanumeric()).count();
         shown.saturating_sub(mask.iter().filter(|byte| byte.is_ascii_alphanumeric()).count()) <= SHOWN_MAX || is_url
@@ -182,7 +184,7 @@ fn is_reference(value: &[u8], lower: &[u8]) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || b":/._-#@".contains(byte));
         is_name && lower.get(..colon).is_some_and(|store| STORES.contains(&store))
     });
-    let scheme = memchr::memmem::find(lower, b"://");
+    let scheme = find(lower, b"://");
     let is_url = scheme.is_some_and(|at| {
         at > 0
             && lower.get(..at).is_some_and(|scheme| {
@@ -203,7 +205,7 @@ fn is_reference(value: &[u8], lower: &[u8]) -> bool {
                         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
             })
     };
-    let is_resource = memchr::memmem::find(lower, b"/secrets/").is_some() && lower.starts_with(b"projects/");
+    let is_resource = find(lower, b"/secrets/").is_some() && lower.starts_with(b"projects/");
     is_stored
         || is_url
         || is_resource
@@ -345,7 +347,7 @@ fn is_dotted(value: &[u8]) -> bool {
     };
     let is_secrets = |part: &[u8]| {
         let part = part.to_ascii_lowercase();
-        NAMES.iter().any(|name| memchr::memmem::find(&part, name).is_some())
+        NAMES.iter().any(|name| find(&part, name).is_some())
     };
     let count = parts().count();
     count >= 2 && parts().all(is_name) && (count >= 3 || parts().any(is_secrets))

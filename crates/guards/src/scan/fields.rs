@@ -317,6 +317,10 @@ fn is_called(value: &str) -> bool {
 
 /// Letters and a number, or several parts.
 fn is_address(value: &str) -> bool {
+    // Two hundred characters of at most four bytes.
+    if value.len() > 800 {
+        return false;
+    }
     let characters = value.chars().count();
     let digits = value.chars().filter(|character| character.is_numeric()).count();
     let letters = value.chars().filter(|character| character.is_alphabetic()).count();

@@ -1,0 +1,173 @@
+//! The other way: secrets and marks in what a client says reach no server, and what only looks like one reaches it as it was, as do
+//! the numbers that a server works with. What reached it is what the carrier noted.
+
+use super::alike;
+use super::client::Era;
+use super::encode::{ENCODINGS, Traces};
+use super::make::{CLASSES, Canary, Dice, Nest, SECRETS};
+use super::places::{agree, go_on};
+use super::{Faults, Leg, contains, short};
+use crate::child::Result;
+use serde_json::{Value, json};
+use std::fs;
+
+/// Where a client says something.
+const PLACES: [&str; 6] = ["tool", "field", "prompt", "completion", "elicitation", "sampling"];
+
+/// What a client says and what must become of it.
+struct Told {
+    what: String,
+    text: String,
+    label: &'static str,
+    /// `None` where it must arrive.
+    refused: Option<Traces>,
+    /// What the refusal has to name.
+    names: &'static str,
+}
+
+/// Says `count` secrets with the marks, and `count` of what must arrive; the figure.
+pub(super) fn refuse(leg: &mut Leg, count: usize, faults: &mut Faults) -> Result<String> {
+    let (mut refused, mut arrived) = (0, 0);
+    for (at, told) in plan(count)?.into_iter().enumerate() {
+        let place = PLACES[(at + at / PLACES.len()) % PLACES.len()];
+        let from = fs::metadata(&leg.heard).map_or(0, |file| file.len());
+        let heard = tell(leg, place, &told)?;
+        let all = heard.concat();
+        let noted = fs::read(&leg.heard)?;
+        let noted = noted.get(usize::try_from(from)?..).unwrap_or_default();
+        let name = format!("{}: {} at {place}: {:?}", leg.name, told.what, told.text);
+        match &told.refused {
+            Some(traces) => {
+                let is_named = contains(&all, told.names.as_bytes()) && contains(&all, b"/params/")
+                    || contains(&all, told.names.as_bytes()) && contains(&all, b"/result/");
+                if let Some(part) = traces.seen_in(noted) {
+                    faults.add("let in", &format!("{name}: `{part}` reached the server"));
+                } else if let Some(part) = traces.seen_in(&all) {
+                    faults.add("said back", &format!("{name}: `{part}` in {}", short(&all)));
+                } else if is_named || told.names.is_empty() {
+                    refused += 1;
+                } else {
+                    faults.add("not named", &format!("{name}: {}", short(&all)));
+                }
+            }
+            None => {
+                let is_there = noted
+                    .split(|byte| *byte == b'\n')
+                    .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+                    .any(|message| holds(&message, &told.text));
+                match is_there {
+                    true => arrived += 1,
+                    false => faults.add("kept back", &format!("{name}: {}", short(&all))),
+                }
+            }
+        }
+    }
+    Ok(format!("in arguments {refused} secrets and marks refused, {arrived} others as they were"))
+}
+
+fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(said) => said == text,
+        Value::Array(items) => items.iter().any(|item| holds(item, text)),
+        Value::Object(members) => members.values().any(|member| holds(member, text)),
+        _ => false,
+    }
+}
+
+fn plan(count: usize) -> Result<Vec<Told>> {
+    let mut nest = Nest::new(super::SEED + 1)?;
+    let mut dice = Dice::new(super::SEED + 1, 2);
+    let mut told = Vec::new();
+    for at in 0..count {
+        // A mark for every eight secrets.
+        if at % 9 == 8 {
+            let class = CLASSES[at / 9 % CLASSES.len()];
+            let mark = match class {
+                "CARD" | "IBAN" => format!("[{class}:{}]", dice.digits(4)),
+                _ => format!("[{class}]"),
+            };
+            let canary = Canary {
+                class,
+                kind: "mark".to_owned(),
+                label: None,
+                values: vec![mark.clone()],
+                text: format!("pay to {mark} at once"),
+            };
+            told.push(Told {
+                what: format!("mark of {class}"),
+                // The mark itself may be told: no trace of it is looked for but in what the server noted.
+                refused: Some(Traces::of(&canary)),
+                text: canary.text,
+                label: "note",
+                names: class,
+            });
+            continue;
+        }
+        let class = at % SECRETS;
+        let encoding = ENCODINGS[at % ENCODINGS.len()];
+        let is_field = at % 4 == 0 && encoding.is_of_characters();
+        let canary = loop {
+            let canary = nest.hatch(class, is_field);
+            if !Traces::of(&canary).is_empty() {
+                break canary;
+            }
+        };
+        let (text, label) = match (is_field, canary.label, canary.values.first()) {
+            (true, Some(label), Some(value)) => (encoding.of_value(value), label),
+            _ => (encoding.of_text(&canary), "note"),
+        };
+        told.push(Told {
+            what: format!("{} ({}) as {encoding:?}", canary.class, canary.kind),
+            refused: Some(Traces::of(&canary)),
+            text,
+            label,
+            names: canary.class,
+        });
+    }
+    for at in 0..count {
+        // A number of a person or an account for every three look-alikes: servers work with them.
+        let text = match at % 4 {
+            3 => nest.hatch(SECRETS + at / 4 % (CLASSES.len() - SECRETS), false).text,
+            _ => alike::alike(&mut dice, at).text,
+        };
+        told.push(Told {
+            what: "look-alike".to_owned(),
+            text,
+            label: "note",
+            refused: None,
+            names: "",
+        });
+    }
+    Ok(told)
+}
+
+/// Says it; what is heard in answer.
+fn tell(leg: &mut Leg, place: &str, told: &Told) -> Result<Vec<Vec<u8>>> {
+    let client = &mut leg.site.carrier;
+    let text = &told.text;
+    let (method, params) = match place {
+        "prompt" => ("prompts/get", json!({"name": "letter", "arguments": {"note": text}})),
+        "completion" => (
+            "completion/complete",
+            json!({"ref": {"type": "ref/prompt", "name": "letter"}, "argument": {"name": "note", "value": text}}),
+        ),
+        "elicitation" | "sampling" => {
+            let params = json!({"name": "say", "arguments": {"place": place, "at": 0}});
+            let mut reply = |question: &Value| match question.get("method").and_then(Value::as_str) {
+                Some("sampling/createMessage") => {
+                    json!({"role": "assistant", "content": {"type": "text", "text": text}, "model": "none"})
+                }
+                Some("elicitation/create") => json!({"action": "accept", "content": {"reply": text}}),
+                _ => agree(question),
+            };
+            let mut heard = client.ask("tools/call", params.clone(), &mut reply)?;
+            if client.era() == Era::Modern {
+                heard.extend(go_on(client, "tools/call", params, &heard, &mut reply)?);
+            }
+            return Ok(heard);
+        }
+        "field" => ("tools/call", json!({"name": "take", "arguments": {"deep": [{told.label: text}]}})),
+        _ => ("tools/call", json!({"name": "take", "arguments": {"rows": [{"note": text}]}})),
+    };
+    client.ask(method, params, &mut agree)
+}

@@ -24,11 +24,20 @@ const KINDS: [(&str, Write); 30] = [
     ("account number, wrong check digits", |dice| {
         let account = dice.digits(18);
         let right: u32 = iban_check("DE", &account).parse().unwrap_or(0);
-        format!("reference DE{:02}{account} of the batch", (right + 1 + dice.below(60) as u32) % 97)
+        format!(
+            "reference DE{:02}{account} of the batch",
+            (right + 1 + dice.below(60) as u32) % 97
+        )
     }),
     ("UUID", |dice| {
         let part = |dice: &mut Dice, count| dice.hex(count);
-        let (a, b, c, d, e) = (part(dice, 8), part(dice, 4), part(dice, 3), part(dice, 3), part(dice, 12));
+        let (a, b, c, d, e) = (
+            part(dice, 8),
+            part(dice, 4),
+            part(dice, 3),
+            part(dice, 3),
+            part(dice, 12),
+        );
         format!("{{\"id\": \"{a}-{b}-4{c}-a{d}-{e}\"}}")
     }),
     ("commit", |dice| format!("commit {} (HEAD -> main)", dice.hex(40))),
@@ -36,10 +45,21 @@ const KINDS: [(&str, Write); 30] = [
         let sum = STANDARD.encode(dice.bytes(64));
         format!("\"integrity\": \"sha512-{sum}\"")
     }),
-    ("digest of an image", |dice| format!("image: registry.example/app@sha256:{}", dice.hex(64))),
-    ("checksum", |dice| format!("{}  archive-{}.tar.xz", dice.hex(64), dice.digits(2))),
+    ("digest of an image", |dice| {
+        format!("image: registry.example/app@sha256:{}", dice.hex(64))
+    }),
+    ("checksum", |dice| {
+        format!("{}  archive-{}.tar.xz", dice.hex(64), dice.digits(2))
+    }),
     ("version", |dice| {
-        format!("openssl {}.{}.{}-rc.{}+build.{}", dice.below(9), dice.below(40), dice.below(40), dice.below(9), dice.digits(5))
+        format!(
+            "openssl {}.{}.{}-rc.{}+build.{}",
+            dice.below(9),
+            dice.below(40),
+            dice.below(40),
+            dice.below(9),
+            dice.digits(5)
+        )
     }),
     ("reference to a variable", |dice| {
         let name = *dice.pick(&["DB_PASSWORD", "API_KEY", "CLIENT_SECRET"]);
@@ -50,7 +70,14 @@ const KINDS: [(&str, Write); 30] = [
         format!("token: {{{{ secrets.{name}_token }}}}\npassword = \"{{{{ vault_{name}_password }}}}\"")
     }),
     ("placeholder", |dice| {
-        let name = *dice.pick(&["<your-api-key>", "<API_KEY>", "********", "xxxxxxxxxxxx", "[redacted]", "changeme-please"]);
+        let name = *dice.pick(&[
+            "<your-api-key>",
+            "<API_KEY>",
+            "********",
+            "xxxxxxxxxxxx",
+            "[redacted]",
+            "changeme-please",
+        ]);
         match name {
             "changeme-please" => "api_key=<insert key here>".to_owned(),
             _ => format!("api_key={name}"),
@@ -89,38 +116,99 @@ const KINDS: [(&str, Write); 30] = [
         ]);
         line.to_owned()
     }),
-    ("order", |dice| format!("Order no. {}-{}, invoice {}", 2020 + dice.below(7), dice.digits(6), dice.digits(8))),
-    ("milliseconds", |dice| format!("{{\"created_at\": 17{}, \"updated_at\": 17{}}}", dice.digits(11), dice.digits(11))),
+    ("order", |dice| {
+        format!(
+            "Order no. {}-{}, invoice {}",
+            2020 + dice.below(7),
+            dice.digits(6),
+            dice.digits(8)
+        )
+    }),
+    ("milliseconds", |dice| {
+        format!(
+            "{{\"created_at\": 17{}, \"updated_at\": 17{}}}",
+            dice.digits(11),
+            dice.digits(11)
+        )
+    }),
     ("time", |dice| {
-        format!("2026-{:02}-{:02}T{:02}:14:05.{}Z started", 1 + dice.below(12), 1 + dice.below(28), dice.below(24), dice.digits(6))
+        format!(
+            "2026-{:02}-{:02}T{:02}:14:05.{}Z started",
+            1 + dice.below(12),
+            1 + dice.below(28),
+            dice.below(24),
+            dice.digits(6)
+        )
     }),
     ("picture", |dice| {
         let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
         png.extend(dice.bytes(600));
         format!("data:image/png;base64,{}", STANDARD.encode(png))
     }),
-    ("coordinates", |dice| format!("[[{}.{}, {}.{}]]", dice.below(90), dice.digits(14), dice.below(180), dice.digits(13))),
+    ("coordinates", |dice| {
+        format!(
+            "[[{}.{}, {}.{}]]",
+            dice.below(90),
+            dice.digits(14),
+            dice.below(180),
+            dice.digits(13)
+        )
+    }),
     ("row of numbers", |dice| {
         let row: Vec<String> = (0..8).map(|_| format!("0.{}", dice.digits(16))).collect();
         format!("weights: [{}]", row.join(", "))
     }),
-    ("trace", |dice| format!("traceparent: 00-{}-{}-01", dice.hex(32), dice.hex(16))),
+    ("trace", |dice| {
+        format!("traceparent: 00-{}-{}-01", dice.hex(32), dice.hex(16))
+    }),
     ("public key", |dice| {
         let mut key = b"\0\0\0\x0bssh-ed25519\0\0\0 ".to_vec();
         key.extend(dice.bytes(32));
         format!("ssh-ed25519 {} build", STANDARD.encode(key))
     }),
-    ("mail address", |dice| format!("write to ana.{}@bank.example", dice.draw("abcdefghijk", 6))),
-    ("network address", |dice| format!("peer 10.{}.{}.{} closed the connection", dice.below(250), dice.below(250), dice.below(250))),
+    ("mail address", |dice| {
+        format!("write to ana.{}@bank.example", dice.draw("abcdefghijk", 6))
+    }),
+    ("network address", |dice| {
+        format!(
+            "peer 10.{}.{}.{} closed the connection",
+            dice.below(250),
+            dice.below(250),
+            dice.below(250)
+        )
+    }),
     ("name of a resource", |dice| {
-        format!("arn:aws:iam::{}:role/reader-{}", dice.digits(12), dice.draw("abcdefghijk", 5))
+        format!(
+            "arn:aws:iam::{}:role/reader-{}",
+            dice.digits(12),
+            dice.draw("abcdefghijk", 5)
+        )
     }),
-    ("book", |dice| format!("ISBN 978-3-16-1484{}-0, 2nd edition", dice.digits(2))),
+    ("book", |dice| {
+        format!("ISBN 978-3-16-1484{}-0, 2nd edition", dice.digits(2))
+    }),
     ("log", |dice| {
-        format!("INFO request_id={} status=200 bytes={} took={}ms", dice.hex(16), dice.digits(5), dice.below(900))
+        format!(
+            "INFO request_id={} status=200 bytes={} took={}ms",
+            dice.hex(16),
+            dice.digits(5),
+            dice.below(900)
+        )
     }),
-    ("style", |dice| format!(".card {{ color: #{}; width: {}px; token-color: inherit }}", dice.hex(6), dice.below(900))),
-    ("identifier without a meaning", |dice| format!("{{\"cursor\": \"{}\", \"etag\": \"W/\\\"{}\\\"\"}}", dice.draw(ALNUM, 22), dice.hex(24))),
+    ("style", |dice| {
+        format!(
+            ".card {{ color: #{}; width: {}px; token-color: inherit }}",
+            dice.hex(6),
+            dice.below(900)
+        )
+    }),
+    ("identifier without a meaning", |dice| {
+        format!(
+            "{{\"cursor\": \"{}\", \"etag\": \"W/\\\"{}\\\"\"}}",
+            dice.draw(ALNUM, 22),
+            dice.hex(24)
+        )
+    }),
 ];
 
 /// The look-alike number `at`.

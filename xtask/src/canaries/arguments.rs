@@ -3,7 +3,7 @@
 
 use super::alike;
 use super::client::Era;
-use super::encode::{ENCODINGS, Traces};
+use super::encode::{ENCODINGS, Encoding, Traces};
 use super::make::{CLASSES, Canary, Dice, Nest, SECRETS};
 use super::places::{agree, go_on};
 use super::{Faults, Leg, contains, short};
@@ -23,6 +23,8 @@ struct Told {
     refused: Option<Traces>,
     /// What the refusal has to name.
     names: &'static str,
+    /// A mark of ours, which may be told.
+    is_mark: bool,
 }
 
 /// Says `count` secrets with the marks, and `count` of what must arrive; the figure.
@@ -38,13 +40,15 @@ pub(super) fn refuse(leg: &mut Leg, count: usize, faults: &mut Faults) -> Result
         let name = format!("{}: {} at {place}: {:?}", leg.name, told.what, told.text);
         match &told.refused {
             Some(traces) => {
-                let is_named = contains(&all, told.names.as_bytes()) && contains(&all, b"/params/")
-                    || contains(&all, told.names.as_bytes()) && contains(&all, b"/result/");
+                // Hidden characters are refused before anything else is looked for.
+                let is_named = contains(&all, told.names.as_bytes()) || contains(&all, b"hidden characters");
+                let has_path = [&b"/params/"[..], b"/result/"].iter().any(|part| contains(&all, part));
+                let said_back = traces.seen_in(&all).filter(|_| !told.is_mark);
                 if let Some(part) = traces.seen_in(noted) {
                     faults.add("let in", &format!("{name}: `{part}` reached the server"));
-                } else if let Some(part) = traces.seen_in(&all) {
+                } else if let Some(part) = said_back {
                     faults.add("said back", &format!("{name}: `{part}` in {}", short(&all)));
-                } else if is_named || told.names.is_empty() {
+                } else if is_named && has_path {
                     refused += 1;
                 } else {
                     faults.add("not named", &format!("{name}: {}", short(&all)));
@@ -62,7 +66,9 @@ pub(super) fn refuse(leg: &mut Leg, count: usize, faults: &mut Faults) -> Result
             }
         }
     }
-    Ok(format!("in arguments {refused} secrets and marks refused, {arrived} others as they were"))
+    Ok(format!(
+        "in arguments {refused} secrets and marks refused, {arrived} others as they were"
+    ))
 }
 
 fn holds(value: &Value, text: &str) -> bool {
@@ -95,17 +101,21 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             };
             told.push(Told {
                 what: format!("mark of {class}"),
-                // The mark itself may be told: no trace of it is looked for but in what the server noted.
                 refused: Some(Traces::of(&canary)),
                 text: canary.text,
                 label: "note",
                 names: class,
+                is_mark: true,
             });
             continue;
         }
         let class = at % SECRETS;
-        let encoding = ENCODINGS[at % ENCODINGS.len()];
-        let is_field = at % 4 == 0 && encoding.is_of_characters();
+        // No secret is written in digits of another script, and the client's messages are written by this proof's own hand.
+        let encoding = match ENCODINGS[at % ENCODINGS.len()] {
+            Encoding::OtherDigits | Encoding::Wire => Encoding::Plain,
+            other => other,
+        };
+        let is_field = at % 4 == 0 && encoding.is_of_characters() && encoding != Encoding::QuotedPrintable;
         let canary = loop {
             let canary = nest.hatch(class, is_field);
             if !Traces::of(&canary).is_empty() {
@@ -122,6 +132,7 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             text,
             label,
             names: canary.class,
+            is_mark: false,
         });
     }
     for at in 0..count {
@@ -136,6 +147,7 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             label: "note",
             refused: None,
             names: "",
+            is_mark: false,
         });
     }
     Ok(told)
@@ -166,8 +178,14 @@ fn tell(leg: &mut Leg, place: &str, told: &Told) -> Result<Vec<Vec<u8>>> {
             }
             return Ok(heard);
         }
-        "field" => ("tools/call", json!({"name": "take", "arguments": {"deep": [{told.label: text}]}})),
-        _ => ("tools/call", json!({"name": "take", "arguments": {"rows": [{"note": text}]}})),
+        "field" => (
+            "tools/call",
+            json!({"name": "take", "arguments": {"deep": [{told.label: text}]}}),
+        ),
+        _ => (
+            "tools/call",
+            json!({"name": "take", "arguments": {"rows": [{"note": text}]}}),
+        ),
     };
     client.ask(method, params, &mut agree)
 }

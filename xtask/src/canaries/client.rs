@@ -137,7 +137,10 @@ impl Client {
             }),
             &mut |_| Value::Null,
         )?;
-        match heard.last().is_some_and(|answer| answer.windows(8).any(|part| part == b"\"result\"")) {
+        match heard
+            .last()
+            .is_some_and(|answer| answer.windows(8).any(|part| part == b"\"result\""))
+        {
             true => self.tell("notifications/initialized", json!({})),
             false => Err("the handshake failed".into()),
         }
@@ -286,8 +289,13 @@ impl Client {
             header("mcp-session-id", session);
         }
         if self.era == Era::Modern {
-            header("mcp-method", message.get("method").and_then(Value::as_str).unwrap_or_default());
-            let named = ["/params/name", "/params/uri"].iter().find_map(|at| message.pointer(at)?.as_str());
+            header(
+                "mcp-method",
+                message.get("method").and_then(Value::as_str).unwrap_or_default(),
+            );
+            let named = ["/params/name", "/params/uri"]
+                .iter()
+                .find_map(|at| message.pointer(at)?.as_str());
             if let Some(name) = named {
                 header("mcp-name", name);
             }
@@ -354,14 +362,20 @@ fn exchange(address: SocketAddr, head: &[u8], body: Option<&[u8]>) -> Result<Inc
         has("transfer-encoding", "chunked"),
         has("content-type", "text/event-stream"),
     );
-    answer.left = answer.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    answer.left = answer
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
     Ok(answer)
 }
 
 impl Incoming {
     fn header(&self, name: &str) -> Option<String> {
         let head = String::from_utf8_lossy(&self.head);
-        let found = head.lines().filter_map(|line| line.split_once(':')).find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let found = head
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.trim().to_owned())
     }
 

@@ -67,6 +67,8 @@ pub(super) const ENCODINGS: [Encoding; 22] = [
 
 /// Most layers that are looked through when a canary is looked for: more than are ever put around one.
 const DEPTH_MAX: usize = 7;
+/// Shortest run of letters that is taken for an encoding: `[JWT]` in Base64.
+const TOKEN_BYTES_MIN: usize = 7;
 /// Longest part of a canary that may be seen: what `last4` keeps.
 const SHOWN_MAX: usize = 4;
 
@@ -103,6 +105,11 @@ impl Encoding {
     pub(super) fn of_text(self, canary: &Canary) -> String {
         let text = &canary.text;
         if self.is_of_characters() {
+            let text = match self {
+                // As in a mail: without a word of it, `=41` is not one.
+                Self::QuotedPrintable => &format!("Content-Transfer-Encoding: quoted-printable\r\n\r\n{text}"),
+                _ => text,
+            };
             let each = |text: String, value: &String| text.replace(value.as_str(), &self.of_value(value));
             return canary.values.iter().fold(text.clone(), each);
         }
@@ -285,7 +292,10 @@ fn unwrapped(bytes: &[u8]) -> Vec<Vec<u8>> {
     ));
     all.push(without_entities(&text).into_bytes());
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
-    for token in bytes.split(|byte| !is_letter(byte)).filter(|token| token.len() >= 8) {
+    for token in bytes
+        .split(|byte| !is_letter(byte))
+        .filter(|token| token.len() >= TOKEN_BYTES_MIN)
+    {
         let standard: Vec<u8> = token
             .iter()
             .map(|byte| match byte {
@@ -324,9 +334,9 @@ fn without_escapes(text: &str) -> String {
     let mut signs = text.char_indices();
     while let Some((at, sign)) = signs.next() {
         let unit = match sign {
-            '\\' if text.get(at + 1..at + 2) == Some("u") => {
-                text.get(at + 2..at + 6).and_then(|hex| u16::from_str_radix(hex, 16).ok())
-            }
+            '\\' if text.get(at + 1..at + 2) == Some("u") => text
+                .get(at + 2..at + 6)
+                .and_then(|hex| u16::from_str_radix(hex, 16).ok()),
             _ => None,
         };
         if let Some(unit) = unit {
@@ -356,7 +366,9 @@ fn without_hex_pairs(bytes: &[u8], mark: u8) -> Vec<u8> {
     let mut out = Vec::new();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let pair = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
+        let pair = bytes
+            .get(at + 1..at + 3)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
         match (byte, pair.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
             (byte, Some(value)) if *byte == mark => {
                 out.push(value);

@@ -43,6 +43,13 @@ pub(super) struct Canary {
     pub(super) text: String,
 }
 
+impl Canary {
+    /// Whether it is known by its digits, which people write in their own script.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.class, "CARD" | "IBAN" | "NATIONAL_ID")
+    }
+}
+
 /// One stream of chance.
 pub(super) struct Dice(ChaCha8Rng);
 
@@ -256,7 +263,14 @@ fn password(dice: &mut Dice) -> Drawn {
 }
 
 fn generic(dice: &mut Dice) -> Drawn {
-    let label = *dice.pick(&["client_secret", "api_key", "secret_key", "encryption_key", "x-api-key", "webhook_secret"]);
+    let label = *dice.pick(&[
+        "client_secret",
+        "api_key",
+        "secret_key",
+        "encryption_key",
+        "x-api-key",
+        "webhook_secret",
+    ]);
     match dice.below(3) {
         0 => ("hexadecimal key", label, dice.hex(40)),
         1 => ("letters and digits", label, dice.draw(ALNUM, 36)),
@@ -268,7 +282,11 @@ fn generic(dice: &mut Dice) -> Drawn {
 pub(super) fn jwt(dice: &mut Dice) -> String {
     let header = serde_json::json!({"alg": *dice.pick(&["HS256", "RS256", "ES256"]), "typ": "JWT", "kid": dice.hex(8)});
     let payload = serde_json::json!({"sub": dice.digits(9), "iss": "https://login.example.net", "jti": dice.hex(16)});
-    let parts = [header.to_string().into_bytes(), payload.to_string().into_bytes(), dice.bytes(32)];
+    let parts = [
+        header.to_string().into_bytes(),
+        payload.to_string().into_bytes(),
+        dice.bytes(32),
+    ];
     parts.map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
 
@@ -277,11 +295,19 @@ fn private_key(dice: &mut Dice) -> Drawn {
     let (name, head): (&str, &[u8]) = match dice.below(4) {
         0 => (
             "PRIVATE KEY",
-            &[0x30, 0x82, 0x01, 0x55, 0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d],
+            &[
+                0x30, 0x82, 0x01, 0x55, 0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d,
+            ],
         ),
-        1 => ("RSA PRIVATE KEY", &[0x30, 0x82, 0x02, 0x5c, 0x02, 0x01, 0x00, 0x02, 0x81, 0x81, 0x00]),
+        1 => (
+            "RSA PRIVATE KEY",
+            &[0x30, 0x82, 0x02, 0x5c, 0x02, 0x01, 0x00, 0x02, 0x81, 0x81, 0x00],
+        ),
         2 => ("EC PRIVATE KEY", &[0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20]),
-        _ => ("OPENSSH PRIVATE KEY", b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none\0\0\0\0\0\0\0\x01"),
+        _ => (
+            "OPENSSH PRIVATE KEY",
+            b"openssh-key-v1\0\0\0\0\x04none\0\0\0\x04none\0\0\0\0\0\0\0\x01",
+        ),
     };
     let mut body = head.to_vec();
     body.extend(dice.bytes(160));
@@ -321,7 +347,13 @@ pub(super) fn luhn(body: &str) -> u32 {
     let digits = body.bytes().rev().map(|byte| u32::from(byte - b'0'));
     let sum: u32 = digits
         .enumerate()
-        .map(|(at, digit)| if at % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit })
+        .map(|(at, digit)| {
+            if at % 2 == 0 {
+                digit * 2 / 10 + digit * 2 % 10
+            } else {
+                digit
+            }
+        })
         .sum();
     (10 - sum % 10) % 10
 }
@@ -426,7 +458,11 @@ fn national(dice: &mut Dice) -> Drawn {
                 body.push_str(&rest.to_string());
             }
             let dotted = grouped(&body, &[3, 3, 3], ".");
-            ("br.cpf", "cpf", format!("{dotted}-{}", body.get(9..).unwrap_or_default()))
+            (
+                "br.cpf",
+                "cpf",
+                format!("{dotted}-{}", body.get(9..).unwrap_or_default()),
+            )
         }
         // Folkbokföringslagen, § 18: Luhn's digit.
         5 => {
@@ -444,7 +480,12 @@ fn national(dice: &mut Dice) -> Drawn {
         }
         // Social Security Administration, since 2011: no area 000, 666 or 9xx.
         _ => {
-            let value = format!("{}-{:02}-{:04}", 501 + dice.below(90), 11 + dice.below(80), 1_201 + dice.below(8_000));
+            let value = format!(
+                "{}-{:02}-{:04}",
+                501 + dice.below(90),
+                11 + dice.below(80),
+                1_201 + dice.below(8_000)
+            );
             ("us.ssn", "social security number", value)
         }
     }

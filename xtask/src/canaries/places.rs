@@ -59,7 +59,7 @@ const fn legacy(name: &'static str, server: Server, wants: Wants) -> Place {
     }
 }
 
-pub(super) const PLACES: [Place; 33] = [
+pub(super) const PLACES: [Place; 32] = [
     place("text", Server::Carrier, Wants::Text),
     place("structured", Server::Carrier, Wants::Text),
     place("field", Server::Carrier, Wants::Field),
@@ -92,7 +92,6 @@ pub(super) const PLACES: [Place; 33] = [
     place("file name", Server::Files, Wants::Name),
     place("echo", Server::Everything, Wants::Echo),
     place("prompt with an argument", Server::Everything, Wants::Echo),
-    legacy("sampling with a prompt", Server::Everything, Wants::Echo),
 ];
 
 /// The clients of one way to the servers.
@@ -142,8 +141,10 @@ impl Site {
             "picture file" | "binary file" => call("read_media_file", json!({"path": path})),
             "file name" => call("list_directory", json!({"path": path})),
             "echo" => call("echo", json!({"message": text})),
-            "prompt with an argument" => ("prompts/get", json!({"name": "args-prompt", "arguments": {"city": text}})),
-            "sampling with a prompt" => call("trigger-sampling-request", json!({"prompt": text, "maxTokens": 8})),
+            "prompt with an argument" => (
+                "prompts/get",
+                json!({"name": "args-prompt", "arguments": {"city": text}}),
+            ),
             _ => call("say", json!({"place": place.name, "at": at})),
         };
         let client = match place.server {

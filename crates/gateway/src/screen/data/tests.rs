@@ -198,6 +198,52 @@ fn base64_stays_base64_or_does_not_go() {
 }
 
 #[test]
+fn base64_of_the_protocol_is_looked_into_however_short_or_long_it_is() {
+    use base64::Engine as _;
+    let letters = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let long = format!("{} card {CARD}", "nothing to see here. ".repeat(40_000));
+    for (text, clean) in [
+        ("pin: 4711".to_owned(), "pin: [PASSWORD]".to_owned()),
+        (format!("CC {CARD}"), "CC [CARD:1486]".to_owned()),
+        (long.clone(), long.replace(CARD, "[CARD:1486]")),
+    ] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": [
+            {"type": "audio", "mimeType": "audio/wav", "data": letters(&text)},
+            {"type": "resource", "resource": {"uri": "file:///a", "blob": letters(&text)}},
+        ], "structuredContent": {"data": "ZGF0YQ=="}}});
+        let (out, seen) = out(&message, &Handling::STARTER);
+        let mut expected = message.clone();
+        expected["result"]["content"][0]["data"] = json!(letters(&clean));
+        expected["result"]["content"][1]["resource"]["blob"] = json!(letters(&clean));
+        assert_eq!(out.unwrap().unwrap(), expected, "{}", text.len());
+        assert!(
+            seen.iter().any(|line| line.ends_with("1 /result/content/*/data")),
+            "{seen:?}"
+        );
+    }
+    // A key that is written with an escape is the same key.
+    let raw = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"contents":[{{"uri":"a:b","bl\u006fb":"{}"}}]}}}}"#,
+        letters(&format!("CC {CARD}"))
+    );
+    let mut seen = Seen::default();
+    let out = Detectors::ready()
+        .unwrap()
+        .outbound(raw.as_bytes(), &Handling::STARTER, &mut seen);
+    let out: Value = serde_json::from_slice(&out.unwrap().unwrap()).unwrap();
+    assert_eq!(out["result"]["contents"][0]["blob"], letters("CC [CARD:1486]"));
+    // And towards a server.
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {"role": "assistant", "model": "m", "content": {
+        "type": "audio", "mimeType": "audio/wav", "data": letters("pin: 4711"),
+    }}});
+    let (refused, _) = inward(&answer, &Handling::STARTER);
+    assert_eq!(
+        refused,
+        Err(DataError::Refused(spot(Class::Password, "/result/content/data")))
+    );
+}
+
+#[test]
 fn arguments_are_refused_by_class_and_path_and_never_rewritten() {
     let (refused, seen) = inward(
         &call(&json!({"list": [{"note": format!("use {TOKEN}")}]})),

@@ -12,6 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what belongs to no call is waited for: nobody says that it does not come.
+const STRAY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which of the two protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -214,14 +216,17 @@ impl Client {
         }
     }
 
-    /// The next `count` messages that belong to no call; questions among them are answered.
+    /// The next `count` messages that belong to no call, or as many as come; questions among them are answered.
     ///
     /// # Errors
-    /// They do not come.
+    /// What comes is no message, or an answer is not taken.
     pub(super) fn strays(&mut self, count: usize, reply: Reply<'_>) -> Result<Vec<Vec<u8>>> {
         let mut heard = Vec::new();
         for _ in 0..count {
-            let line = self.heard.recv_timeout(PATIENCE)?;
+            // Notifications that are withheld are dropped.
+            let Ok(line) = self.heard.recv_timeout(STRAY_PATIENCE) else {
+                break;
+            };
             let message: Value = serde_json::from_slice(&line)?;
             heard.push(line);
             if let Some(of) = message.get("id") {

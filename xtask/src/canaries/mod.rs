@@ -183,17 +183,18 @@ fn plan(count: usize) -> Result<Vec<Said>> {
     let mut dice = Dice::new(SEED, 2);
     let mut used: BTreeMap<(String, Encoding), usize> = BTreeMap::new();
     let mut said = Vec::new();
-    // In the short form two ways of different steps through the places.
     for at in 0..count {
         let class = at % CLASSES.len();
-        let mut place = PLACES[(at / CLASSES.len() + at) % PLACES.len()];
-        if place.wants == Wants::Echo && class < SECRETS {
-            // A secret does not go to a server: it is not said back.
-            place = PLACES[(at / CLASSES.len() + at) % 25];
-        }
+        let mut turn = at / CLASSES.len() + at;
         let mut attempts = 0;
         let next = loop {
             attempts += 1;
+            let place = PLACES[turn % PLACES.len()];
+            // A secret does not go to a server: none says it back. And a private key is no name of a file.
+            if place.wants == Wants::Echo && class < SECRETS || attempts % 20 == 0 {
+                turn += 1;
+                continue;
+            }
             let canary = nest.hatch(class, place.wants == Wants::Field);
             let traces = Traces::of(&canary);
             let mut fit: Vec<(usize, usize, Encoding, String)> = ENCODINGS
@@ -225,7 +226,7 @@ fn plan(count: usize) -> Result<Vec<Said>> {
                 _ => {}
             }
         };
-        for what in [place.name, CLASSES[class]] {
+        for what in [next.place.name, CLASSES[class]] {
             *used.entry((what.to_owned(), next.encoding)).or_default() += 1;
         }
         said.push(next);
@@ -474,7 +475,7 @@ fn look(
                         "leaked",
                         &format!("{}: `{part}` of {} in {}", leg.name, said.name(at), short(&all)),
                     ),
-                    (None, Some(_)) if is_withheld(&heard) => tally.withheld += 1,
+                    (None, Some(_)) if is_withheld(&heard, &said.place) => tally.withheld += 1,
                     (None, Some(_)) if heard.iter().any(|message| encode::is_marked(message)) => tally.masked += 1,
                     (None, Some(_)) => faults.add(
                         "lost",
@@ -525,9 +526,13 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len().max(1)).any(|window| window == part)
 }
 
-/// Whether the gateway answered in the place of the server.
-fn is_withheld(heard: &[Vec<u8>]) -> bool {
-    heard.iter().any(|message| contains(message, b"withheld"))
+/// Whether the gateway answered in the place of the server, or dropped news.
+fn is_withheld(heard: &[Vec<u8>], place: &Place) -> bool {
+    let is_news = matches!(
+        place.name,
+        "log" | "log of no call" | "progress" | "elicitation of no call"
+    );
+    is_news && heard.len() == 1 || heard.iter().any(|message| contains(message, b"withheld"))
 }
 
 fn short(text: &[u8]) -> String {

@@ -103,6 +103,19 @@ impl Seen {
         }
     }
 
+    /// Whether nothing was seen.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.sightings.is_empty()
+    }
+
+    /// One address of mail that passed, for tests of what is done with sightings.
+    #[cfg(test)]
+    pub(crate) fn of_one(path: &str) -> Self {
+        let mut seen = Self::default();
+        seen.saw(Class::Email, DataAction::Pass.as_str(), path.to_owned(), 1);
+        seen
+    }
+
     /// Adds what was seen in another message.
     pub(crate) fn and(&mut self, other: Self) {
         for sighting in other.sightings {
@@ -166,6 +179,12 @@ impl Found<'_> {
         Some(format!("[{}]", finding.class))
     }
 
+    /// Whether what was found, or the whole string that it stands in, says something that `is_such`.
+    fn says(&self, span: &Range<usize>, place: &Place, is_such: &dyn Fn(&[u8]) -> bool) -> bool {
+        let is = |range: &Range<usize>| is_such(decoded(self.text.get(range.clone()).unwrap_or_default()).as_bytes());
+        is(span) || place.string.start <= span.start && span.end <= place.string.end && is(&place.string)
+    }
+
     /// What begins in `range`.
     fn within(&self, range: &Range<usize>) -> &[Finding<'_>] {
         let begins_before = |at: usize| self.findings.partition_point(|finding| finding.span.start < at);
@@ -198,8 +217,14 @@ impl Detectors {
         }
     }
 
-    /// Looks at a message on its way to a server.
-    pub(super) fn inbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<(), DataError> {
+    /// Looks at a message on its way to a server. A value that `is_declared` for that server goes to it.
+    pub(super) fn inbound(
+        &self,
+        text: &[u8],
+        handling: &Handling,
+        is_declared: &dyn Fn(&[u8]) -> bool,
+        seen: &mut Seen,
+    ) -> Result<(), DataError> {
         let findings = self.scan(text)?;
         let found = Found {
             text,
@@ -213,6 +238,10 @@ impl Detectors {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Content | Zone::Binary => handling.argument(finding.class),
             };
+            if action != DataAction::Pass && found.says(&finding.span, &place, is_declared) {
+                seen.saw(finding.class, "declared", found.pattern(&place), 1);
+                continue;
+            }
             seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
             if action != DataAction::Pass && refused.is_none() {
                 refused = Some(DataError::Refused(found.spot(finding.class, &place)));

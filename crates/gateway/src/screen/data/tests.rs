@@ -37,7 +37,7 @@ fn inward(message: &Value, handling: &Handling) -> (Result<(), DataError>, Vec<S
     let mut seen = Seen::default();
     let looked = Detectors::ready()
         .unwrap()
-        .inbound(message.to_string().as_bytes(), handling, &mut seen);
+        .inbound(message.to_string().as_bytes(), handling, &|_| false, &mut seen);
     (looked, seen.lines())
 }
 
@@ -276,6 +276,49 @@ fn arguments_are_refused_by_class_and_path_and_never_rewritten() {
     resumed["params"]["requestState"] = json!(TOKEN);
     resumed["params"]["_meta"] = json!({"progressToken": "[CARD]"});
     assert_eq!(inward(&resumed, &Handling::STARTER).0, Ok(()));
+}
+
+#[test]
+fn what_is_declared_goes_to_its_server_and_nothing_beside_it() {
+    let looked = |message: &Value| {
+        let mut seen = Seen::default();
+        let is_declared = |value: &[u8]| value == TOKEN.as_bytes() || value == "tr0ub4dor/\u{e9}&3".as_bytes();
+        let detectors = Detectors::ready().unwrap();
+        let looked = detectors.inbound(
+            message.to_string().as_bytes(),
+            &Handling::STARTER,
+            &is_declared,
+            &mut seen,
+        );
+        (looked, seen.lines())
+    };
+    let (passed, seen) = looked(&call(
+        &json!({"auth": {"token": TOKEN}, "note": format!("use {TOKEN} for it")}),
+    ));
+    assert_eq!(passed, Ok(()));
+    assert_eq!(
+        seen,
+        [
+            "PROVIDER_TOKEN declared 1 /params/arguments/auth/token",
+            "PROVIDER_TOKEN declared 1 /params/arguments/note",
+        ]
+    );
+    assert_eq!(looked(&call(&json!({"password": "tr0ub4dor/\u{e9}&3"}))).0, Ok(()));
+    let other = "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI";
+    for arguments in [
+        json!({"a": TOKEN, "b": other}),
+        json!({"a": format!("{TOKEN} {other}")}),
+        json!({"password": "tr0ub4dor/\u{e9}&4"}),
+    ] {
+        let (refused, seen) = looked(&call(&arguments));
+        assert!(matches!(refused, Err(DataError::Refused(_))), "{arguments}: {seen:?}");
+    }
+    // A mark is never declared.
+    let marked = looked(&call(&json!({"a": TOKEN, "b": "[PASSWORD]"}))).0;
+    assert_eq!(
+        marked,
+        Err(DataError::Marked(spot(Class::Password, "/params/arguments/b")))
+    );
 }
 
 #[test]

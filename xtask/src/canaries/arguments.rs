@@ -16,6 +16,7 @@ const PLACES: [&str; 6] = ["tool", "field", "prompt", "completion", "elicitation
 
 /// What a client says and what must become of it.
 struct Told {
+    place: &'static str,
     what: String,
     text: String,
     label: &'static str,
@@ -30,8 +31,8 @@ struct Told {
 /// Says `count` secrets with the marks, and `count` of what must arrive; the figure.
 pub(super) fn refuse(leg: &mut Leg, count: usize, faults: &mut Faults) -> Result<String> {
     let (mut refused, mut arrived) = (0, 0);
-    for (at, told) in plan(count)?.into_iter().enumerate() {
-        let place = PLACES[(at + at / PLACES.len()) % PLACES.len()];
+    for told in plan(count)? {
+        let place = told.place;
         let from = fs::metadata(&leg.heard).map_or(0, |file| file.len());
         let heard = tell(leg, place, &told)?;
         let all = heard.concat();
@@ -84,7 +85,9 @@ fn plan(count: usize) -> Result<Vec<Told>> {
     let mut nest = Nest::new(super::SEED + 1)?;
     let mut dice = Dice::new(super::SEED + 1, 2);
     let mut told = Vec::new();
+    let place_of = |at: usize| PLACES[(at + at / PLACES.len()) % PLACES.len()];
     for at in 0..count {
+        let place = place_of(at);
         // A mark for every eight secrets.
         if at % 9 == 8 {
             let class = CLASSES[at / 9 % CLASSES.len()];
@@ -96,10 +99,12 @@ fn plan(count: usize) -> Result<Vec<Told>> {
                 class,
                 kind: "mark".to_owned(),
                 label: None,
+                is_sure: false,
                 values: vec![mark.clone()],
                 text: format!("pay to {mark} at once"),
             };
             told.push(Told {
+                place,
                 what: format!("mark of {class}"),
                 refused: Some(Traces::of(&canary)),
                 text: canary.text,
@@ -115,7 +120,7 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             Encoding::OtherDigits | Encoding::Wire => Encoding::Plain,
             other => other,
         };
-        let is_field = at % 4 == 0 && encoding.is_of_characters() && encoding != Encoding::QuotedPrintable;
+        let is_field = place == "field" && encoding.is_of_characters() && encoding != Encoding::QuotedPrintable;
         let canary = loop {
             let canary = nest.hatch(class, is_field);
             if !Traces::of(&canary).is_empty() {
@@ -127,6 +132,7 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             _ => (encoding.of_text(&canary), "note"),
         };
         told.push(Told {
+            place,
             what: format!("{} ({}) as {encoding:?}", canary.class, canary.kind),
             refused: Some(Traces::of(&canary)),
             text,
@@ -142,6 +148,7 @@ fn plan(count: usize) -> Result<Vec<Told>> {
             _ => alike::alike(&mut dice, at).text,
         };
         told.push(Told {
+            place: place_of(at),
             what: "look-alike".to_owned(),
             text,
             label: "note",

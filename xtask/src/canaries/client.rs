@@ -387,20 +387,20 @@ impl Incoming {
     /// The next message; none at the end.
     fn message(&mut self) -> Result<Option<Vec<u8>>> {
         loop {
-            if self.is_events {
-                if let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n") {
-                    let event: Vec<u8> = self.text.drain(..end + 2).collect();
-                    let data: Vec<u8> = event
-                        .split(|byte| *byte == b'\n')
-                        .filter_map(|line| line.strip_prefix(b"data:"))
-                        .flat_map(|data| data.strip_prefix(b" ").unwrap_or(data))
-                        .copied()
-                        .collect();
-                    if !data.is_empty() {
-                        return Ok(Some(data));
-                    }
-                    continue;
+            if self.is_events
+                && let Some(end) = self.text.windows(2).position(|pair| pair == b"\n\n")
+            {
+                let event: Vec<u8> = self.text.drain(..end + 2).collect();
+                let data: Vec<u8> = event
+                    .split(|byte| *byte == b'\n')
+                    .filter_map(|line| line.strip_prefix(b"data:"))
+                    .flat_map(|data| data.strip_prefix(b" ").unwrap_or(data))
+                    .copied()
+                    .collect();
+                if !data.is_empty() {
+                    return Ok(Some(data));
                 }
+                continue;
             }
             if !self.more()? {
                 let rest = std::mem::take(&mut self.text);

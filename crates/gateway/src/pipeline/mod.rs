@@ -168,10 +168,8 @@ impl Gateway {
         trail.news(&sink);
         let answer = answer?;
         let asks = answer.asks();
-        let answer = self
-            .screen
-            .answer(answer, &mut trail.sent)
-            .inspect_err(|_| self.unask(asks))?;
+        let answer = self.screen.answer(answer, &mut trail.sent);
+        let answer = answer.inspect_err(|_| self.unask(asks))?;
         Ok(labels::attach(answer))
     }
 

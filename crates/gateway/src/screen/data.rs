@@ -205,6 +205,12 @@ impl Found<'_> {
     }
 }
 
+/// The text that Base64 of the protocol stands for.
+struct Within {
+    plain: Vec<u8>,
+    findings: Vec<Finding<'static>>,
+}
+
 impl Detectors {
     /// Takes the detectors, compiling them if nobody has.
     ///
@@ -252,7 +258,7 @@ impl Detectors {
             let place = places.find(string.start);
             for finding in self
                 .within(text, &string)?
-                .map_or_else(Vec::new, |(_, findings)| findings)
+                .map_or_else(Vec::new, |within| within.findings)
             {
                 let action = handling.argument(finding.class);
                 seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
@@ -380,7 +386,10 @@ impl Detectors {
         saw: &mut dyn FnMut(Class, DataAction),
     ) -> Result<Option<Vec<u8>>, DataError> {
         let within = self.within(text, string)?;
-        if let Some((plain, mut inside)) = within
+        if let Some(Within {
+            plain,
+            findings: mut inside,
+        }) = within
             && !inside.is_empty()
         {
             for finding in &inside {
@@ -409,15 +418,11 @@ impl Detectors {
     }
 
     /// The text that the Base64 in `string` stands for, with what is in it; nothing where it stands for no text.
-    fn within(
-        &self,
-        text: &[u8],
-        string: &Range<usize>,
-    ) -> Result<Option<(Vec<u8>, Vec<Finding<'static>>)>, DataError> {
+    fn within(&self, text: &[u8], string: &Range<usize>) -> Result<Option<Within>, DataError> {
         match unlettered(text, string) {
             Some(plain) if std::str::from_utf8(&plain).is_ok() => {
                 let findings = self.scan(&plain)?;
-                Ok(Some((plain, findings)))
+                Ok(Some(Within { plain, findings }))
             }
             _ => Ok(None),
         }

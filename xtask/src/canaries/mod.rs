@@ -104,17 +104,26 @@ pub(crate) fn prove(full: bool) -> Result<String> {
         }
     }
     fs::write(work.join("faults.txt"), faults.all.join("\n"))?;
+    let kinds = |of: &dyn Fn(&Said) -> String| {
+        let canaries = said.iter().filter(|said| matches!(said.what, What::Canary(..)));
+        canaries.map(of).collect::<BTreeSet<String>>().len()
+    };
+    let what = format!(
+        "{count} canaries ({} classes, {} kinds, {} places, {} encodings; {} pairs of class and place, {} of class and encoding, {} of \
+         place and encoding), {count} look-alikes of {} kinds",
+        CLASSES.len(),
+        kinds(&|said| said.what.kind()),
+        kinds(&|said| said.place.name.to_owned()),
+        kinds(&|said| format!("{:?}", said.encoding)),
+        kinds(&|said| format!("{} {}", said.what.class(), said.place.name)),
+        kinds(&|said| format!("{} {:?}", said.what.class(), said.encoding)),
+        kinds(&|said| format!("{} {:?}", said.place.name, said.encoding)),
+        alike::kinds(),
+    );
+    let figure = format!("{what}; {}", figures.join("; "));
     match faults.all.is_empty() {
-        true => Ok(format!(
-            "{count} canaries of {} classes, {} kinds, {} places, {} encodings, {count} look-alikes of {} kinds; {}",
-            CLASSES.len(),
-            of_kind(&said, |said| said.what.kind()).len(),
-            of_kind(&said, |said| Some(said.place.name.to_owned())).len(),
-            of_kind(&said, |said| Some(format!("{:?}", said.encoding))).len(),
-            alike::kinds(),
-            figures.join("; "),
-        )),
-        false => Err(format!("{}\n{}", faults.told(), figures.join("; ")).into()),
+        true => Ok(figure),
+        false => Err(format!("{}\n{figure}", faults.told()).into()),
     }
 }
 
@@ -150,10 +159,17 @@ impl Faults {
 }
 
 impl What {
-    fn kind(&self) -> Option<String> {
+    fn kind(&self) -> String {
         match self {
-            Self::Canary(canary, _) => Some(canary.kind.clone()),
-            Self::Alike(_) => None,
+            Self::Canary(canary, _) => canary.kind.clone(),
+            Self::Alike(alike) => alike.kind.to_owned(),
+        }
+    }
+
+    const fn class(&self) -> &'static str {
+        match self {
+            Self::Canary(canary, _) => canary.class,
+            Self::Alike(_) => "",
         }
     }
 }
@@ -178,10 +194,6 @@ impl Said {
             self.place.name, self.encoding, self.text
         )
     }
-}
-
-fn of_kind(said: &[Said], of: impl Fn(&Said) -> Option<String>) -> BTreeSet<String> {
-    said.iter().filter_map(of).collect()
 }
 
 /// `count` canaries and as many look-alikes: every class in every place, and in every encoding; every encoding in every place that can

@@ -2,7 +2,7 @@
 //! looks like it does, and the record says class and path and no value.
 
 use crate::explain::{call, demo, portcullis};
-use crate::harness::{Client, LEGACY, MODERN, Scripted, Shelf, gateway, upstream_table};
+use crate::harness::{Client, LEGACY, MODERN, PATIENCE, Scripted, Shelf, gateway, upstream_table};
 use portcullis_ledger::Tail;
 use portcullis_testkit::gateway::Gateway;
 use serde_json::{Value, json};
@@ -10,6 +10,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
 
 const TOKEN: &str = "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";
 const CARD: &str = "4539578763621486";
@@ -360,11 +362,9 @@ fn a_declared_credential_goes_to_its_server_alone() {
     }
 }
 
-/// A legacy server, in shell, that speaks in no call when roots change, and asks in a call what cannot be masked. What it hears is in
-/// a file.
+/// A legacy server, in shell, that speaks in no call when roots change, and asks in a call what cannot be masked.
 const STRAY_SERVER: &str = r#"
 while IFS= read -r line; do
-  printf '%s\n' "$line" >> HEARD
   id=$(printf '%s' "$line" | sed -n 's/.*"id":\([^,}]*\).*/\1/p')
   case "$line" in
     *'"method":"initialize"'*)
@@ -375,6 +375,8 @@ while IFS= read -r line; do
     *'"name":"ask"'*)
       printf '%s\n' '{"jsonrpc":"2.0","id":70,"method":"elicitation/create","params":{"message":"m","requestedSchema":{"type":"object","properties":{"TOKEN":{"type":"string"},"OTHER":{"type":"string"}}}}}'
       id='' ;;
+    *'"method":"notifications/cancelled"'*)
+      printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"let go"}}' ;;
     *'"method":"notifications/roots/list_changed"'*)
       for n in 1 2; do printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"card CARD"}}'; done
       printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":70}}'
@@ -389,11 +391,9 @@ done
 #[test]
 fn news_and_questions_of_no_call_are_masked_and_on_the_record() {
     let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let (script, heard) = (state.path().join("notes.sh"), state.path().join("heard"));
+    let script = state.path().join("notes.sh");
     let other = "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI";
-    let text = STRAY_SERVER
-        .replace("HEARD", &heard.display().to_string())
-        .replace("OTHER", other);
+    let text = STRAY_SERVER.replace("OTHER", other);
     fs::write(
         &script,
         text.replace("TOKEN", TOKEN)
@@ -410,13 +410,15 @@ fn news_and_questions_of_no_call_are_masked_and_on_the_record() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(host.stdout.take().unwrap()).lines();
+    let (said, lines) = mpsc::channel();
+    let output = BufReader::new(host.stdout.take().unwrap());
+    thread::spawn(move || output.lines().try_for_each(|line| said.send(line.unwrap())));
     let mut asking = host.stdin.take().unwrap();
     let mut tell = |message: Value| writeln!(asking, "{message}").unwrap();
-    let mut hear = |until: &str| -> Vec<String> {
+    let hear = |until: &str| -> Vec<String> {
         let mut all = Vec::new();
         while !all.last().is_some_and(|line: &String| line.contains(until)) {
-            all.push(lines.next().unwrap().unwrap());
+            all.push(lines.recv_timeout(PATIENCE).unwrap());
         }
         all
     };
@@ -451,10 +453,9 @@ fn news_and_questions_of_no_call_are_masked_and_on_the_record() {
         refused.contains("withheld: PROVIDER_TOKEN") && !refused.contains(TOKEN),
         "{refused}"
     );
+    hear("let go");
     drop(asking);
     assert!(host.wait().unwrap().success());
-    let heard = fs::read_to_string(&heard).unwrap();
-    assert!(heard.contains("notifications/cancelled"), "{heard}");
     let server = fs::read_dir(state.path().join("wrap"))
         .unwrap()
         .flatten()

@@ -1,6 +1,7 @@
 //! The workspace's tasks: `cargo xtask NAME`.
 
 mod breakages;
+mod canaries;
 mod child;
 mod conformance;
 mod detectors;

@@ -62,6 +62,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
         "first-run",
         "peers",
         "conformance",
+        "canaries",
         "speed",
         "scan-speed",
         "fuzz",

@@ -10,7 +10,7 @@ use portcullis_gateway::policy::{
     self, CatalogFacts, Policy, Report, Source, StarterLimit, StarterOptions, StarterShown,
 };
 use portcullis_gateway::{
-    Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions,
+    Declared, Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions,
     UpstreamPlan,
 };
 use portcullis_ledger::{Ledger, Options};
@@ -114,7 +114,7 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
         catalog,
         sessions: Arc::clone(&lasting.sessions),
         policy,
-        screen: Screen::new(screen(&plan.file.screen))
+        screen: Screen::new(screen(&plan.file.screen), declared(plan)?)
             .map_err(|error| Failure::cannot(format!("the detectors: {error}")))?,
         recorder: Recorder::new(lasting.ledger.clone(), record(&plan.file.record)),
         upstreams,
@@ -313,6 +313,25 @@ fn screen(screen: &file::Screen) -> ScreenSettings {
             HiddenCharacters::Ignore => HiddenAction::Ignore,
         },
     }
+}
+
+/// What callers may send to which server.
+fn declared(plan: &Plan) -> Result<Declared, Failure> {
+    let mut declared = Declared::default();
+    for upstream in &plan.file.upstream {
+        for (at, credential) in upstream.credentials.iter().enumerate() {
+            let credential = credential.resolve(&plan.environment, &plan.base).map_err(|error| {
+                let (upstream, hint) = (&upstream.name, error.hint());
+                Failure::usage(format!(
+                    "upstream `{upstream}`, `credentials[{at}]`: {error}, hint: {hint}"
+                ))
+            })?;
+            declared
+                .declare(upstream.name.as_str(), credential.danger_reveal())
+                .map_err(|error| Failure::cannot(error.to_string()))?;
+        }
+    }
+    Ok(declared)
 }
 
 fn record(record: &file::Record) -> RecordSettings {

@@ -1,7 +1,7 @@
 //! How a call can end, before anybody has looked at it: untrusted until screened.
 
 use crate::policy::Decided;
-use crate::session::Call;
+use crate::session::{Call, Session};
 use bytes::Bytes;
 use portcullis_wire::{Id, Request, Response};
 use std::sync::Arc;
@@ -12,6 +12,16 @@ pub(crate) struct Answer {
     pub(crate) call: Box<Call>,
     pub(crate) decided: Arc<Decided>,
     pub(crate) body: Body,
+}
+
+impl Answer {
+    /// The question in it: its id towards the client, and the session that would answer it.
+    pub(crate) fn asks(&self) -> Option<(Arc<Session>, Id)> {
+        match (&self.body, &self.call.client().session) {
+            (Body::Question { id, .. }, Some(session)) => Some((Arc::clone(session), id.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// The message in it.

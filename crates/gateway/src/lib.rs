@@ -25,6 +25,6 @@ mod pipeline;
 
 pub use pipeline::{Gateway, Parts};
 pub use route::UpstreamPlan;
-pub use screen::{HiddenAction, Screen, ScreenSettings};
+pub use screen::{Declared, HiddenAction, NoChance, Screen, ScreenSettings};
 pub use session::{SessionLimits, Sessions};
 pub use trail::{RecordSettings, Recorder};

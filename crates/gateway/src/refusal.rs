@@ -300,8 +300,8 @@ fn screen_face(screen: &ScreenError) -> Face {
 fn data_face(error: &DataError) -> String {
     match error {
         DataError::Refused(spot) => format!(
-            "{} in the request at `{}`: it does not go to the server, hint: leave it out, or the operator can permit it \
-             with `@arguments(\"{} pass\")`",
+            "{} in the request at `{}`: it does not go to the server, hint: leave it out, or the operator can declare it \
+             in the server's `credentials`, or permit the kind with `@arguments(\"{} pass\")`",
             spot.class, spot.path, spot.class
         ),
         DataError::Marked(spot) => format!(

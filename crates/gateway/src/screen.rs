@@ -2,6 +2,7 @@
 //! secrets and personal data in every text that passes, and the obligations that policy laid on the call.
 
 mod data;
+mod declared;
 mod place;
 
 use crate::answer::{Answer, Body};
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(crate) use data::{DataError, Seen};
+pub use declared::{Declared, NoChance};
 
 /// What is looked at.
 #[derive(Debug, Clone)]
@@ -55,6 +57,7 @@ impl Default for ScreenSettings {
 #[derive(Debug)]
 pub struct Screen {
     looks: Looks,
+    declared: Declared,
 }
 
 /// What is looked at, with what it takes.
@@ -144,14 +147,15 @@ pub(crate) struct Sink {
 }
 
 impl Screen {
-    /// A screen that looks at what `settings` say.
+    /// A screen that looks at what `settings` say, and lets the secrets that are `declared` for a server go to it.
     ///
     /// # Errors
     /// What is wrong with the rules of the detectors.
-    pub fn new(settings: ScreenSettings) -> Result<Self, String> {
+    pub fn new(settings: ScreenSettings, declared: Declared) -> Result<Self, String> {
         let detectors = settings.detectors.then(Detectors::ready).transpose()?;
         Ok(Self {
             looks: Looks { settings, detectors },
+            declared,
         })
     }
 
@@ -176,8 +180,8 @@ impl Screen {
             tracing::warn!(%finding, item = &*call.item(), "hidden characters in a request");
         }
         // What the gateway answers itself goes to no server.
-        if call.upstream().is_some() {
-            self.looks.data_inbound(inbound, &handling, seen)?;
+        if let Some(upstream) = call.upstream() {
+            self.data_inbound(inbound, upstream, &handling, seen)?;
         }
         if let (Target::Tool(tool), true) = (call.target(), self.looks.settings.schema) {
             arguments(tool, call.request())?;
@@ -200,7 +204,7 @@ impl Screen {
         if let Some(finding) = self.looks.hidden_inbound(notification.whole())? {
             tracing::warn!(%finding, method = %notification.method(), "hidden characters in a notification");
         }
-        self.looks.data_inbound(notification.whole(), &handling, seen)?;
+        self.data_inbound(notification.whole(), told.upstream(), &handling, seen)?;
         Ok(Screened {
             value: told,
             decided,
@@ -267,6 +271,20 @@ impl Screen {
         })
     }
 
+    fn data_inbound(
+        &self,
+        text: &[u8],
+        upstream: &str,
+        handling: &Handling,
+        seen: &mut Seen,
+    ) -> Result<(), ScreenError> {
+        let is_declared = |value: &[u8]| self.declared.has(upstream, value);
+        match &self.looks.detectors {
+            None => Ok(()),
+            Some(detectors) => Ok(detectors.inbound(text, handling, &is_declared, seen)?),
+        }
+    }
+
     /// Looks at a definition that an upstream lists; returns what may be shown and what was found.
     pub(crate) fn definition(&self, definition: Raw) -> (Raw, Option<String>) {
         if self.looks.settings.hidden == HiddenAction::Ignore {
@@ -319,13 +337,6 @@ impl Looks {
                 Ok(Message::Request(clean)) => Ok(clean),
                 _ => Err(ScreenError::Result("unreadable after cleaning".to_owned())),
             },
-        }
-    }
-
-    fn data_inbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<(), ScreenError> {
-        match &self.detectors {
-            None => Ok(()),
-            Some(detectors) => Ok(detectors.inbound(text, handling, seen)?),
         }
     }
 
@@ -399,9 +410,10 @@ impl Sink {
 
     /// Passes a server's question of no call on, under the id that the client will answer, if there is room now.
     pub(crate) fn try_question(&self, question: &Request, id: &Id) -> Result<(), ScreenError> {
-        let question = self
-            .looks
-            .question(question.clone(), &self.handling, &mut Seen::default())?;
+        let mut seen = Seen::default();
+        let question = self.looks.question(question.clone(), &self.handling, &mut seen);
+        self.saw(seen);
+        let question = question?;
         let full = |_| ScreenError::Result("nobody reads the session's stream".to_owned());
         self.outlet.danger_try_news(question.with_id(id).finish()).map_err(full)
     }
@@ -421,12 +433,16 @@ impl Sink {
         self.outlet.closed().await;
     }
 
+    fn saw(&self, seen: Seen) {
+        if !seen.is_empty() {
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).and(seen);
+        }
+    }
+
     fn screened(&self, notification: &Notification) -> Option<Rope> {
         let mut seen = Seen::default();
         let outbound = self.looks.outbound(notification.whole(), &self.handling, &mut seen);
-        if seen != Seen::default() {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).and(seen);
-        }
+        self.saw(seen);
         match outbound {
             Ok(None) => Some(Rope::one(notification.whole().clone())),
             Ok(Some(clean)) => Some(Rope::one(clean)),

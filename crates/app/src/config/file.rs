@@ -4,7 +4,7 @@
 //! the machine: those are `plan`'s.
 
 use super::name::{CallerName, ListenAddress, Name, ServerUrl};
-use super::secret::Value;
+use super::secret::{SecretReference, Value};
 use portcullis_wire::Effect;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -315,6 +315,10 @@ pub(crate) struct Upstream {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub(crate) headers: BTreeMap<String, Value>,
+    /// Credentials that callers may send to this server in arguments: references to secrets. All other secrets are refused there.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub(crate) credentials: Vec<SecretReference>,
     /// Directory that the command runs in. Default: the directory of this file.
     #[serde(default)]
     #[schemars(length(min = 1))]
@@ -358,6 +362,7 @@ impl Upstream {
             env: BTreeMap::new(),
             inherit_env: false,
             headers: BTreeMap::new(),
+            credentials: Vec::new(),
             working_directory: None,
             era: Era::Probe,
             connect_timeout_ms: connect_timeout_ms(),

@@ -1,13 +1,17 @@
 //! Secrets and personal data through the running gateway: what policy has masked, withheld or refused does not arrive, what only
 //! looks like it does, and the record says class and path and no value.
 
-use crate::explain::{call, demo};
-use crate::harness::{Client, LEGACY, MODERN, Scripted, Shelf, upstream_table};
+use crate::explain::{call, demo, portcullis};
+use crate::harness::{Client, LEGACY, MODERN, PATIENCE, Scripted, Shelf, gateway, upstream_table};
 use portcullis_ledger::Tail;
 use portcullis_testkit::gateway::Gateway;
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
 
 const TOKEN: &str = "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";
 const CARD: &str = "4539578763621486";
@@ -90,10 +94,14 @@ impl Site {
 
     /// The records so far, as text.
     fn records(&self) -> String {
-        let mut tail = Tail::new(&self.record, 0);
-        let records = std::iter::from_fn(|| tail.next_record().unwrap());
-        records.map(|record| record.json + "\n").collect()
+        records(&self.record)
     }
+}
+
+fn records(record: &Path) -> String {
+    let mut tail = Tail::new(record, 0);
+    let records = std::iter::from_fn(|| tail.next_record().unwrap());
+    records.map(|record| record.json + "\n").collect()
 }
 
 const ALL: &str = "@id(\"all\") permit(principal, action, resource);\n";
@@ -309,5 +317,161 @@ fn the_demo_works_from_end_to_end() {
     assert!(
         refused.contains("the mark of a masked IBAN") && refused.contains("hint: "),
         "{refused}"
+    );
+}
+
+/// A secret that is declared for a server goes to it, in whatever a caller says, and to no other; nothing else that is secret does.
+#[test]
+fn a_declared_credential_goes_to_its_server_alone() {
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = directory.path().join("token");
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    let serve = || {
+        Scripted::serve(Shelf {
+            tools: json!([{"name": "look", "inputSchema": {"type": "object"}}]),
+            ..Shelf::default()
+        })
+    };
+    let (bank, shop) = (serve(), serve());
+    let credentials = format!("credentials = [{{ file = {} }}]\n", json!(file));
+    let gateway = gateway(&format!(
+        "{}{}",
+        upstream_table("bank", &bank.url, &credentials),
+        upstream_table("shop", &shop.url, ""),
+    ));
+    let other = "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI";
+    for revision in [MODERN, LEGACY[2]] {
+        let ask = |endpoint: &str, text: &str| {
+            let client = Client::open(gateway.address(), endpoint, revision);
+            let members = format!(r#""name":"look","arguments":{{"token":{}}}"#, json!(text));
+            let call = client.request("1", "tools/call", &members);
+            String::from_utf8(client.post(call.as_bytes()).unwrap().last().unwrap()).unwrap()
+        };
+        ask("bank", TOKEN);
+        assert!(String::from_utf8(bank.take()).unwrap().contains(TOKEN), "{revision}");
+        for (endpoint, text) in [("bank", other), ("shop", TOKEN)] {
+            let refused = ask(endpoint, text);
+            for part in [
+                "PROVIDER_TOKEN in the request at `/params/arguments/token`",
+                "`credentials`",
+            ] {
+                assert!(refused.contains(part), "{revision}: {refused}");
+            }
+        }
+        assert!(shop.seen().is_empty() && bank.seen().is_empty(), "{revision}");
+    }
+}
+
+/// A legacy server, in shell, that speaks in no call when roots change, and asks in a call what cannot be masked.
+const STRAY_SERVER: &str = r#"
+while IFS= read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([^,}]*\).*/\1/p')
+  case "$line" in
+    *'"method":"initialize"'*)
+      said='"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{},"logging":{}},"serverInfo":{"name":"notes","version":"1"}}' ;;
+    *'"method":"tools/list"'*)
+      said='"result":{"tools":[{"name":"look","inputSchema":{"type":"object"}},{"name":"ask","inputSchema":{"type":"object"}}]}' ;;
+    *'"name":"look"'*) said='"result":{"content":[]}' ;;
+    *'"name":"ask"'*)
+      printf '%s\n' '{"jsonrpc":"2.0","id":70,"method":"elicitation/create","params":{"message":"m","requestedSchema":{"type":"object","properties":{"TOKEN":{"type":"string"},"OTHER":{"type":"string"}}}}}'
+      id='' ;;
+    *'"method":"notifications/cancelled"'*)
+      printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"let go"}}' ;;
+    *'"method":"notifications/roots/list_changed"'*)
+      for n in 1 2; do printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"card CARD"}}'; done
+      printf '%s\n' '{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":70}}'
+      printf '%s\n' '{"jsonrpc":"2.0","id":71,"method":"elicitation/create","params":{"message":"with TOKEN?","requestedSchema":{"type":"object","properties":{}}}}' ;;
+    *) said='"error":{"code":-32601,"message":"no such method"}' ;;
+  esac
+  if [ -n "$id" ]; then printf '{"jsonrpc":"2.0","id":%s,%s}\n' "$id" "$said"; fi
+done
+"#;
+
+/// What a server says in no call is masked, and the record says what was in it; a question that may not be asked ends its call.
+#[test]
+fn news_and_questions_of_no_call_are_masked_and_on_the_record() {
+    let state = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let script = state.path().join("notes.sh");
+    let other = "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI";
+    let text = STRAY_SERVER.replace("OTHER", other);
+    fs::write(
+        &script,
+        text.replace("TOKEN", TOKEN)
+            .replace("card CARD", &format!("card {CARD}")),
+    )
+    .unwrap();
+    let mut host = portcullis()
+        .arg("--state")
+        .arg(state.path())
+        .args(["wrap", "--", "sh"])
+        .arg(&script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (said, lines) = mpsc::channel();
+    let output = BufReader::new(host.stdout.take().unwrap());
+    thread::spawn(move || output.lines().try_for_each(|line| said.send(line.unwrap())));
+    let mut asking = host.stdin.take().unwrap();
+    let mut tell = |message: Value| writeln!(asking, "{message}").unwrap();
+    let hear = |until: &str| -> Vec<String> {
+        let mut all = Vec::new();
+        while !all.last().is_some_and(|line: &String| line.contains(until)) {
+            all.push(lines.recv_timeout(PATIENCE).unwrap());
+        }
+        all
+    };
+    let call = |id: &str, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool, "arguments": {}}});
+    tell(
+        json!({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {"elicitation": {}, "roots": {"listChanged": true}},
+            "clientInfo": {"name": "tester", "version": "1"},
+        }}),
+    );
+    hear("hello");
+    tell(json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
+    tell(call("looked", "look"));
+    hear("looked");
+    tell(json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}));
+    let said = hear("elicitation/create");
+    assert_eq!(
+        said.len(),
+        3,
+        "what the server takes back is its own business: {said:?}"
+    );
+    let said = said.join("\n");
+    assert_eq!(said.matches("card [CARD:1486]").count(), 2, "{said}");
+    assert!(
+        said.contains("with [PROVIDER_TOKEN]?") && !said.contains(TOKEN),
+        "{said}"
+    );
+    // Two keys that would become one: it does not go out, and the server hears that its call is over.
+    tell(call("asked", "ask"));
+    let refused = hear("asked").join("\n");
+    assert!(
+        refused.contains("withheld: PROVIDER_TOKEN") && !refused.contains(TOKEN),
+        "{refused}"
+    );
+    hear("let go");
+    drop(asking);
+    assert!(host.wait().unwrap().success());
+    let server = fs::read_dir(state.path().join("wrap"))
+        .unwrap()
+        .flatten()
+        .next()
+        .unwrap();
+    let processes = fs::read_dir(server.path().join("record")).unwrap().flatten();
+    let told: String = processes.map(|process| records(&process.path())).collect();
+    let told: Vec<&str> = told.lines().filter(|line| line.contains("data_in_no_call")).collect();
+    // The first at once, the rest together at the end.
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("CARD mask 1 /params/data"), "{told:?}");
+    for line in ["CARD mask 1 /params/data", "PROVIDER_TOKEN mask 1 /params/message"] {
+        assert!(told[1].contains(line), "{line}: {told:?}");
+    }
+    assert!(
+        !told.concat().contains(TOKEN) && !told.concat().contains(CARD),
+        "{told:?}"
     );
 }

@@ -5,6 +5,7 @@ mod ingest;
 mod news;
 mod notice;
 mod outage;
+mod strewn;
 
 use crate::catalog::Catalog;
 use crate::identity::{Caller, Failures, Identity, IdentityError, Method, Presented};
@@ -52,6 +53,8 @@ pub struct Gateway {
     screen: Screen,
     recorder: Recorder,
     route: Route,
+    /// What was found in what belongs to no call, until the record tells of it.
+    strewn: Mutex<strewn::StrewnData>,
     /// What was last said of the policies over the catalog.
     said: Mutex<Vec<Problem>>,
     /// Grows when catalog and policy have both taken in what an upstream lists.
@@ -75,6 +78,7 @@ impl Gateway {
             route: Route::new(parts.upstreams, strays, Greeter::new(parts.version)),
             identity: parts.identity,
             failures: Mutex::default(),
+            strewn: Mutex::default(),
             said: Mutex::default(),
             taken_in: watch::Sender::new(parts.catalog.epoch()),
             is_closing: AtomicBool::new(false),
@@ -162,7 +166,10 @@ impl Gateway {
         let call = self.recorder.intend(trail, call).await?;
         let answer = self.route.send(call, sink.clone(), &self.sessions, &trail.effort).await;
         trail.news(&sink);
-        let answer = self.screen.answer(answer?, &mut trail.sent)?;
+        let answer = answer?;
+        let asks = answer.asks();
+        let answer = self.screen.answer(answer, &mut trail.sent);
+        let answer = answer.inspect_err(|_| self.unask(asks))?;
         Ok(labels::attach(answer))
     }
 
@@ -291,6 +298,7 @@ impl Gateway {
         self.drain();
         self.is_closing.store(true, Ordering::Relaxed);
         self.route.close().await;
+        self.tell_all_strewn(true).await;
         self.tell_failures(u64::MAX).await;
     }
 

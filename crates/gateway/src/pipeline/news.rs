@@ -1,24 +1,29 @@
 //! What belongs to no call: list changes, updates of resources, a legacy server's questions out of nowhere, idle sessions.
 //! Whatever of it reaches a client goes through the screen.
 
+use super::strewn::{Strewn, StrewnData};
 use super::{Gateway, ingest};
 use crate::answer::Body;
 use crate::catalog::Known;
 use crate::labels::Labelled;
 use crate::refusal::Refusal;
 use crate::route::{Changed, LinkKey, StrayNews, What, may_be_asked};
+use crate::screen::{Seen, is_hop_local};
 use crate::session::{Session, StandingAsked, token_of};
 use crate::trail::Trail;
+use portcullis_ledger::Detail;
 use portcullis_transport::{Event, Stray};
-use portcullis_wire::{Method, Notification, Request};
+use portcullis_wire::{Id, Method, Notification, Request};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 /// How often idle sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(30);
+/// Lines of what was found that a record of it has.
+const SEEN_MAX: usize = 12;
 /// Pause before the gateway subscribes again at an upstream that ended its subscription.
 const FOLLOW_PAUSE: Duration = Duration::from_secs(5);
 
@@ -49,9 +54,11 @@ impl Gateway {
                     if let Some(wake) = again.get(&upstream) {
                         self.take_in_now(wake).await;
                     }
-                    self.tell_all(&upstream, what, &notification);
+                    self.tell_all(&upstream, what, &notification).await;
                 }
-                None => self.to_session(&key, &notification),
+                // A server takes back a question of its own number, which its client never saw.
+                None if is_hop_local(notification.method()) => {}
+                None => self.to_session(&upstream, &key, &notification).await,
             },
             Stray::Question(question) => {
                 if !self.ask_standing(&upstream, &key, &question).await {
@@ -79,7 +86,7 @@ impl Gateway {
         let _ = tokio::time::timeout(Duration::from_secs(10), taken_in.changed()).await;
     }
 
-    fn tell_all(&self, upstream: &Arc<str>, what: What, notification: &Notification) {
+    async fn tell_all(&self, upstream: &Arc<str>, what: What, notification: &Notification) {
         self.route.announce(Changed {
             upstream: Arc::clone(upstream),
             what,
@@ -90,7 +97,7 @@ impl Gateway {
                 .view(&session.endpoint)
                 .is_some_and(|view| view.upstreams.contains(upstream));
             if concerned {
-                self.to_standing(&session, notification);
+                self.to_standing(upstream, &session, notification).await;
             }
         }
     }
@@ -125,12 +132,15 @@ impl Gateway {
                 action: "question_of_no_call",
                 actor: None,
                 details: &[
-                    ("upstream", portcullis_ledger::Detail::Text(upstream)),
-                    ("method", portcullis_ledger::Detail::Text(question.method().as_str())),
+                    ("upstream", Detail::Text(upstream)),
+                    ("method", Detail::Text(question.method().as_str())),
                 ],
             })
             .await;
-        match self.screen.sink_to(outlet.clone()).try_question(question, &own) {
+        let sink = self.screen.sink_to(outlet.clone());
+        let asked = sink.try_question(question, &own);
+        self.saw_in_no_call(upstream, &session, sink.seen()).await;
+        match asked {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(%upstream, ?error, "a question of no call was not passed on");
@@ -140,21 +150,77 @@ impl Gateway {
         }
     }
 
-    fn to_session(&self, key: &LinkKey, notification: &Notification) {
+    async fn to_session(&self, upstream: &Arc<str>, key: &LinkKey, notification: &Notification) {
         let LinkKey::Session(id) = key else {
             return;
         };
         if let Some(session) = self.sessions.all().into_iter().find(|session| session.id == *id) {
-            self.to_standing(&session, notification);
+            self.to_standing(upstream, &session, notification).await;
         }
     }
 
-    fn to_standing(&self, session: &Session, notification: &Notification) {
+    async fn to_standing(&self, upstream: &Arc<str>, session: &Session, notification: &Notification) {
         let Some(outlet) = session.standing() else {
             return;
         };
-        if self.screen.sink_to(outlet.clone()).try_news(notification).is_err() {
+        let sink = self.screen.sink_to(outlet.clone());
+        if sink.try_news(notification).is_err() {
             tracing::debug!(session = %session.id, "nobody reads the session's stream: news dropped");
+        }
+        self.saw_in_no_call(upstream, session, sink.seen()).await;
+    }
+
+    /// Puts what was found in what belongs to no call on the record: at once, or with what is found later in the same window.
+    async fn saw_in_no_call(&self, upstream: &Arc<str>, session: &Session, seen: Seen) {
+        if seen.is_empty() {
+            return;
+        }
+        let due = self.strewn().saw(upstream, session.owner(), seen, Instant::now());
+        if let Some(strewn) = due {
+            self.tell_strewn(&strewn).await;
+        }
+    }
+
+    /// Puts on the record what no record tells of yet, where its window is over.
+    pub(super) async fn tell_all_strewn(&self, is_over: bool) {
+        let due = self.strewn().due(Instant::now(), is_over);
+        for strewn in due {
+            self.tell_strewn(&strewn).await;
+        }
+    }
+
+    async fn tell_strewn(&self, strewn: &Strewn) {
+        let lines = strewn.seen.lines();
+        let names: Vec<String> = (1..=SEEN_MAX).map(|at| format!("seen_{at:02}")).collect();
+        let mut details = vec![("upstream", Detail::Text(&strewn.upstream))];
+        details.extend(
+            names
+                .iter()
+                .zip(&lines)
+                .map(|(name, line)| (&**name, Detail::Text(line))),
+        );
+        if let Some(more) = lines.len().checked_sub(SEEN_MAX).filter(|more| *more > 0) {
+            details.push(("seen_more", Detail::Number(more as u64)));
+        }
+        self.recorder
+            .note(&portcullis_ledger::Event {
+                kind: portcullis_ledger::EventKind::Control,
+                action: "data_in_no_call",
+                actor: Some(&strewn.owner),
+                details: &details,
+            })
+            .await;
+    }
+
+    fn strewn(&self) -> std::sync::MutexGuard<'_, StrewnData> {
+        self.strewn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes back a question that the client may not see: nobody will answer it, and the server hears that its call is over.
+    pub(super) fn unask(&self, asks: Option<(Arc<Session>, Id)>) {
+        if let Some((session, question)) = asks {
+            session.answered(&question);
+            self.route.abandon(&session.id, &question);
         }
     }
 
@@ -259,6 +325,7 @@ async fn sweep(gateway: Weak<Gateway>) {
         for session in gateway.sessions.all() {
             gateway.tell_dropped(&session, false).await;
         }
+        gateway.tell_all_strewn(false).await;
         gateway.tell_failures(super::now_unix_s()).await;
     }
 }

@@ -2,7 +2,7 @@
 //! What goes to a server is never rewritten; what goes to a client is masked, or does not go. It must not know calls, schemas
 //! or the record's form; a value is in nothing that it tells.
 
-use super::place::{Place, Places, Zone, decoded};
+use super::place::{Place, Places, Zone, decoded, may_have_letters};
 use crate::policy::{DataAction, Handling};
 use base64::Engine;
 use base64::alphabet;
@@ -103,6 +103,19 @@ impl Seen {
         }
     }
 
+    /// Whether nothing was seen.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.sightings.is_empty()
+    }
+
+    /// One address of mail that passed, for tests of what is done with sightings.
+    #[cfg(test)]
+    pub(crate) fn of_one(path: &str) -> Self {
+        let mut seen = Self::default();
+        seen.saw(Class::Email, DataAction::Pass.as_str(), path.to_owned(), 1);
+        seen
+    }
+
     /// Adds what was seen in another message.
     pub(crate) fn and(&mut self, other: Self) {
         for sighting in other.sightings {
@@ -166,6 +179,20 @@ impl Found<'_> {
         Some(format!("[{}]", finding.class))
     }
 
+    /// Whether what was found, or the whole string that it stands in, says something that `is_such`.
+    fn says(&self, span: &Range<usize>, place: &Place, is_such: &dyn Fn(&[u8]) -> bool) -> bool {
+        let is = |range: &Range<usize>| is_such(decoded(self.text.get(range.clone()).unwrap_or_default()).as_bytes());
+        is(span) || place.string.start <= span.start && span.end <= place.string.end && is(&place.string)
+    }
+
+    /// What begins in `range`.
+    fn within(&self, range: &Range<usize>) -> &[Finding<'_>] {
+        let begins_before = |at: usize| self.findings.partition_point(|finding| finding.span.start < at);
+        self.findings
+            .get(begins_before(range.start)..begins_before(range.end))
+            .unwrap_or_default()
+    }
+
     fn pattern(&self, place: &Place) -> String {
         place.pattern(self.text, |key| self.hidden(key))
     }
@@ -178,11 +205,10 @@ impl Found<'_> {
     }
 }
 
-/// What becomes of Base64 that something was found in.
-enum Letters {
-    Stay,
-    Become(Vec<u8>),
-    Withhold,
+/// The text that Base64 of the protocol stands for.
+struct Within {
+    plain: Vec<u8>,
+    findings: Vec<Finding<'static>>,
 }
 
 impl Detectors {
@@ -197,8 +223,14 @@ impl Detectors {
         }
     }
 
-    /// Looks at a message on its way to a server.
-    pub(super) fn inbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<(), DataError> {
+    /// Looks at a message on its way to a server. A value that `is_declared` for that server goes to it.
+    pub(super) fn inbound(
+        &self,
+        text: &[u8],
+        handling: &Handling,
+        is_declared: &dyn Fn(&[u8]) -> bool,
+        seen: &mut Seen,
+    ) -> Result<(), DataError> {
         let findings = self.scan(text)?;
         let found = Found {
             text,
@@ -212,9 +244,27 @@ impl Detectors {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Content | Zone::Binary => handling.argument(finding.class),
             };
+            if action != DataAction::Pass && found.says(&finding.span, &place, is_declared) {
+                seen.saw(finding.class, "declared", found.pattern(&place), 1);
+                continue;
+            }
             seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
             if action != DataAction::Pass && refused.is_none() {
                 refused = Some(DataError::Refused(found.spot(finding.class, &place)));
+            }
+        }
+        let mut places = Places::of(text);
+        for string in letters(text) {
+            let place = places.find(string.start);
+            for finding in self
+                .within(text, &string)?
+                .map_or_else(Vec::new, |within| within.findings)
+            {
+                let action = handling.argument(finding.class);
+                seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
+                if action != DataAction::Pass && refused.is_none() {
+                    refused = Some(DataError::Refused(found.spot(finding.class, &place)));
+                }
             }
         }
         let mut places = Places::of(text);
@@ -238,7 +288,8 @@ impl Detectors {
         seen: &mut Seen,
     ) -> Result<Option<Vec<u8>>, DataError> {
         let findings = self.scan(text)?;
-        if findings.is_empty() {
+        let strings = letters(text);
+        if findings.is_empty() && strings.is_empty() {
             return Ok(None);
         }
         let found = Found {
@@ -246,14 +297,28 @@ impl Detectors {
             findings: &findings,
         };
         let mut withheld = None;
-        let mut masked = Vec::new();
         let mut letters: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
+        let mut places = Places::of(text);
+        for string in strings {
+            let place = places.find(string.start);
+            let mut saw = |class: Class, done: DataAction| {
+                seen.saw(class, done.as_str(), found.pattern(&place), 1);
+                if done >= DataAction::Withhold && withheld.is_none() {
+                    withheld = Some(DataError::Withheld(found.spot(class, &place)));
+                }
+            };
+            if let Some(with) = self.letters(text, &string, found.within(&string), handling, &mut saw)? {
+                letters.push((string, with));
+            }
+        }
+        let mut masked = Vec::new();
         let mut key = None;
         let mut places = Places::of(text);
         for finding in &findings {
             let place = places.find(finding.span.start);
             let wanted = match place.zone {
                 Zone::Protocol => DataAction::Pass,
+                Zone::Binary if !place.in_key => continue,
                 Zone::Content | Zone::Binary => handling.result(finding.class),
             };
             let done = match (wanted, place.zone) {
@@ -268,20 +333,8 @@ impl Detectors {
                         false => DataAction::Withhold,
                     }
                 }
-                (DataAction::Mask | DataAction::Redact, Zone::Binary) => {
-                    if letters.last().is_some_and(|(range, _)| *range == place.string) {
-                        wanted
-                    } else {
-                        match self.letters(text, &place.string, finding, handling)? {
-                            Letters::Stay => DataAction::Pass,
-                            Letters::Withhold => DataAction::Withhold,
-                            Letters::Become(with) => {
-                                letters.push((place.string.clone(), with));
-                                wanted
-                            }
-                        }
-                    }
-                }
+                // A key where letters should be: what is in the strings was looked at.
+                (DataAction::Mask | DataAction::Redact, Zone::Binary) => DataAction::Withhold,
                 _ => wanted,
             };
             seen.saw(finding.class, done.as_str(), found.pattern(&place), 1);
@@ -322,43 +375,73 @@ impl Detectors {
         }
     }
 
-    /// What becomes of the Base64 in `string`, where `finding` is in it or is it.
+    /// What takes the place of the Base64 in `string`, if anything does. `outer` was found in its letters; `saw` is told what is done
+    /// about what is in it.
     fn letters(
         &self,
         text: &[u8],
         string: &Range<usize>,
-        finding: &Finding<'_>,
+        outer: &[Finding<'_>],
         handling: &Handling,
-    ) -> Result<Letters, DataError> {
-        let written = text.get(string.clone()).unwrap_or_default();
-        // Slashes and line breaks may be written with escapes.
-        let plain: Vec<u8> = decoded(written)
-            .bytes()
-            .filter(|byte| !byte.is_ascii_whitespace())
-            .collect();
-        let Ok(plain) = BASE64.decode(&plain) else {
-            return Ok(Letters::Withhold);
-        };
-        if std::str::from_utf8(&plain).is_ok() {
-            let mut inside = self.scan(&plain)?;
-            if inside
-                .iter()
-                .any(|finding| handling.result(finding.class) >= DataAction::Withhold)
-            {
-                return Ok(Letters::Withhold);
+        saw: &mut dyn FnMut(Class, DataAction),
+    ) -> Result<Option<Vec<u8>>, DataError> {
+        let within = self.within(text, string)?;
+        if let Some(Within {
+            plain,
+            findings: mut inside,
+        }) = within
+            && !inside.is_empty()
+        {
+            for finding in &inside {
+                saw(finding.class, handling.result(finding.class));
             }
             inside.retain(|finding| handling.result(finding.class) > DataAction::Pass);
-            if !inside.is_empty() {
-                let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_ok();
-                let form = if is_json { Form::Json } else { Form::Text };
-                let clean = mask(&plain, form, &inside, |finding| how(&plain, finding, handling));
-                return Ok(Letters::Become(BASE64.encode(clean).into_bytes()));
+            if inside.is_empty() {
+                return Ok(None);
             }
+            let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_ok();
+            let form = if is_json { Form::Json } else { Form::Text };
+            let clean = mask(&plain, form, &inside, |finding| how(&plain, finding, handling));
+            return Ok(Some(BASE64.encode(clean).into_bytes()));
         }
-        // A part that looks like something by chance is not what the letters stand for.
-        let is_whole = finding.span.len() * 10 >= string.len() * 9;
-        Ok(if is_whole { Letters::Withhold } else { Letters::Stay })
+        for finding in outer {
+            // A part that looks like something by chance is not what the letters stand for, if they are some.
+            let is_whole = finding.span.len() * 10 >= string.len() * 9;
+            let done = match handling.result(finding.class) {
+                DataAction::Pass => DataAction::Pass,
+                _ if is_whole || unlettered(text, string).is_none() => DataAction::Withhold,
+                _ => DataAction::Pass,
+            };
+            saw(finding.class, done);
+        }
+        Ok(None)
     }
+
+    /// The text that the Base64 in `string` stands for, with what is in it; nothing where it stands for no text.
+    fn within(&self, text: &[u8], string: &Range<usize>) -> Result<Option<Within>, DataError> {
+        match unlettered(text, string) {
+            Some(plain) if std::str::from_utf8(&plain).is_ok() => {
+                let findings = self.scan(&plain)?;
+                Ok(Some(Within { plain, findings }))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The values of a message that are Base64 by the protocol: however short or long they are, they are looked into.
+fn letters(text: &[u8]) -> Vec<Range<usize>> {
+    match may_have_letters(text) {
+        true => Places::letters(text),
+        false => Vec::new(),
+    }
+}
+
+/// What the Base64 in `string` stands for, where it is some. Slashes and line breaks may be written with escapes.
+fn unlettered(text: &[u8], string: &Range<usize>) -> Option<Vec<u8>> {
+    let written = decoded(text.get(string.clone()).unwrap_or_default());
+    let letters: Vec<u8> = written.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    BASE64.decode(letters).ok()
 }
 
 /// `text` with each range replaced, and `findings`, which lie in none of them, where they stand then.

@@ -1,8 +1,10 @@
 //! Where in a message a finding stands: a path that may be told, and whether what stands there is content or something that the
 //! protocol itself needs. It must not know what a finding is, nor what is done about it.
 
+use memchr::memmem::Finder;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Longest path that is told, in bytes.
 const PATH_BYTES_MAX: usize = 200;
@@ -79,45 +81,65 @@ impl<'a> Places<'a> {
             return found.clone();
         }
         while let Some(byte) = self.text.get(self.at).filter(|_| self.at <= at) {
-            match byte {
-                b'{' => self.open(Step::Key(0..0, true)),
-                b'[' => self.open(Step::Index(0)),
-                b'}' | b']' => {
-                    self.frames.pop();
+            match self.read(*byte) {
+                Some((inside, is_key)) if at <= inside.end => {
+                    let place = self.place(inside, is_key);
+                    self.found = Some(place.clone());
+                    return place;
                 }
-                b':' => self.name(),
-                b',' => match self.frames.last_mut() {
-                    Some(Frame {
-                        step: Step::Key(_, is_next),
-                        ..
-                    }) => *is_next = true,
-                    Some(Frame {
-                        step: Step::Index(index),
-                        ..
-                    }) => *index += 1,
-                    None => {}
-                },
-                b'"' => {
-                    let inside = self.at + 1..string_end(self.text, self.at + 1);
-                    let is_key = match self.frames.last_mut().map(|frame| &mut frame.step) {
-                        Some(Step::Key(key, true)) => {
-                            *key = inside.clone();
-                            true
-                        }
-                        _ => false,
-                    };
-                    if at <= inside.end {
-                        let place = self.place(inside, is_key);
-                        self.found = Some(place.clone());
-                        return place;
-                    }
-                    self.at = inside.end;
-                }
-                _ => {}
+                Some((inside, _)) => self.at = inside.end + 1,
+                None => self.at += 1,
             }
-            self.at += 1;
         }
         self.place(0..0, false)
+    }
+
+    /// The values in Base64, quotes excluded, in order.
+    pub(super) fn letters(text: &'a [u8]) -> Vec<Range<usize>> {
+        let mut places = Self::of(text);
+        let mut all = Vec::new();
+        while let Some(byte) = text.get(places.at) {
+            match places.read(*byte) {
+                Some((inside, is_key)) => {
+                    places.at = inside.end + 1;
+                    if !is_key && places.zone(false) == Zone::Binary {
+                        all.push(inside);
+                    }
+                }
+                None => places.at += 1,
+            }
+        }
+        all
+    }
+
+    /// Takes in `byte`, which the reading is at. Where a string begins: what is inside it, and whether it is a key.
+    fn read(&mut self, byte: u8) -> Option<(Range<usize>, bool)> {
+        match byte {
+            b'{' => self.open(Step::Key(0..0, true)),
+            b'[' => self.open(Step::Index(0)),
+            b'}' | b']' => {
+                self.frames.pop();
+            }
+            b':' => self.name(),
+            b',' => match self.frames.last_mut().map(|frame| &mut frame.step) {
+                Some(Step::Key(_, is_next)) => *is_next = true,
+                Some(Step::Index(index)) => *index += 1,
+                None => {}
+            },
+            b'"' => {
+                let inside = self.at + 1..string_end(self.text, self.at + 1);
+                let is_key = match self.frames.last_mut().map(|frame| &mut frame.step) {
+                    Some(Step::Key(key, true)) => {
+                        *key = inside.clone();
+                        true
+                    }
+                    _ => false,
+                };
+                return Some((inside, is_key));
+            }
+            _ => {}
+        }
+        None
     }
 
     fn open(&mut self, step: Step) {
@@ -143,8 +165,8 @@ impl<'a> Places<'a> {
             .member(&decoded(self.text.get(key.clone()).unwrap_or_default()), value);
     }
 
-    fn place(&self, string: Range<usize>, in_key: bool) -> Place {
-        let zone = match (self.frames.last(), in_key) {
+    fn zone(&self, in_key: bool) -> Zone {
+        match (self.frames.last(), in_key) {
             (None, _) => Zone::Protocol,
             (Some(frame), true) => match frame.own {
                 Within::Free => Zone::Content,
@@ -157,9 +179,12 @@ impl<'a> Places<'a> {
                 // Also where a structure is expected and something else stands.
                 _ => Zone::Content,
             },
-        };
+        }
+    }
+
+    fn place(&self, string: Range<usize>, in_key: bool) -> Place {
         Place {
-            zone,
+            zone: self.zone(in_key),
             in_key,
             string,
             steps: self.frames.iter().map(|frame| frame.step.clone()).collect(),
@@ -250,6 +275,12 @@ impl Within {
             },
         }
     }
+}
+
+/// Whether a message may have Base64 where the protocol has it: a look that costs little. A key may be written with escapes.
+pub(super) fn may_have_letters(text: &[u8]) -> bool {
+    static SIGNS: LazyLock<[Finder<'static>; 3]> = LazyLock::new(|| ["\"blob\"", "\"data\"", "\\u"].map(Finder::new));
+    SIGNS.iter().any(|sign| sign.find(text).is_some())
 }
 
 fn is_object(value: &[u8]) -> bool {

@@ -37,7 +37,7 @@ fn inward(message: &Value, handling: &Handling) -> (Result<(), DataError>, Vec<S
     let mut seen = Seen::default();
     let looked = Detectors::ready()
         .unwrap()
-        .inbound(message.to_string().as_bytes(), handling, &mut seen);
+        .inbound(message.to_string().as_bytes(), handling, &|_| false, &mut seen);
     (looked, seen.lines())
 }
 
@@ -198,6 +198,52 @@ fn base64_stays_base64_or_does_not_go() {
 }
 
 #[test]
+fn base64_of_the_protocol_is_looked_into_however_short_or_long_it_is() {
+    use base64::Engine as _;
+    let letters = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let long = format!("{} card {CARD}", "nothing to see here. ".repeat(40_000));
+    for (text, clean) in [
+        ("pin: 4711".to_owned(), "pin: [PASSWORD]".to_owned()),
+        (format!("CC {CARD}"), "CC [CARD:1486]".to_owned()),
+        (long.clone(), long.replace(CARD, "[CARD:1486]")),
+    ] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "result": {"content": [
+            {"type": "audio", "mimeType": "audio/wav", "data": letters(&text)},
+            {"type": "resource", "resource": {"uri": "file:///a", "blob": letters(&text)}},
+        ], "structuredContent": {"data": "ZGF0YQ=="}}});
+        let (out, seen) = out(&message, &Handling::STARTER);
+        let mut expected = message.clone();
+        expected["result"]["content"][0]["data"] = json!(letters(&clean));
+        expected["result"]["content"][1]["resource"]["blob"] = json!(letters(&clean));
+        assert_eq!(out.unwrap().unwrap(), expected, "{}", text.len());
+        assert!(
+            seen.iter().any(|line| line.ends_with("1 /result/content/*/data")),
+            "{seen:?}"
+        );
+    }
+    // A key that is written with an escape is the same key.
+    let raw = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"contents":[{{"uri":"a:b","bl\u006fb":"{}"}}]}}}}"#,
+        letters(&format!("CC {CARD}"))
+    );
+    let mut seen = Seen::default();
+    let out = Detectors::ready()
+        .unwrap()
+        .outbound(raw.as_bytes(), &Handling::STARTER, &mut seen);
+    let out: Value = serde_json::from_slice(&out.unwrap().unwrap()).unwrap();
+    assert_eq!(out["result"]["contents"][0]["blob"], letters("CC [CARD:1486]"));
+    // And towards a server.
+    let answer = json!({"jsonrpc": "2.0", "id": 1, "result": {"role": "assistant", "model": "m", "content": {
+        "type": "audio", "mimeType": "audio/wav", "data": letters("pin: 4711"),
+    }}});
+    let (refused, _) = inward(&answer, &Handling::STARTER);
+    assert_eq!(
+        refused,
+        Err(DataError::Refused(spot(Class::Password, "/result/content/data")))
+    );
+}
+
+#[test]
 fn arguments_are_refused_by_class_and_path_and_never_rewritten() {
     let (refused, seen) = inward(
         &call(&json!({"list": [{"note": format!("use {TOKEN}")}]})),
@@ -230,6 +276,49 @@ fn arguments_are_refused_by_class_and_path_and_never_rewritten() {
     resumed["params"]["requestState"] = json!(TOKEN);
     resumed["params"]["_meta"] = json!({"progressToken": "[CARD]"});
     assert_eq!(inward(&resumed, &Handling::STARTER).0, Ok(()));
+}
+
+#[test]
+fn what_is_declared_goes_to_its_server_and_nothing_beside_it() {
+    let looked = |message: &Value| {
+        let mut seen = Seen::default();
+        let is_declared = |value: &[u8]| value == TOKEN.as_bytes() || value == "tr0ub4dor/\u{e9}&3".as_bytes();
+        let detectors = Detectors::ready().unwrap();
+        let looked = detectors.inbound(
+            message.to_string().as_bytes(),
+            &Handling::STARTER,
+            &is_declared,
+            &mut seen,
+        );
+        (looked, seen.lines())
+    };
+    let (passed, seen) = looked(&call(
+        &json!({"auth": {"token": TOKEN}, "note": format!("use {TOKEN} for it")}),
+    ));
+    assert_eq!(passed, Ok(()));
+    assert_eq!(
+        seen,
+        [
+            "PROVIDER_TOKEN declared 1 /params/arguments/auth/token",
+            "PROVIDER_TOKEN declared 1 /params/arguments/note",
+        ]
+    );
+    assert_eq!(looked(&call(&json!({"password": "tr0ub4dor/\u{e9}&3"}))).0, Ok(()));
+    let other = "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI";
+    for arguments in [
+        json!({"a": TOKEN, "b": other}),
+        json!({"a": format!("{TOKEN} {other}")}),
+        json!({"password": "tr0ub4dor/\u{e9}&4"}),
+    ] {
+        let (refused, seen) = looked(&call(&arguments));
+        assert!(matches!(refused, Err(DataError::Refused(_))), "{arguments}: {seen:?}");
+    }
+    // A mark is never declared.
+    let marked = looked(&call(&json!({"a": TOKEN, "b": "[PASSWORD]"}))).0;
+    assert_eq!(
+        marked,
+        Err(DataError::Marked(spot(Class::Password, "/params/arguments/b")))
+    );
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod standins;
 mod tables;
 pub(crate) mod view;
 mod words;
+mod work;
 
 pub use class::{Class, Family};
 pub use rules::{RuleError, Rules};
@@ -41,6 +42,7 @@ use std::ops::Range;
 use tables::Tables;
 use view::View;
 use words::{Hit, TermId, Terms, Vocabulary};
+use work::Work;
 
 /// The longest text that is looked at, in bytes; of a longer one the rest is not.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
@@ -466,7 +468,7 @@ impl Scanner {
     /// What a word names.
     fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
         let mut tables = Tables::of(text);
-        let mut work = secrets::Work::of(text);
+        let mut work = Work::of(text);
         for (order, hit) in hits.iter().enumerate() {
             let Some(meanings) = self.meanings.get(hit.term as usize) else {
                 continue;

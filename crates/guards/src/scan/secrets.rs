@@ -4,8 +4,9 @@
 use super::Found;
 use super::class::Class;
 use super::code::{is_code, is_tag};
-use super::peek::{self, ahead, before, readable};
+use super::peek::{self, ahead, before, behind, readable};
 use super::place::{Bond, Scope};
+use super::work::Work;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::ops::Range;
@@ -14,35 +15,6 @@ use std::ops::Range;
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 4..=256;
 /// Keys are long.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 8..=4_096;
-
-/// What the values of one text may cost, however often they are named: a text that names the same value over and over is looked at
-/// in time that grows with its length.
-#[derive(Debug)]
-pub(super) struct Work {
-    /// So many bytes of values are still asked whether they are placeholders; then all of them are taken for secrets.
-    left: usize,
-    /// Where the last value without quotes begins, and how far it goes on at least.
-    run: Range<usize>,
-}
-
-impl Work {
-    pub(super) const fn of(text: &[u8]) -> Self {
-        Self {
-            left: WORK_BYTES_BASE + 4 * text.len(),
-            run: 0..0,
-        }
-    }
-
-    /// Whether this value can be asked, too.
-    fn pays(&mut self, value: &[u8]) -> bool {
-        let left = self.left.checked_sub(value.len());
-        self.left = left.unwrap_or(0);
-        left.is_some()
-    }
-}
-
-/// Small texts may name a value this often and more.
-const WORK_BYTES_BASE: usize = 16 * 1024;
 
 /// Longer values are of one alphabet: Base64, or a token's.
 const ANY_VALUE_BYTES_MAX: usize = 256;
@@ -70,7 +42,7 @@ pub(super) fn named<'a>(
         }
         false => scopes,
     };
-    if is_verb(text, word) {
+    if is_verb(text, word) || is_demanded(text, word) {
         return;
     }
     for scope in scopes {
@@ -93,6 +65,18 @@ pub(super) fn named<'a>(
             scope = next;
         }
     }
+}
+
+/// `${DB_PASSWORD:?not set}`, `${DB_PASSWORD:+set}`: what a shell says or writes instead of the value (POSIX, 2.6.2).
+fn is_demanded(text: &[u8], word: &Range<usize>) -> bool {
+    let before = behind(text, word.start, 64);
+    let name = before
+        .iter()
+        .rev()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_');
+    let opened = before.len() - name.count();
+    before.get(..opened).is_some_and(|opened| opened.ends_with(b"${"))
+        && matches!(ahead(text, word.end, 2), [b':', b'?' | b'+'] | [b'?' | b'+', _])
 }
 
 /// Words that say little name what has the form of it: `tokens` a list of quoted values, `auth` a name and a password in Base64.
@@ -390,20 +374,12 @@ fn value(text: &[u8], scope: &Scope, work: &mut Work) -> Option<Range<usize>> {
             span.end = span.start + length;
             return Some(span);
         }
-        let ends = |at: &usize| match text.get(*at) {
+        let ends = |at: usize| match text.get(at) {
             Some(b'"') => true,
-            Some(b'<') => is_tag(text, *at) || text.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
+            Some(b'<') => is_tag(text, at) || text.get(at + 1).is_none_or(|next| !next.is_ascii_alphanumeric()),
             byte => byte.is_some_and(u8::is_ascii_whitespace),
         };
-        // What goes on in a value that was looked at before goes on here.
-        let is_in_run = work.run.contains(&span.start);
-        let from = if is_in_run {
-            work.run.end.min(span.end)
-        } else {
-            span.start
-        };
-        span.end = (from..span.end).find(ends).unwrap_or(span.end);
-        work.run = span.start..span.end;
+        span.end = work.end(&span, ends);
         // What closes a list, an object, a statement, a sentence; a bracket that is opened in the value closes there.
         for _ in 0..CLOSING_MAX {
             let value = text.get(span.clone())?;

@@ -392,6 +392,8 @@ fn code_holds_no_values() {
         "effects on MS Windows. See issue #229.",
         "the end of the pass: nothing may follow",
         "assert password != expected_password",
+        "password: ${DB_PASSWORD}\napi_key: ${DB_PASSWORD:?unset}",
+        "test -n ${API_TOKEN:+is-set-already-9}",
     ] {
         wrong.extend(
             spans(text)

@@ -378,13 +378,25 @@ fn of_number(digits: &[u8], radix: u32, length: usize) -> Instead {
     }
 }
 
+/// How long the line break is that `text` begins with, also one that is written as an escape at any depth of JSON.
+fn line_break(text: &[u8]) -> Option<usize> {
+    let one = |from: usize, plain: u8, escaped: u8| {
+        let rest = text.get(from..).unwrap_or_default();
+        let count = rest.iter().take(16).take_while(|byte| **byte == b'\\').count();
+        match (count, rest.get(count)) {
+            (0, Some(byte)) if *byte == plain => Some(from + 1),
+            (1.., Some(byte)) if *byte == escaped => Some(from + count + 1),
+            _ => None,
+        }
+    };
+    let feed = one(0, b'\r', b'r').unwrap_or(0);
+    one(feed, b'\n', b'n')
+}
+
 /// `=40`, and the soft break of a line.
 fn quoted_printable(rest: &[u8]) -> Instead {
-    if rest.get(1) == Some(&b'\n') {
-        return Instead::Nothing(2);
-    }
-    if rest.get(1..3) == Some(b"\r\n") {
-        return Instead::Nothing(3);
+    if let Some(length) = line_break(rest.get(1..).unwrap_or_default()) {
+        return Instead::Nothing(1 + length);
     }
     let byte_at = |at: usize| match rest.get(at) {
         Some(b'=') => hex_pair(rest.get(at + 1..).unwrap_or_default()),
@@ -487,6 +499,10 @@ mod tests {
             ("a&#64;b&#x40;c&amp;d&amp;#64;", "a@b@c&d@"),
             ("=\nx=40y", "x@y"),
             ("a=40", "a=40"),
+            (
+                r"quoted-printable: 1=\r\n2=\n3=\\r\\n4 x=\q",
+                r"quoted-printable: 1234 x=\q",
+            ),
             ("1\u{200b}2\u{ad}3", "123"),
             ("\u{661}\u{662} \u{ff11}\u{ff21} \u{1d7d7}", "12 1A 9"),
             ("1\u{2013}2\u{a0}3", "1-2 3"),

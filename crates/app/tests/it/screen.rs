@@ -453,7 +453,10 @@ fn news_and_questions_of_no_call_are_masked_and_on_the_record() {
         refused.contains("withheld: PROVIDER_TOKEN") && !refused.contains(TOKEN),
         "{refused}"
     );
-    hear("let go");
+    // It may come before the refusal.
+    if !refused.contains("let go") {
+        hear("let go");
+    }
     drop(asking);
     assert!(host.wait().unwrap().success());
     let server = fs::read_dir(state.path().join("wrap"))

@@ -191,7 +191,9 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     let end = word.end + length;
     let names = delimited_by_commas(text.get(start..end).unwrap_or_default());
     let cell = |name: &Range<usize>| text.get(start + name.start..start + name.end).unwrap_or_default();
-    if names.len() < 2 || names.iter().any(|name| is_value(cell(name))) {
+    // The bracket that closes the names is not one that a name opened: of a mark, as of any other text.
+    let is_open = |name: &Range<usize>| cell(name).contains(&b'[') || cell(name).contains(&b'(');
+    if names.len() < 2 || names.iter().any(|name| is_open(name) || is_value(cell(name))) {
         return (None, end);
     }
     let mut columns: Vec<(Range<usize>, Vec<Range<usize>>)> = names

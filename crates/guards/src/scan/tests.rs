@@ -347,6 +347,9 @@ fn a_mark_hides_no_value_that_it_is_the_key_of() {
         );
     }
     assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
+    // The bracket of a mark closes no list of names.
+    let next = r#"[["The meeting was moved to the large room on the second floor.","Authorization: Bearer [PROVIDER_TOKEN]",[[false,"報告書は会議の後に送られます。"]]],[]]"#;
+    assert!(scanner.scan(next.as_bytes()).is_empty());
 }
 
 /// Types, signatures, definitions, remarks and tables of figures are no values.

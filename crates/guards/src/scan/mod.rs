@@ -521,6 +521,14 @@ impl Scanner {
                         };
                         // What another number's name stands before is that number.
                         let vetoed = |span: &Range<usize>| says(Meaning::Veto, &(word.end..span.start));
+                        // What heads a column may hold a value of its own.
+                        let is_column = scopes.first().is_some_and(|scope| scope.bond == Bond::Column);
+                        let own = is_column.then(|| Scope {
+                            span: word.end..word.end + cell_length(ahead(text, word.end, GROUPS_BYTES_MAX)),
+                            bond: Bond::Near,
+                            is_closed: false,
+                        });
+                        let near = if is_column { own.as_slice() } else { near };
                         identified(identifier, text, &scopes, near, vetoed, found);
                     }
                     Meaning::Token(index) => {
@@ -588,6 +596,12 @@ impl Scanner {
 /// `dl.acm.org`: a word that a name of a host begins with.
 fn is_host(text: &[u8], at: usize) -> bool {
     matches!(text.get(at..at + 2), Some([b'.', next]) if next.is_ascii_alphabetic())
+}
+
+/// How far it is to the end of the cell of a table.
+fn cell_length(text: &[u8]) -> usize {
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\'' | b',' | b';' | b'|' | b'\t' | b'\n' | b')' | b']');
+    text.iter().position(ends).unwrap_or(text.len())
 }
 
 /// Whether nothing but what joins a word to its value stands in `between`.
@@ -716,7 +730,7 @@ fn identified<'a>(
         }
     }
     // A key has its own value, or none.
-    if !scopes.is_empty() {
+    if scopes.iter().any(|scope| scope.bond == Bond::Key) {
         return;
     }
     if let Some((span, scope)) = near.iter().find_map(|scope| Some((in_scope(scope)?, scope)))

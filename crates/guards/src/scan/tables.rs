@@ -149,8 +149,15 @@ fn is_no_head(head: &[u8], delimiter: u8) -> bool {
     }
 }
 
-/// A head has names and no values: neither figures without letters, nor as many as a number has.
+/// A head has names and no values: neither figures without letters, nor as many as a number has, nor what JSON and SQL have for
+/// values that are no text.
 fn is_value(cell: &[u8]) -> bool {
+    if [&b"true"[..], b"false", b"null"]
+        .iter()
+        .any(|literal| cell.trim_ascii().eq_ignore_ascii_case(literal))
+    {
+        return true;
+    }
     let digits = cell.iter().filter(|byte| byte.is_ascii_digit()).count();
     digits > NAME_DIGITS_MAX || digits > 0 && !cell.iter().any(u8::is_ascii_alphabetic)
 }

@@ -407,6 +407,21 @@ fn code_holds_no_values() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A value is found though what stands around it could be the head of a table.
+#[test]
+fn a_head_of_a_column_may_hold_a_value() {
+    for list in [
+        r#"[[false,"\u092a\u0948\u0928 TPKPK-2362-S"],["a b","c d"]]"#,
+        r#"[["note","\u092a\u0948\u0928 TPKPK-2362-S"],["a b","c d"]]"#,
+    ] {
+        let found = spans(list);
+        assert!(
+            found.contains(&(Class::NationalId, "TPKPK-2362-S".to_owned())),
+            "{list}: {found:?}"
+        );
+    }
+}
+
 /// What looks a little like code is found all the same.
 #[test]
 fn values_beside_code_are_found() {

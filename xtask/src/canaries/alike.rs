@@ -1,7 +1,8 @@
 //! Look-alikes: what has the form of a secret, a card, an account or a person's number and is none, and what is one of a class that
 //! the starter set lets pass. All of it must arrive as it was.
 
-use super::make::{ALNUM, Dice, iban_check, luhn};
+use super::make::{iban_check, luhn};
+use crate::fresh::dice::{ALNUM, Dice};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 

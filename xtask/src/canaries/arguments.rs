@@ -4,10 +4,11 @@
 use super::alike;
 use super::client::Era;
 use super::encode::{ENCODINGS, Encoding, Traces};
-use super::make::{CLASSES, Canary, Dice, Nest, SECRETS};
+use super::make::{CLASSES, Canary, Nest, SECRETS};
 use super::places::{agree, go_on};
 use super::{Faults, Leg, contains, short};
 use crate::child::Result;
+use crate::fresh::dice::Dice;
 use serde_json::{Value, json};
 use std::fs;
 

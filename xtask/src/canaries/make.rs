@@ -2,11 +2,10 @@
 //! detectors' own rules, which cover every issuer and country. Each in the words that it would stand in. Knows no encoding, no place.
 
 use crate::child::{self, Result};
+use crate::fresh::dice::{ALNUM, Dice, UPPER};
 use crate::root;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -26,11 +25,6 @@ pub(super) const CLASSES: [&str; 8] = [
 ];
 /// Those of them that are secrets: refused in arguments.
 pub(super) const SECRETS: usize = 5;
-
-const DIGITS: &str = "0123456789";
-const HEX: &str = "0123456789abcdef";
-pub(super) const ALNUM: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /// A value that must not be seen, in a text that names it.
 #[derive(Debug, Clone)]
@@ -53,47 +47,6 @@ impl Canary {
     /// Whether it is known by its digits, which people write in their own script.
     pub(super) fn is_number(&self) -> bool {
         matches!(self.class, "CARD" | "IBAN" | "NATIONAL_ID")
-    }
-}
-
-/// One stream of chance.
-pub(super) struct Dice(ChaCha8Rng);
-
-impl Dice {
-    pub(super) fn new(seed: u64, stream: u64) -> Self {
-        let mut source = ChaCha8Rng::seed_from_u64(seed);
-        source.set_stream(stream);
-        Self(source)
-    }
-
-    /// A number under `end`; 0 when `end` is 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        let wide = u128::from(self.0.next_u64()) * (end as u128);
-        usize::try_from(wide >> 64).unwrap_or(0)
-    }
-
-    /// One of `from`, which is not empty.
-    pub(super) fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
-        &from[self.below(from.len())]
-    }
-
-    pub(super) fn draw(&mut self, alphabet: &str, count: usize) -> String {
-        let alphabet = alphabet.as_bytes();
-        (0..count).map(|_| char::from(*self.pick(alphabet))).collect()
-    }
-
-    pub(super) fn digits(&mut self, count: usize) -> String {
-        self.draw(DIGITS, count)
-    }
-
-    pub(super) fn hex(&mut self, count: usize) -> String {
-        self.draw(HEX, count)
-    }
-
-    pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        let mut bytes = vec![0; count];
-        self.0.fill_bytes(&mut bytes);
-        bytes
     }
 }
 

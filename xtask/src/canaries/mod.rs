@@ -17,11 +17,12 @@ mod make;
 mod places;
 
 use crate::child::{self, Result};
+use crate::fresh::dice::Dice;
 use crate::peers::{self, Peers};
 use alike::Alike;
 use client::{Client, Era};
 use encode::{ENCODINGS, Encoding, Traces};
-use make::{CLASSES, Canary, Dice, Nest, SECRETS};
+use make::{CLASSES, Canary, Nest, SECRETS};
 use places::{PLACES, Place, Server, Site, Wants};
 use portcullis_testkit::gateway::{Gateway, wrap_command};
 use serde_json::value::RawValue;

@@ -15,7 +15,7 @@
 mod codec;
 mod compose;
 mod contact;
-mod dice;
+pub(crate) mod dice;
 mod digits;
 mod filler;
 mod money;

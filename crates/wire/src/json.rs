@@ -535,7 +535,7 @@ pub(crate) fn is_key(text: &[u8], range: &Range<usize>, key: &str) -> bool {
     match written.len().cmp(&key.len()) {
         // An escape is longer than what it stands for.
         std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => written == key.as_bytes(),
+        std::cmp::Ordering::Equal => written == key.as_bytes() && !written.contains(&b'\\'),
         std::cmp::Ordering::Greater => written.contains(&b'\\') && decode(written) == key,
     }
 }

@@ -303,6 +303,23 @@ fn duplicates_are_found_by_meaning_however_wide_or_deep() {
     );
 }
 
+/// `\/` names `/`, and a key that reads as `\/` is written `\\/`: what is sought is compared with what a key means.
+#[test]
+fn a_key_that_looks_like_an_escape_is_not_found_by_how_another_is_written() {
+    let text = r#"{"\\\/":1,"\/":2}"#;
+    for object in [
+        Raw::own(Bytes::from_static(text.as_bytes())).unwrap(),
+        parse(text.as_bytes()).unwrap(),
+    ] {
+        assert_eq!(object.get(r"\/").unwrap().as_bytes(), b"1");
+        assert_eq!(object.get("/").unwrap().as_bytes(), b"2");
+        assert_eq!(object.get(r"\\\/"), None);
+    }
+    let one = parse(br#"{"\/":2}"#).unwrap();
+    assert_eq!(one.get(r"\/"), None);
+    assert_eq!(json::member(one.as_bytes(), 0, r"\/"), Ok(None));
+}
+
 #[test]
 fn readers_of_the_wrong_type_find_nothing() {
     let own = |text: &'static str| Raw::own(Bytes::from_static(text.as_bytes())).unwrap();

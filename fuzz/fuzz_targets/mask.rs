@@ -98,6 +98,9 @@ fn outside_is_the_same(text: &[u8], masked: &[u8], form: Form, findings: &[Findi
     for span in spans {
         let mut between = text.get(at..span.start).unwrap_or_default();
         if form == Form::Json {
+            // The escape that a finding ends in, `\/` too.
+            let is_cut = at.checked_sub(1).and_then(|last| text.get(last)) == Some(&b'\\');
+            between = between.strip_prefix(b"/").filter(|_| is_cut).unwrap_or(between);
             let begin = between.iter().take_while(|byte| is_of_neighbour(byte)).count();
             between = &between[begin..];
             let end = between.iter().rev().take_while(|byte| is_of_neighbour(byte)).count();

@@ -201,7 +201,7 @@ fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
         || !is_host
         || goes_on
         || memchr::memchr2(b'/', b'?', user).is_some()
-        || super::secrets::is_placeholder(password)
+        || super::placeholders::is_placeholder(&super::shape::Value::of(password))
     {
         return None;
     }

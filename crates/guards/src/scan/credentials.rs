@@ -4,7 +4,8 @@
 use super::class::Class;
 use super::kinds::{BLOCK, Kinds, Map};
 use super::peek::{self, ahead, behind};
-use super::secrets::is_placeholder;
+use super::placeholders::is_placeholder;
+use super::shape::Value;
 use super::{Confidence, Found};
 use aho_corasick::packed::Searcher;
 use base64::Engine;
@@ -92,7 +93,7 @@ fn push(rule: &'static str, text: &[u8], span: Range<usize>, found: &mut Vec<Fou
         let is_list = matches!(value.first(), Some(b',' | b')' | b']'));
         value.len() >= 3
             && !is_list
-            && !is_placeholder(value)
+            && !is_placeholder(&Value::of(value))
             && !value.iter().all(|byte| byte.is_ascii_digit() && value.len() < 6)
     });
     if is_one {
@@ -194,7 +195,7 @@ fn basic(text: &[u8], start: usize, found: &mut Vec<Found<'_>>) {
     };
     let password = decoded.get(colon + 1..).unwrap_or_default();
     let is_text = std::str::from_utf8(&decoded).is_ok_and(|text| !text.chars().any(char::is_control));
-    if is_text && password.len() >= 3 && !is_placeholder(password) {
+    if is_text && password.len() >= 3 && !is_placeholder(&Value::of(password)) {
         let padding = rest
             .get(length..)
             .unwrap_or_default()

@@ -1,11 +1,12 @@
-//! Values that a word says are secret: where the value ends, and whether it is one or stands for one. A placeholder is known by
-//! its grammar (a reference, a template, a mask, a type, a sentence), not by a list of words.
+//! Values that a word says are secret: where the value ends, and whether it is one.
 
 use super::Found;
 use super::class::Class;
 use super::code::{is_code, is_tag};
 use super::peek::{self, ahead, before, behind, readable};
 use super::place::{Bond, Scope};
+use super::placeholders::{is_names, is_placeholder};
+use super::shape::{DIGITS, LOWER, Value};
 use super::work::Work;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -432,24 +433,26 @@ fn is_secret(class: Class, value: &[u8], scope: &Scope, work: &mut Work) -> bool
     if !work.pays(value) {
         return true;
     }
-    if is_placeholder(value) {
+    let asked = Value::of(value);
+    if is_placeholder(&asked) {
         return false;
     }
     let spaces = value.iter().filter(|byte| **byte == b' ').count();
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let is_plain = value.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b' ');
+    let has_digits = asked.set.has_any(DIGITS);
     match class {
         // A passphrase of a few words is one, a sentence is not; prose alone does not make a word a password.
         Class::Password => {
             let is_phrase = is_passphrase(value) || is_phrase(value);
-            let is_word = is_plain || digits == 0 && !has_mark(value);
+            let is_plain = asked.set.are_of(LOWER.and(b" "));
+            let is_word = is_plain || !has_digits && !has_mark(value);
             (spaces <= 5 || is_phrase)
                 && (scope.bond > Bond::Near || is_phrase || spaces == 0 && (!is_word || is_random(value)))
         }
         // A key is no word; one of letters alone is long, and no row of words.
         _ => {
-            let is_long = value.len() >= 20 && !is_names(value) || value.len() >= 16 && is_random(value);
-            spaces == 0 && distinct(value) >= 6 && (digits > 0 || is_long) || is_wallets(spaces + 1) && is_phrase(value)
+            let is_long = || value.len() >= 20 && !is_names(value, asked.set) || value.len() >= 16 && is_random(value);
+            spaces == 0 && asked.set.count() >= 6 && (has_digits || is_long())
+                || is_wallets(spaces + 1) && is_phrase(value)
         }
     }
 }
@@ -500,7 +503,7 @@ fn is_random(value: &[u8]) -> bool {
 }
 
 /// Words of a passphrase, joined: four at least, each of three letters or more.
-fn is_passphrase(value: &[u8]) -> bool {
+pub(super) fn is_passphrase(value: &[u8]) -> bool {
     let words = value.split(|byte| *byte == b'-');
     words.clone().count() >= 4
         && words
@@ -513,380 +516,4 @@ fn has_mark(value: &[u8]) -> bool {
         .iter()
         .any(|byte| byte.is_ascii_punctuation() && !matches!(byte, b'.' | b',' | b'\'' | b'-'))
         || value.iter().skip(1).any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase)
-}
-
-fn distinct(value: &[u8]) -> u32 {
-    let mut seen = [0_u64; 4];
-    for byte in value {
-        if let Some(word) = seen.get_mut(usize::from(byte >> 6)) {
-            *word |= 1 << (byte & 63);
-        }
-    }
-    seen.iter().map(|word| word.count_ones()).sum()
-}
-
-/// Whether `value` stands for a value: a reference, a template, a mask, a type, nothing.
-pub(super) fn is_placeholder(value: &[u8]) -> bool {
-    const WORDS: [&[u8]; 42] = [
-        b"null",
-        b"none",
-        b"nil",
-        b"true",
-        b"false",
-        b"undefined",
-        b"string",
-        b"str",
-        b"secret",
-        b"password",
-        b"passwd",
-        b"changeme",
-        b"change_me",
-        b"change-me",
-        b"redacted",
-        b"hidden",
-        b"masked",
-        b"removed",
-        b"example",
-        b"todo",
-        b"tbd",
-        b"required",
-        b"optional",
-        b"empty",
-        b"unset",
-        b"text",
-        b"token",
-        b"bytes",
-        b"boolean",
-        b"number",
-        b"integer",
-        b"object",
-        b"any",
-        b"varchar",
-        b"placeholder",
-        b"yourpassword",
-        b"your_password",
-        b"your-password",
-        b"test",
-        b"default",
-        b"encrypted",
-        b"n/a",
-    ];
-    let lower = value.to_ascii_lowercase();
-    if WORDS.contains(&lower.as_slice()) || distinct(value) <= 2 {
-        return true;
-    }
-    // Cut from a reference that goes on.
-    let is_tag = value
-        .strip_prefix(b"!")
-        .is_some_and(|tag| !tag.is_empty() && tag.iter().all(u8::is_ascii_alphabetic));
-    if is_tag
-        || [&b"${"[..], b"$(", b"{{", b"#{", b"<%"]
-            .iter()
-            .any(|open| value.starts_with(open))
-    {
-        return true;
-    }
-    // Cut short, as in manuals; and actions of AWS's policies, `ec2:GetPasswordData`.
-    if value.ends_with(b"...") || value.ends_with("…".as_bytes()) || is_action(value) {
-        return true;
-    }
-    // The example of AWS's documentation, and whoever else says so.
-    if peek::find(value, b"EXAMPLE").is_some() || lower.starts_with(b"example") || lower.ends_with(b"example") {
-        return true;
-    }
-    if super::standins::is_stand_in(value, &lower)
-        || is_path(&lower)
-        || is_names(value)
-        || is_hash(value)
-        || is_description(&lower)
-        || is_counted(&lower)
-    {
-        return true;
-    }
-    // `${X}`, `{{ x }}`, `$(x)`, `$X`, `%X%`, `<x>`, `[x]`, `@x@`, `#{x}`.
-    let is_wrapped = |open: &[u8], close: &[u8]| {
-        let at = peek::find(value, open);
-        at.is_some_and(|at| {
-            value
-                .get(at + open.len()..)
-                .is_some_and(|rest| peek::find(rest, close).is_some())
-        })
-    };
-    if is_wrapped(b"${", b"}")
-        || is_wrapped(b"{{", b"}}")
-        || is_wrapped(b"#{", b"}")
-        || is_wrapped(b"$(", b")")
-        || is_wrapped(b"<%", b"%>")
-    {
-        return true;
-    }
-    let edges = (value.first(), value.last());
-    if matches!(
-        edges,
-        (Some(b'<'), Some(b'>'))
-            | (Some(b'['), Some(b']'))
-            | (Some(b'{'), Some(b'}'))
-            | (Some(b'%'), Some(b'%'))
-            | (Some(b'('), Some(b')'))
-    ) {
-        return true;
-    }
-    let is_name = |name: &[u8]| {
-        !name.is_empty()
-            && name
-                .iter()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b':'))
-    };
-    if value.strip_prefix(b"$").is_some_and(|name| {
-        is_name(name)
-            && name
-                .iter()
-                .all(|byte| byte.is_ascii_uppercase() || *byte == b'_' || byte.is_ascii_digit())
-    }) {
-        return true;
-    }
-    // `env:X`, `vault:path`, `process.env.X`, `os.environ["X"]`, `config.password`, `getenv("X")`.
-    const REFERENCES: [&[u8]; 20] = [
-        b"env:",
-        b"vault:",
-        b"vault/",
-        b"process.env",
-        b"os.environ",
-        b"os.getenv",
-        b"getenv(",
-        b"system.getenv",
-        b"env.",
-        b"env(",
-        b"env[",
-        b"secrets.",
-        b"config.",
-        b"var.",
-        b"ssm:",
-        b"arn:",
-        b"secretref:",
-        b"ref:",
-        b"op://",
-        b"!ref",
-    ];
-    if REFERENCES.iter().any(|reference| lower.starts_with(reference)) {
-        return true;
-    }
-    // A call: code that gets a value.
-    // One that is closed ends the value, one that is cut at a space is not closed.
-    let closed = memchr::memrchr(b')', value);
-    let is_call = closed.is_none_or(|at| {
-        value
-            .get(at + 1..)
-            .is_some_and(|rest| rest.iter().all(|byte| matches!(byte, b')' | b';' | b',' | b'?')))
-    });
-    if is_call
-        && memchr::memchr(b'(', value).is_some_and(|at| {
-            at > 2
-                && is_name(value.get(..at).unwrap_or_default())
-                && value.get(..at).is_some_and(|name| {
-                    name.iter().any(|byte| matches!(byte, b'_' | b'.' | b':'))
-                        || name.iter().all(u8::is_ascii_alphabetic)
-                })
-        })
-    {
-        return true;
-    }
-    // `xxxxxx`, `******`, `••••`, with a few characters left.
-    let masks = value
-        .iter()
-        .filter(|byte| matches!(byte, b'*' | b'x' | b'X' | b'#' | b'.' | b'_'))
-        .count();
-    let high = value.iter().filter(|byte| **byte >= 0x80).count();
-    if masks * 10 >= value.len() * 7 || high * 10 >= value.len() * 9 && high > 0 && distinct(value) <= 4 {
-        return true;
-    }
-    // `your-api-key-here`, `my_secret`, `insert token`: words and nothing else.
-    let words = lower
-        .split(|byte| !byte.is_ascii_alphabetic())
-        .filter(|word| !word.is_empty());
-    let mut telling = words.filter(|word| {
-        const TELLING: [&[u8]; 24] = [
-            b"your",
-            b"my",
-            b"here",
-            b"insert",
-            b"enter",
-            b"replace",
-            b"replaceme",
-            b"example",
-            b"placeholder",
-            b"sample",
-            b"dummy",
-            b"fake",
-            b"todo",
-            b"changeme",
-            b"change",
-            b"redacted",
-            b"masked",
-            b"some",
-            b"goes",
-            b"put",
-            b"xxx",
-            b"xxxx",
-            b"fixme",
-            b"fill",
-        ];
-        TELLING.contains(word)
-    });
-    let is_wordy = lower
-        .iter()
-        .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-' | b' ' | b'.'));
-    is_wordy && telling.next().is_some()
-}
-
-/// A service in small letters, a colon, and words that each begin large.
-fn is_action(value: &[u8]) -> bool {
-    let Some(colon) = memchr::memchr(b':', value) else {
-        return false;
-    };
-    let (service, action) = value.split_at(colon);
-    let action = action.get(1..).unwrap_or_default();
-    service.len() >= 2
-        && service
-            .iter()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-        && is_names(action)
-        && action.first().is_some_and(u8::is_ascii_uppercase)
-        && action.iter().all(u8::is_ascii_alphabetic)
-}
-
-/// A path or an address: where a value is, not the value.
-fn is_path(lower: &[u8]) -> bool {
-    if let Some(at) = peek::find(lower, b"://") {
-        return lower
-            .get(..at)
-            .is_some_and(|scheme| scheme.iter().all(u8::is_ascii_alphabetic))
-            && memchr::memchr(b'@', lower).is_none();
-    }
-    let is_rooted = lower.starts_with(b"/") || lower.starts_with(b"./") || lower.starts_with(b"~/");
-    let segments = lower.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty());
-    let count = segments.clone().count();
-    let is_word = |segment: &&[u8]| {
-        let letters = segment.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-        segment.len() <= 24
-            && (letters == segment.len()
-                || letters == 0 && segment.len() <= 4
-                || segment.iter().any(|byte| matches!(byte, b'.' | b'-' | b'_')))
-    };
-    let words = segments.filter(is_word).count();
-    (is_rooted && count >= 2 || count >= 3) && words * 4 >= count * 3
-}
-
-/// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
-fn is_names(value: &[u8]) -> bool {
-    // `CLIENT_EARLY_TRAFFIC_SECRET`
-    let is_large = value.iter().any(u8::is_ascii_uppercase) && !value.iter().any(u8::is_ascii_lowercase);
-    if is_large && value.contains(&b'_') {
-        return is_names(&value.to_ascii_lowercase());
-    }
-    if is_passphrase(value)
-        || value.len() < 12
-        || !value
-            .iter()
-            .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b':' | b'.' | b'_' | b'-' | b'/'))
-    {
-        return false;
-    }
-    let mut words = 0;
-    let mut vowelless = 0;
-    let mut at = 0;
-    while at < value.len() {
-        let rest = value.get(at..).unwrap_or_default();
-        let is_joint = !rest.first().is_some_and(u8::is_ascii_alphabetic);
-        let tail = rest
-            .iter()
-            .skip(1)
-            .take_while(|byte| byte.is_ascii_lowercase() && !is_joint);
-        let length = 1 + tail.count();
-        let word = rest.get(..length).unwrap_or_default();
-        if word.first().is_some_and(u8::is_ascii_alphabetic) {
-            words += 1;
-            let vowels = word.iter().filter(|byte| b"aeiouyAEIOUY".contains(byte)).count();
-            // No word of a language that people name things in goes without.
-            vowelless += usize::from(vowels * 5 < length || !(2..=14).contains(&length));
-        }
-        at += length;
-    }
-    words >= 2 && vowelless * 4 <= words
-}
-
-/// A password that is hashed already: crypt's forms (`$6$...`), `{SSHA}...`.
-fn is_hash(value: &[u8]) -> bool {
-    let is_crypt = value.first() == Some(&b'$')
-        && value.get(1..).is_some_and(|rest| {
-            let name = rest
-                .iter()
-                .take_while(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || **byte == b'-')
-                .count();
-            (1..=16).contains(&name) && rest.get(name) == Some(&b'$')
-        });
-    is_crypt
-        || value.first() == Some(&b'{')
-            && value.get(1).is_some_and(u8::is_ascii_uppercase)
-            && memchr::memchr(b'}', value).is_some()
-}
-
-/// `API password`, `The key of your account`: words, of which one says what should stand there.
-fn is_description(lower: &[u8]) -> bool {
-    const NAMES: [&[u8]; 12] = [
-        b"password",
-        b"passwort",
-        b"passwd",
-        b"secret",
-        b"token",
-        b"key",
-        b"passphrase",
-        b"pin",
-        b"code",
-        b"credentials",
-        b"account",
-        b"login",
-    ];
-    let is_wordy = lower.iter().all(|byte| {
-        byte.is_ascii_alphabetic() || matches!(byte, b' ' | b'.' | b',' | b'?' | b'\'' | b'-') || *byte >= 0x80
-    });
-    let mut words = lower
-        .split(|byte| !byte.is_ascii_alphabetic())
-        .filter(|word| !word.is_empty());
-    let count = words.clone().count();
-    is_wordy && count >= 2 && words.any(|word| NAMES.contains(&word))
-        || count == 1 && words.any(|word| NAMES.contains(&word))
-}
-
-/// `123456`, `1234token`, `test1`, `secret123`: figures that count up, or a word for a test or a secret with a few figures.
-fn is_counted(lower: &[u8]) -> bool {
-    const WORDS: [&[u8]; 16] = [
-        b"test",
-        b"token",
-        b"secret",
-        b"password",
-        b"passwd",
-        b"pass",
-        b"admin",
-        b"root",
-        b"user",
-        b"refresh",
-        b"demo",
-        b"foo",
-        b"bar",
-        b"abc",
-        b"mypassword",
-        b"rootpassword",
-    ];
-    if !lower.iter().all(u8::is_ascii_alphanumeric) {
-        return false;
-    }
-    let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_digit).collect();
-    let letters: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_alphabetic).collect();
-    let counts_up = digits
-        .iter()
-        .zip(digits.iter().skip(1))
-        .all(|(one, other)| *other == one + 1 || (*one, *other) == (b'9', b'0'));
-    let is_word = letters.is_empty() || WORDS.contains(&letters.as_slice());
-    is_word && (counts_up && digits.len() != 1 || !letters.is_empty() && digits.len() <= 4)
 }

@@ -4,6 +4,7 @@
 //! It must not know what names the value.
 
 use super::peek::find;
+use super::shape::{ALPHANUMERICS, Bytes, DIGITS, UPPER, Value};
 
 /// Values that are closed to whoever reads them (SOPS, Jasypt, Spring Cloud Config, Vault's transit engine, AWS KMS, Ansible), keys
 /// that are public (age, OpenSSH, Stripe), and hashes.
@@ -145,21 +146,35 @@ const ALGORITHMS: [&[u8]; 18] = [
 /// So many letters and digits of a secret are shown beside its mask.
 const SHOWN_MAX: usize = 12;
 
-/// Whether `value`, which is `lower` in small letters, is known by its form to be no secret.
-pub(super) fn is_stand_in(value: &[u8], lower: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|begin| value.starts_with(begin))
-        || is_masked(value)
-        || is_reference(value, lower)
-        || is_file(value, lower)
-        || is_algorithm(value)
+/// What the [`BEGINNINGS`] begin with.
+const BEGINNING: Bytes = Bytes::of(b"E{vA$aseSp-@");
+
+/// Whether a value is known by its form to be no secret. What it is made of rules most forms out.
+pub(super) fn is_stand_in(asked: &Value<'_>) -> bool {
+    let (value, lower, set) = (asked.text, asked.lower.as_slice(), asked.set);
+    let begins = value.first().is_some_and(|first| BEGINNING.has(*first));
+    begins && BEGINNINGS.iter().any(|begin| value.starts_with(begin))
+        || (set.has_any(MASKS) || set.has_all(TAKEN_OUT)) && is_masked(value)
+        || is_reference(asked)
+        || set.has_any(FILED) && is_file(asked)
+        || set.are_of(UPPER.or(DIGITS).and(b"-_/")) && is_algorithm(value)
         || is_version(lower)
-        || is_time(value)
+        || set.has(b':') && is_time(value)
         || is_sequence(lower)
-        || is_stored_hash(value)
-        || is_told(lower)
-        || is_dotted(value)
-        || is_sentence(lower)
+        || set.has_any(HASHED) && is_stored_hash(value)
+        || set.are_of(ALPHANUMERICS.and(b"-_. /")) && is_told(lower)
+        || set.are_of(ALPHANUMERICS.and(b"_.()")) && is_dotted(value)
+        || set.has(b' ') && is_sentence(lower)
 }
+
+/// Signs of masks.
+const MASKS: Bytes = Bytes::of(b"*.");
+/// The letters that `REDACTED` and `REMOVED` have.
+const TAKEN_OUT: Bytes = Bytes::of(b"RED");
+/// A file has an ending, or a drive.
+const FILED: Bytes = Bytes::of(b".:");
+/// Signs of hashes as they are stored.
+const HASHED: Bytes = Bytes::of(b"*$");
 
 /// `ghp_****1234`, `sk-...a1B2`, `[REDACTED:KEY]`: of what is shown beside the mask there is too little for a secret.
 fn is_masked(value: &[u8]) -> bool {
@@ -174,8 +189,13 @@ fn is_masked(value: &[u8]) -> bool {
 }
 
 /// `arn:aws:...`, `secret:prod/key`, `%(KEY)s`, `@@KEY@@`, `__KEY__`, `projects/1/secrets/x`.
-fn is_reference(value: &[u8], lower: &[u8]) -> bool {
-    let colon = memchr::memchr(b':', lower);
+fn is_reference(asked: &Value<'_>) -> bool {
+    let (value, lower) = (asked.text, asked.lower.as_slice());
+    let colon = if asked.set.has(b':') {
+        memchr::memchr(b':', lower)
+    } else {
+        None
+    };
     let is_stored = colon.is_some_and(|colon| {
         let rest = lower.get(colon + 1..).unwrap_or_default();
         let is_name = rest.len() >= 3
@@ -184,7 +204,7 @@ fn is_reference(value: &[u8], lower: &[u8]) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || b":/._-#@".contains(byte));
         is_name && lower.get(..colon).is_some_and(|store| STORES.contains(&store))
     });
-    let scheme = find(lower, b"://");
+    let scheme = colon.and_then(|_| find(lower, b"://"));
     let is_url = scheme.is_some_and(|at| {
         at > 0
             && lower.get(..at).is_some_and(|scheme| {
@@ -205,7 +225,7 @@ fn is_reference(value: &[u8], lower: &[u8]) -> bool {
                         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
             })
     };
-    let is_resource = find(lower, b"/secrets/").is_some() && lower.starts_with(b"projects/");
+    let is_resource = lower.starts_with(b"projects/") && find(lower, b"/secrets/").is_some();
     is_stored
         || is_url
         || is_resource
@@ -215,12 +235,11 @@ fn is_reference(value: &[u8], lower: &[u8]) -> bool {
 }
 
 /// A file by its ending, or by a Windows drive.
-fn is_file(value: &[u8], lower: &[u8]) -> bool {
+fn is_file(asked: &Value<'_>) -> bool {
+    let (value, lower) = (asked.text, asked.lower.as_slice());
     let is_drive = matches!(value, [drive, b':', b'\\', ..] if drive.is_ascii_alphabetic());
-    let is_named = FILES.iter().any(|ending| lower.ends_with(ending))
-        && value
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"._-/\\:~".contains(byte));
+    let is_named =
+        asked.set.are_of(ALPHANUMERICS.and(b"._-/\\:~")) && FILES.iter().any(|ending| lower.ends_with(ending));
     is_drive || is_named
 }
 
@@ -239,13 +258,16 @@ fn is_algorithm(value: &[u8]) -> bool {
 /// `v1.2.3-beta`, `3600s`.
 fn is_version(lower: &[u8]) -> bool {
     let rest = lower.strip_prefix(b"v").unwrap_or(lower);
+    if !rest.first().is_some_and(u8::is_ascii_digit) {
+        return false;
+    }
     let figures = rest
         .iter()
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'.')
         .count();
     let (number, tail) = rest.split_at(figures);
     let points = number.iter().filter(|byte| **byte == b'.').count();
-    let is_number = number.first().is_some_and(u8::is_ascii_digit) && number.last().is_some_and(u8::is_ascii_digit);
+    let is_number = number.last().is_some_and(u8::is_ascii_digit);
     let is_unit = points == 0 && [&b"s"[..], b"m", b"h", b"d", b"ms", b"min", b"kb", b"mb", b"gb"].contains(&tail);
     let is_tail = tail.is_empty() || tail.first() == Some(&b'-') && tail.len() <= 10;
     is_number && (is_unit || (2..=3).contains(&points) && is_tail)
@@ -269,12 +291,10 @@ fn is_sequence(lower: &[u8]) -> bool {
                 (b'9', b'0' | b'a') | (b'0', b'a') | (b'f' | b'z', b'0' | b'1')
             )
     };
-    let count = lower
-        .iter()
-        .zip(lower.iter().skip(1))
-        .filter(|pair| goes_up(*pair))
-        .count();
-    lower.len() >= 10 && count * 10 >= (lower.len() - 1) * 8
+    let pairs = lower.len().saturating_sub(1);
+    // A fifth of them may be another; with one more it is told.
+    let mut others = lower.iter().zip(lower.iter().skip(1)).filter(|pair| !goes_up(*pair));
+    lower.len() >= 10 && others.nth(pairs / 5).is_none()
 }
 
 /// `pbkdf2_sha256$260000$...`, `*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19`.
@@ -313,9 +333,11 @@ fn is_told(lower: &[u8]) -> bool {
     let is_one_of = |words: &[&[u8]]| {
         parts().any(|part| words.contains(&part) || part.get(..bare(part)).is_some_and(|word| words.contains(&word)))
     };
+    if !parts().all(is_word) {
+        return false;
+    }
     let count = parts().count();
-    parts().all(is_word)
-        && (is_one_of(&TELLING) || count >= 3 && is_one_of(&NAMES) || count >= 3 && parts().next() == Some(b"test"))
+    is_one_of(&TELLING) || count >= 3 && (is_one_of(&NAMES) || parts().next() == Some(b"test"))
 }
 
 fn has_vowel(word: &[u8]) -> bool {
@@ -393,7 +415,7 @@ mod tests {
     use super::*;
 
     fn is(value: &str) -> bool {
-        is_stand_in(value.as_bytes(), value.to_lowercase().as_bytes())
+        is_stand_in(&Value::of(value.as_bytes()))
     }
 
     #[test]
@@ -469,7 +491,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_value_is_one_or_not(value: Vec<u8>) {
-            let _ = is_stand_in(&value, &value.to_ascii_lowercase());
+            let _ = is_stand_in(&Value::of(&value));
         }
     }
 }

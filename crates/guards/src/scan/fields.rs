@@ -44,7 +44,7 @@ impl Grammar {
             Self::Salutation => greeted(text, scope.span.start),
             Self::Whereabouts => said_address(text, scope),
             Self::Name | Self::Address => None,
-            Self::Date => super::groups(text, &near(scope), false).find_map(|start| date(text, start)),
+            Self::Date => super::groups(text, &near(scope), false).find_map(|group| date(text, group.start)),
             Self::Phone => starts(text, &near(scope))
                 .find_map(|start| phone(text, start))
                 .map(|span| with_bracket(text, span)),

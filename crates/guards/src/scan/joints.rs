@@ -1,5 +1,6 @@
 //! Tokens in two pieces: broken at the end of a line, or put together by a program (`"AKIA.." + ".."`).
 
+use super::pattern::has;
 use super::rules::Token;
 
 /// A joint is so long at most.
@@ -21,8 +22,7 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8], whole: Option<us
         let is_next_line = behind.first() == Some(&b'\n');
         joint(behind).filter(|joint| !is_next_line || behind.get(*joint..).is_some_and(is_mixed))?;
     }
-    // The first joint is within the token, if there is one.
-    let first = next_joint(text, prefix + 1).filter(|(first, _)| first - prefix <= token.body.length_max())?;
+    let first = first_joint(token, prefix, text)?;
     let mut whole = Vec::with_capacity(text.len());
     // Where in `text` each piece begins, by its place in `whole`.
     let mut pieces = vec![(0, 0)];
@@ -40,6 +40,19 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8], whole: Option<us
     let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
     // In one piece it was no token.
     (is_right && *piece > 0).then(|| from + length - piece)
+}
+
+/// The joint that is within the token, if there is one: nothing but what the token is made of stands before it.
+fn first_joint(token: &Token, prefix: usize, text: &[u8]) -> Option<(usize, usize)> {
+    let alphabet = token.body.alphabet();
+    let body = text.get(prefix..)?;
+    if b"\"'\n\\".iter().any(|sign| has(alphabet, *sign)) {
+        return next_joint(text, prefix + 1).filter(|(first, _)| first - prefix <= token.body.length_max());
+    }
+    let length = body.iter().take_while(|byte| has(alphabet, **byte)).count();
+    let first = prefix + length;
+    let is_within = (1..=token.body.length_max()).contains(&length);
+    Some((first, joint(text.get(first..).filter(|_| is_within)?)?))
 }
 
 /// Where the next joint is from `from` on, and how long.

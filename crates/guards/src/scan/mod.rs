@@ -626,17 +626,23 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
     } else {
         &token.prefix
     };
-    groups(text, span, false).find_map(|start| {
+    groups(text, span, false).find_map(|group| {
+        let start = group.start;
         let rest = text.get(start..)?;
-        prefixes.iter().find_map(|prefix| {
+        let first = rest.first();
+        let mut prefixes = prefixes.iter().filter(|prefix| match prefix.first() {
+            Some(begin) => first == Some(begin),
+            None => first.is_some_and(|first| token.body.may_begin_with(*first)),
+        });
+        prefixes.find_map(|prefix| {
             let length = prefix.len() + token.body_length(rest.strip_prefix(&**prefix)?)?;
             token.is_right(rest.get(..length)).then_some(start..start + length)
         })
     })
 }
 
-/// Where letters or digits begin within `span`; where a number is looked for, no words.
-fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iterator<Item = usize> + 't {
+/// The groups of letters and digits that begin within `span`; where a number is looked for, no words.
+fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iterator<Item = Range<usize>> + 't {
     // A named value is among the first: what is looked at for each word has a bound.
     let end = span.end.min(text.len()).min(span.start + GROUPS_BYTES_MAX);
     let length = |at: usize, is_of: fn(&u8) -> bool| {
@@ -659,7 +665,7 @@ fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iter
             // No number or code begins with so many letters.
             let is_prose = is_number && behind == 0 && (7..24).contains(&letters);
             if !is_prose {
-                return Some(start);
+                return Some(start..at);
             }
         }
     };
@@ -717,8 +723,11 @@ fn identified<'a>(
     found: &mut Vec<Found<'a>>,
 ) {
     let in_scope = |scope: &Scope| {
-        groups(text, &scope.span, true).find_map(|start| {
+        groups(text, &scope.span, true).find_map(|group| {
+            let start = group.start;
+            let first = *text.get(start)?;
             let forms = identifier.forms.iter();
+            let forms = forms.filter(|form| form.may_begin(first, group.len()));
             let spans = forms.filter_map(|form| matched(identifier, &form.pattern, text, start));
             spans.max_by_key(|span| span.end)
         })

@@ -160,6 +160,11 @@ impl Pattern {
         (letters, digits, may_have(LETTERS) && may_have(DIGITS))
     }
 
+    /// What a match is made of; a bit for each character.
+    pub(crate) fn alphabet(&self) -> u128 {
+        self.0.iter().fold(0, |all, element| all | element.set)
+    }
+
     /// What a match may begin with; a bit for each character.
     pub(crate) fn beginning(&self) -> u128 {
         let may_be_missing = self.0.iter().take_while(|element| element.min == 0).count();

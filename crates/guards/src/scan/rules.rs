@@ -6,7 +6,7 @@
 use super::checks::{self, Check};
 use super::class::Class;
 use super::fields::Grammar;
-use super::pattern::{Pattern, PatternError};
+use super::pattern::{Pattern, PatternError, has};
 use serde::Deserialize;
 
 /// Rules that a [`Scanner`](super::Scanner) is made of.
@@ -90,8 +90,34 @@ pub(crate) struct Identifier {
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) pattern: Pattern,
+    /// What it may begin with, and how long its first group of letters and digits may be: a bit each. The last is for all longer
+    /// ones.
+    begins: u128,
+    lengths: u64,
     /// Whether it needs no word beside it, given the check.
     pub(crate) is_proof: bool,
+}
+
+/// The last bit for the length of a group, which is for all longer ones, too.
+const LENGTHS_LAST: usize = u64::BITS as usize - 1;
+
+impl Form {
+    fn of(pattern: Pattern, is_proof: bool) -> Self {
+        Self {
+            begins: pattern.beginning(),
+            lengths: pattern
+                .first_group()
+                .fold(0, |all, length| all | 1 << length.min(LENGTHS_LAST)),
+            pattern,
+            is_proof,
+        }
+    }
+
+    /// Whether a match may begin with a group of letters and digits of this length, with this byte.
+    #[inline]
+    pub(crate) fn may_begin(&self, first: u8, length: usize) -> bool {
+        self.lengths >> length.min(LENGTHS_LAST) & 1 == 1 && has(self.begins, first)
+    }
 }
 
 /// Words that name a value without a form of its own.
@@ -406,10 +432,8 @@ fn identifier(text: IdentifierText) -> Result<Identifier, RuleError> {
         return Err(wrong(id, format!("proof `{proof}` is none of `forms`")));
     }
     let forms = text.forms.iter().map(|form| {
-        Ok(Form {
-            pattern: Pattern::form(form).map_err(|error| wrong(id, format!("form `{form}`: {error}")))?,
-            is_proof: text.proof.contains(form),
-        })
+        let pattern = Pattern::form(form).map_err(|error| wrong(id, format!("form `{form}`: {error}")))?;
+        Ok(Form::of(pattern, text.proof.contains(form)))
     });
     Ok(Identifier {
         class: class(id, &text.class)?,

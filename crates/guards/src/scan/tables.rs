@@ -84,26 +84,24 @@ impl<'a> Tables<'a> {
 /// The table of lines whose head `word` is in, and where that line ends.
 fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     let before = behind(text, word.start, HEAD_BYTES_MAX);
-    let start = word.start
-        - before
-            .iter()
-            .rev()
-            .position(|byte| *byte == b'\n')
-            .unwrap_or(before.len());
+    let line = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+    let start = word.start - (before.len() - line);
     let rest = ahead(text, word.end, HEAD_BYTES_MAX);
-    let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
+    let Some(length) = memchr::memchr(b'\n', rest) else {
         return (None, word.end + rest.len());
     };
     let end = word.end + length;
     let head = text.get(start..end).unwrap_or_default();
+    // Of JSON and of code most lines are told by this.
+    if head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'(' | b':')) {
+        return (None, end);
+    }
     let count = |delimiter: u8| memchr::memchr_iter(delimiter, head).count();
     let Some(delimiter) = b",\t;|".iter().copied().max_by_key(|delimiter| count(*delimiter)) else {
         return (None, end);
     };
-    let is_head = count(delimiter) > 0
-        && !head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'(' | b':'))
-        && !is_no_head(head, delimiter)
-        && !head.split(|byte| *byte == delimiter).any(is_value);
+    let is_head =
+        count(delimiter) > 0 && !is_no_head(head, delimiter) && !head.split(|byte| *byte == delimiter).any(is_value);
     if !is_head {
         return (None, end);
     }
@@ -192,7 +190,7 @@ fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
         _ => return (None, word.end),
     };
     let rest = ahead(text, word.end, HEAD_BYTES_MAX);
-    let Some(length) = rest.iter().position(|byte| *byte == close) else {
+    let Some(length) = memchr::memchr(close, rest) else {
         return (None, word.end + rest.len());
     };
     let end = word.end + length;

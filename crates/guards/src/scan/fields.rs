@@ -2,6 +2,7 @@
 //! numbers. In free prose only dates and telephone numbers are looked for.
 
 use super::code::is_code;
+use super::kinds::Map;
 use super::peek::{ahead, readable};
 use super::place::{Bond, Scope};
 use std::ops::Range;
@@ -37,14 +38,14 @@ impl Grammar {
     }
 
     /// Where in this scope such a value stands.
-    pub(crate) fn find(self, text: &[u8], scope: &Scope) -> Option<Range<usize>> {
+    pub(super) fn find(self, text: &[u8], map: &Map, scope: &Scope) -> Option<Range<usize>> {
         match self {
             Self::Name if scope.bond > Bond::Near => whole(text, scope, is_name),
             Self::Address | Self::Whereabouts if scope.bond > Bond::Near => whole(text, scope, is_address),
             Self::Salutation => greeted(text, scope.span.start),
             Self::Whereabouts => said_address(text, scope),
             Self::Name | Self::Address => None,
-            Self::Date => super::groups(text, &near(scope), false).find_map(|group| date(text, group.start)),
+            Self::Date => super::groups(map, &near(scope), false).find_map(|group| date(text, group.start)),
             Self::Phone => starts(text, &near(scope))
                 .find_map(|start| phone(text, start))
                 .map(|span| with_bracket(text, span)),

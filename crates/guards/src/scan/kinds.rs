@@ -3,6 +3,8 @@
 //!
 //! It must not know what is looked for.
 
+use std::ops::Range;
+
 use fearless_simd::{Level, Simd, SimdBase as _, SimdMask as _, dispatch, u8x64};
 
 /// Bytes in a block.
@@ -69,6 +71,20 @@ impl Map {
     pub(super) fn places(&self, wanted: impl Fn(&Kinds) -> u64) -> impl Iterator<Item = usize> {
         let of_block = move |(at, kinds): (usize, &Kinds)| bits(wanted(kinds)).map(move |bit| at + bit);
         self.blocks().flat_map(of_block)
+    }
+
+    /// The same within `span`.
+    pub(super) fn places_in(&self, span: Range<usize>, wanted: impl Fn(&Kinds) -> u64) -> impl Iterator<Item = usize> {
+        let first = span.start / BLOCK;
+        let last = span.end.div_ceil(BLOCK).min(self.blocks.len());
+        let mut from = u64::MAX << (span.start % BLOCK);
+        let blocks = self.blocks.get(first..last).unwrap_or_default();
+        let of_block = move |(at, kinds): (usize, &Kinds)| {
+            let here = wanted(kinds) & std::mem::replace(&mut from, u64::MAX);
+            bits(here).map(move |bit| at + bit)
+        };
+        let places = (first * BLOCK..).step_by(BLOCK).zip(blocks).flat_map(of_block);
+        places.take_while(move |at| *at < span.end)
     }
 
     /// Where letters, digits and what encodings have beside them begin, at least `LENGTH` bytes of them, which is at most 64.

@@ -311,7 +311,7 @@ impl Scanner {
         self.by_form(seen, &kinds, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
         self.by_middle(seen, &mut found);
-        self.by_name(seen, &hits, &marks, &mut found);
+        self.by_name(seen, &kinds, &hits, &marks, &mut found);
         addresses::find(seen, &kinds, &mut found);
         credentials::find(seen, &kinds, &mut found);
         pem::find(seen, &mut found);
@@ -468,7 +468,7 @@ impl Scanner {
     }
 
     /// What a word names.
-    fn by_name<'a>(&'a self, text: &[u8], hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
+    fn by_name<'a>(&'a self, text: &[u8], map: &Map, hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
         let mut tables = Tables::of(text);
         let mut work = Work::of(text);
         for (order, hit) in hits.iter().enumerate() {
@@ -531,14 +531,16 @@ impl Scanner {
                             is_closed: false,
                         });
                         let near = if is_column { own.as_slice() } else { near };
-                        identified(identifier, text, &scopes, near, vetoed, found);
+                        identified(identifier, text, map, &scopes, near, vetoed, found);
                     }
                     Meaning::Token(index) => {
                         let Some(token) = self.rules.tokens.get(*index) else {
                             continue;
                         };
                         let all = scopes.iter().chain(near);
-                        let span = all.into_iter().find_map(|scope| token_in(token, text, &scope.span));
+                        let span = all
+                            .into_iter()
+                            .find_map(|scope| token_in(token, text, map, &scope.span));
                         // A key of an issuer that has no form of its own may be as any other.
                         let is_any = token.prefix.is_empty() && token.near.is_empty() && !scopes.is_empty();
                         match span {
@@ -559,7 +561,7 @@ impl Scanner {
                             continue;
                         }
                         let vetoed = |span: &Range<usize>| says(Meaning::Veto, &(word.end..span.start));
-                        fielded(field, text, &scopes, near, vetoed, found);
+                        fielded(field, text, map, &scopes, near, vetoed, found);
                     }
                     Meaning::Secret(index) => {
                         let Some(named) = self.rules.secrets.get(*index) else {
@@ -619,14 +621,14 @@ const fn hash(bytes: [u8; 3]) -> usize {
 }
 
 /// The first such token in a part of the text.
-fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usize>> {
+fn token_in(token: &Token, text: &[u8], map: &Map, span: &Range<usize>) -> Option<Range<usize>> {
     let nothing: [Box<[u8]>; 1] = [Box::default()];
     let prefixes = if token.prefix.is_empty() {
         nothing.as_slice()
     } else {
         &token.prefix
     };
-    groups(text, span, false).find_map(|group| {
+    groups(map, span, false).find_map(|group| {
         let start = group.start;
         let rest = text.get(start..)?;
         let first = rest.first();
@@ -642,34 +644,18 @@ fn token_in(token: &Token, text: &[u8], span: &Range<usize>) -> Option<Range<usi
 }
 
 /// The groups of letters and digits that begin within `span`; where a number is looked for, no words.
-fn groups<'t>(text: &'t [u8], span: &Range<usize>, is_number: bool) -> impl Iterator<Item = Range<usize>> + 't {
+fn groups(map: &Map, span: &Range<usize>, is_number: bool) -> impl Iterator<Item = Range<usize>> {
     // A named value is among the first: what is looked at for each word has a bound.
-    let end = span.end.min(text.len()).min(span.start + GROUPS_BYTES_MAX);
-    let length = |at: usize, is_of: fn(&u8) -> bool| {
-        let rest = text.get(at..).unwrap_or_default();
-        rest.iter().take_while(|byte| is_of(byte)).count()
+    let end = span.end.min(span.start + GROUPS_BYTES_MAX);
+    let group = move |start| {
+        let length = map.length(start, Kinds::ends_of_groups);
+        // No number or code begins with so many letters.
+        let is_prose = is_number && (7..24).contains(&length) && !map.have(start, length, |kinds| kinds.digits).0;
+        (!is_prose).then_some(start..start + length)
     };
-    let is_cut = peek::before(text, span.start).is_some_and(|byte| byte.is_ascii_alphanumeric());
-    let mut at = span.start
-        + if is_cut {
-            length(span.start, u8::is_ascii_alphanumeric)
-        } else {
-            0
-        };
-    let next = move || {
-        loop {
-            let start = at + text.get(at..end)?.iter().position(u8::is_ascii_alphanumeric)?;
-            let letters = length(start, u8::is_ascii_alphabetic);
-            let behind = length(start + letters, u8::is_ascii_alphanumeric);
-            at = start + letters + behind;
-            // No number or code begins with so many letters.
-            let is_prose = is_number && behind == 0 && (7..24).contains(&letters);
-            if !is_prose {
-                return Some(start..at);
-            }
-        }
-    };
-    std::iter::from_fn(next).take(GROUPS_MAX)
+    map.places_in(span.start..end, |kinds| kinds.groups)
+        .filter_map(group)
+        .take(GROUPS_MAX)
 }
 
 /// The span of `identifier` in this form at `start`, if it is whole and its check holds.
@@ -717,13 +703,14 @@ fn matched(identifier: &Identifier, pattern: &pattern::Pattern, text: &[u8], sta
 fn identified<'a>(
     identifier: &'a Identifier,
     text: &[u8],
+    map: &Map,
     scopes: &[Scope],
     near: &[Scope],
     vetoed: impl Fn(&Range<usize>) -> bool,
     found: &mut Vec<Found<'a>>,
 ) {
     let in_scope = |scope: &Scope| {
-        groups(text, &scope.span, true).find_map(|group| {
+        groups(map, &scope.span, true).find_map(|group| {
             let start = group.start;
             let first = *text.get(start)?;
             let forms = identifier.forms.iter();
@@ -788,6 +775,7 @@ fn is_of_things(key: &[u8]) -> bool {
 fn fielded<'a>(
     field: &'a rules::Field,
     text: &[u8],
+    map: &Map,
     scopes: &[Scope],
     near: &[Scope],
     vetoed: impl Fn(&Range<usize>) -> bool,
@@ -800,7 +788,7 @@ fn fielded<'a>(
         scopes
     };
     for scope in scopes {
-        let Some(span) = field.grammar.find(text, scope) else {
+        let Some(span) = field.grammar.find(text, map, scope) else {
             continue;
         };
         if scope.bond == Bond::Near && vetoed(&span) {

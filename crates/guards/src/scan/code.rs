@@ -130,11 +130,8 @@ pub(super) fn is_tag(text: &[u8], at: usize) -> bool {
 /// Whether what stands at `start`, in no quotes, is code or the name of a type.
 pub(super) fn is_code(text: &[u8], start: usize) -> bool {
     let line = ahead(text, start, LINE_BYTES_MAX);
-    let line = line
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .next()
-        .unwrap_or_default();
-    let mut rest = line;
+    let end = memchr::memchr2(b'\n', b'\r', line).unwrap_or(line.len());
+    let mut rest = line.get(..end).unwrap_or_default();
     while let Some(after) = BEFORE.iter().find_map(|word| rest.strip_prefix(*word)) {
         rest = after;
     }
@@ -280,13 +277,16 @@ fn is_typed_number(text: &[u8]) -> bool {
         .iter()
         .take_while(|byte| byte.is_ascii_digit() || **byte == b'_')
         .count();
+    if digits == 0 {
+        return false;
+    }
     let suffix = text.get(digits..).unwrap_or_default();
     let length = suffix.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     const SUFFIXES: [&[u8]; 14] = [
         b"i8", b"i16", b"i32", b"i64", b"i128", b"isize", b"u8", b"u16", b"u32", b"u64", b"u128", b"usize", b"f32",
         b"f64",
     ];
-    digits > 0 && SUFFIXES.contains(&suffix.get(..length).unwrap_or_default())
+    SUFFIXES.contains(&suffix.get(..length).unwrap_or_default())
 }
 
 /// Whether a value is a name in code by its own form: `PrivatePkcs8KeyDer`, `MLKEM768_SECRET_KEY_BYTES`. Figures are few in it, and

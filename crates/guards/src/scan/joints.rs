@@ -12,61 +12,51 @@ const JOINTS_MAX: usize = 3;
 /// Tokens are looked for over joints in so many bytes.
 const REACH_BYTES: usize = 512;
 
-/// How long the token is that begins `text`, joints included, if leaving them out makes one of it; `whole` bytes are one as they
-/// are, which goes on only if a joint comes right behind them.
-pub(super) fn length(token: &Token, prefix: usize, text: &[u8], whole: Option<usize>) -> Option<usize> {
+/// How long the token is that begins `text`, joints included, if leaving them out makes one of it. Without that it goes up to
+/// `end`: to where it is whole, or something else than a token comes.
+pub(super) fn length(token: &Token, prefix: usize, text: &[u8], end: usize, is_whole: bool) -> Option<usize> {
+    // Nearly all end here.
+    if !matches!(text.get(end)?, b'"' | b'\'' | b'\n' | b'\\') {
+        return None;
+    }
     let text = text.get(..text.len().min(REACH_BYTES))?;
-    if let Some(end) = whole {
+    if is_whole {
         let behind = text.get(end..)?;
         // What begins the next line is more often a word of its own.
         let is_next_line = behind.first() == Some(&b'\n');
         joint(behind).filter(|joint| !is_next_line || behind.get(*joint..).is_some_and(is_mixed))?;
     }
-    let first = first_joint(token, prefix, text)?;
-    let mut whole = Vec::with_capacity(text.len());
+    let alphabet = token.body.alphabet();
+    let mut whole = Vec::new();
     // Where in `text` each piece begins, by its place in `whole`.
     let mut pieces = vec![(0, 0)];
-    let mut at = 0;
-    let mut next = Some(first);
-    while let Some((from, length)) = next.filter(|_| pieces.len() <= JOINTS_MAX) {
-        whole.extend_from_slice(text.get(at..from)?);
-        at = from + length;
-        pieces.push((whole.len(), at));
-        next = next_joint(text, at);
+    // Nothing but what the token is made of stands before a joint.
+    let piece = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| has(alphabet, **byte)).count()
+    };
+    let (mut at, mut end) = (0, piece(prefix));
+    if !(1..=token.body.length_max()).contains(&(end - prefix)) {
+        return None;
     }
-    whole.extend_from_slice(text.get(at..)?);
+    while pieces.len() <= JOINTS_MAX
+        && let Some(length) = text.get(end..).and_then(joint)
+    {
+        whole.extend_from_slice(text.get(at..end)?);
+        at = end + length;
+        pieces.push((whole.len(), at));
+        end = piece(at);
+    }
+    if pieces.len() == 1 {
+        return None;
+    }
+    // What stands behind the last piece tells whether it ends there.
+    whole.extend_from_slice(text.get(at..text.len().min(end + 1))?);
     let length = prefix + token.body_length(whole.get(prefix..)?)?;
     let is_right = token.is_right(whole.get(..length));
     let (piece, from) = pieces.iter().rev().find(|(piece, _)| *piece < length)?;
     // In one piece it was no token.
     (is_right && *piece > 0).then(|| from + length - piece)
-}
-
-/// The joint that is within the token, if there is one: nothing but what the token is made of stands before it.
-fn first_joint(token: &Token, prefix: usize, text: &[u8]) -> Option<(usize, usize)> {
-    let alphabet = token.body.alphabet();
-    let body = text.get(prefix..)?;
-    if b"\"'\n\\".iter().any(|sign| has(alphabet, *sign)) {
-        return next_joint(text, prefix + 1).filter(|(first, _)| first - prefix <= token.body.length_max());
-    }
-    let length = body.iter().take_while(|byte| has(alphabet, **byte)).count();
-    let first = prefix + length;
-    let is_within = (1..=token.body.length_max()).contains(&length);
-    Some((first, joint(text.get(first..).filter(|_| is_within)?)?))
-}
-
-/// Where the next joint is from `from` on, and how long.
-fn next_joint(text: &[u8], from: usize) -> Option<(usize, usize)> {
-    let mut at = from;
-    loop {
-        at += memchr::memchr3(b'"', b'\'', b'\n', text.get(at..)?)?;
-        // The backslash that a line ends with is of the joint.
-        let start = at - usize::from(at > from && text.get(at - 1) == Some(&b'\\') && text.get(at) == Some(&b'\n'));
-        if let Some(length) = joint(text.get(start..)?) {
-            return Some((start, length));
-        }
-        at += 1;
-    }
 }
 
 /// Whether `text` begins with letters of both kinds and figures, as no word has them.

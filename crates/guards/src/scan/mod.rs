@@ -414,10 +414,11 @@ impl Scanner {
             let Some(body) = rest.strip_prefix(&**prefix) else {
                 continue;
             };
-            let whole = token.body_length(body).map(|length| prefix.len() + length);
-            let is_right = |length: &usize| token.is_right(rest.get(..*length));
-            let whole = whole.filter(is_right);
-            let length = joints::length(token, prefix.len(), rest, whole).or(whole);
+            let reached = token.body_reached(body);
+            let end = prefix.len() + reached.unwrap_or_else(|length| length);
+            let whole = reached.is_ok().then_some(end);
+            let whole = whole.filter(|length| token.is_right(rest.get(..*length)));
+            let length = joints::length(token, prefix.len(), rest, end, whole.is_some()).or(whole);
             if let Some(length) = length {
                 found.push(Found::new(
                     token.class,

@@ -89,6 +89,11 @@ impl Pattern {
 
     /// How many bytes at the beginning of `text` have this form.
     pub(crate) fn matched(&self, text: &[u8]) -> Option<usize> {
+        self.reached(text).ok()
+    }
+
+    /// The same, or how many bytes could begin a match that the next one ends.
+    pub(crate) fn reached(&self, text: &[u8]) -> Result<usize, usize> {
         let mut rest = text;
         for element in &self.0 {
             let mut left = element.max;
@@ -99,10 +104,10 @@ impl Pattern {
                 (left, rest) = (left - 1, behind);
             }
             if element.max - left < element.min {
-                return None;
+                return Err(text.len() - rest.len());
             }
         }
-        Some(text.len() - rest.len())
+        Ok(text.len() - rest.len())
     }
 
     /// Whether a match may begin with `byte`.

@@ -223,12 +223,13 @@ pub(super) fn is_placeholder(asked: &Value<'_>) -> bool {
 
 /// `xxxxxx`, `******`, `••••`, with a few characters left.
 fn is_mask(asked: &Value<'_>) -> bool {
-    const SIGNS: &[u8] = b"*xX#._";
+    const SIGNS: Bytes = Bytes::of(b"*xX#._");
     let value = asked.text;
-    // Seven tenths of it are of six signs.
-    if asked.set.count() as usize * 10 <= SIGNS.len() * 10 + value.len() * 3 {
-        let masks = value.iter().filter(|byte| SIGNS.contains(byte)).count();
-        if masks * 10 >= value.len() * 7 {
+    // Three tenths of it may be others; with one more it is told.
+    let others_max = value.len() * 3 / 10;
+    if asked.set.count() as usize <= SIGNS.count() as usize + others_max {
+        let mut others = value.iter().filter(|byte| !SIGNS.has(**byte));
+        if others.nth(others_max).is_none() {
             return true;
         }
     }
@@ -380,12 +381,18 @@ fn is_counted(asked: &Value<'_>) -> bool {
         b"rootpassword",
     ];
     const LETTERS_MAX: usize = 12;
-    let letters = asked.text.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    let lower = asked.lower.as_slice();
     // No word is longer.
-    if !asked.set.are_of(ALPHANUMERICS) || letters > LETTERS_MAX {
+    let is_long = || {
+        lower
+            .iter()
+            .filter(|byte| byte.is_ascii_alphabetic())
+            .nth(LETTERS_MAX)
+            .is_some()
+    };
+    if !asked.set.are_of(ALPHANUMERICS) || is_long() {
         return false;
     }
-    let lower = asked.lower.as_slice();
     let digits: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_digit).collect();
     let letters: Vec<u8> = lower.iter().copied().filter(u8::is_ascii_alphabetic).collect();
     let counts_up = digits

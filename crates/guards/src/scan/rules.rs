@@ -61,11 +61,16 @@ pub(crate) struct Issuers {
 impl Token {
     /// How long its body is at the beginning of `text`, if it ends there.
     pub(crate) fn body_length(&self, text: &[u8]) -> Option<usize> {
-        let length = self.body.matched(text)?;
+        self.body_reached(text).ok()
+    }
+
+    /// The same, or how many bytes could begin a body.
+    pub(crate) fn body_reached(&self, text: &[u8]) -> Result<usize, usize> {
+        let length = self.body.reached(text)?;
         let goes_on = text
             .get(length)
             .is_some_and(|next| self.body.goes_on_with(*next) || next.is_ascii_alphanumeric());
-        (!goes_on).then_some(length)
+        if goes_on { Err(length) } else { Ok(length) }
     }
 
     /// Whether the whole of it passes its check.

@@ -20,25 +20,25 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8], end: usize, is_w
         return None;
     }
     let text = text.get(..text.len().min(REACH_BYTES))?;
-    if is_whole {
-        let behind = text.get(end..)?;
-        // What begins the next line is more often a word of its own.
-        let is_next_line = behind.first() == Some(&b'\n');
-        joint(behind).filter(|joint| !is_next_line || behind.get(*joint..).is_some_and(is_mixed))?;
+    let behind = text.get(end..)?;
+    let first = joint(behind)?;
+    // What begins the next line is more often a word of its own.
+    let is_next_line = is_whole && behind.first() == Some(&b'\n');
+    let is_token = (1..=token.body.length_max()).contains(&(end - prefix));
+    if !is_token || is_next_line && !behind.get(first..).is_some_and(is_mixed) {
+        return None;
     }
     let alphabet = token.body.alphabet();
-    let mut whole = Vec::new();
+    let mut whole = text.get(..end)?.to_vec();
     // Where in `text` each piece begins, by its place in `whole`.
-    let mut pieces = vec![(0, 0)];
+    let mut pieces = vec![(0, 0), (whole.len(), end + first)];
     // Nothing but what the token is made of stands before a joint.
     let piece = |from: usize| {
         let rest = text.get(from..).unwrap_or_default();
         from + rest.iter().take_while(|byte| has(alphabet, **byte)).count()
     };
-    let (mut at, mut end) = (0, piece(prefix));
-    if !(1..=token.body.length_max()).contains(&(end - prefix)) {
-        return None;
-    }
+    let mut at = end + first;
+    let mut end = piece(at);
     while pieces.len() <= JOINTS_MAX
         && let Some(length) = text.get(end..).and_then(joint)
     {
@@ -46,9 +46,6 @@ pub(super) fn length(token: &Token, prefix: usize, text: &[u8], end: usize, is_w
         at = end + length;
         pieces.push((whole.len(), at));
         end = piece(at);
-    }
-    if pieces.len() == 1 {
-        return None;
     }
     // What stands behind the last piece tells whether it ends there.
     whole.extend_from_slice(text.get(at..text.len().min(end + 1))?);

@@ -4,6 +4,7 @@
 //!
 //! It must not know what a form is good for.
 
+use super::shape::Bytes;
 use std::fmt;
 
 /// Longest form, in elements.
@@ -96,14 +97,11 @@ impl Pattern {
     pub(crate) fn reached(&self, text: &[u8]) -> Result<usize, usize> {
         let mut rest = text;
         for element in &self.0 {
-            let mut left = element.max;
-            while left > 0
-                && let Some((first, behind)) = rest.split_first()
-                && has(element.set, *first)
-            {
-                (left, rest) = (left - 1, behind);
-            }
-            if element.max - left < element.min {
+            let set = Bytes::of_ascii(element.set);
+            let most = rest.get(..element.max as usize).unwrap_or(rest);
+            let count = most.iter().position(|byte| !set.has(*byte)).unwrap_or(most.len());
+            rest = rest.get(count..).unwrap_or_default();
+            if count < element.min as usize {
                 return Err(text.len() - rest.len());
             }
         }

@@ -4,7 +4,7 @@
 
 /// A set of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bytes([u64; 4]);
+pub(crate) struct Bytes([u64; 4]);
 
 /// Letters of ASCII in small.
 pub(super) const LOWER: Bytes = Bytes::from_to(b'a', b'z');
@@ -36,6 +36,12 @@ impl Bytes {
         Self(words)
     }
 
+    /// A bit for each character of ASCII.
+    #[expect(clippy::cast_possible_truncation, reason = "one half, then the other")]
+    pub(crate) const fn of_ascii(set: u128) -> Self {
+        Self([set as u64, (set >> 64) as u64, 0, 0])
+    }
+
     const fn from_to(first: u8, last: u8) -> Self {
         let mut words = [0; 4];
         let mut byte = first;
@@ -64,14 +70,10 @@ impl Bytes {
     }
 
     /// Whether `byte` is one of these.
-    pub(super) const fn has(self, byte: u8) -> bool {
-        let [a, b, c, d] = self.0;
-        let word = match byte >> 6 {
-            0 => a,
-            1 => b,
-            2 => c,
-            _ => d,
-        };
+    #[inline]
+    pub(crate) const fn has(self, byte: u8) -> bool {
+        #[expect(clippy::indexing_slicing, reason = "two bits are in bounds")]
+        let word = self.0[(byte >> 6) as usize];
         word >> (byte & 63) & 1 == 1
     }
 

@@ -51,10 +51,11 @@ fn is_of_run(byte: u8) -> bool {
     OF_RUN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
-/// Each run that is something else inside, in order.
+/// Each run that is something else inside, in order, but those that are `known`.
 pub(super) fn find(
     text: &[u8],
     kinds: &Map,
+    known: impl Fn(&Range<usize>) -> bool,
     budget: &mut usize,
     mut inside: impl FnMut(Range<usize>, Inside, &mut usize),
 ) {
@@ -66,7 +67,7 @@ pub(super) fn find(
         let run = text.get(start..).unwrap_or_default();
         let length = run_length(run, kinds.length(start, |kinds| !(kinds.alphanumerics | kinds.joints)));
         past = start + length;
-        if length < RUN_CHARACTERS_MIN {
+        if length < RUN_CHARACTERS_MIN || known(&(start..start + length)) {
             continue;
         }
         if let Some(decoded) = run.get(..length).and_then(|run| decode(run, budget)) {

@@ -346,7 +346,18 @@ impl Scanner {
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
     fn within<'a>(&'a self, text: &[u8], kinds: &Map, level: usize, budget: &mut usize, found: &mut Vec<Found<'a>>) {
-        decode::find(text, kinds, budget, |span, inside, budget| {
+        // What is a token as it stands is not taken apart.
+        let certain = found
+            .iter()
+            .filter(|found| found.confidence == Confidence::Certain && found.class.family() == Family::Secrets);
+        let mut tokens: Vec<Range<usize>> = certain.map(|found| found.span.clone()).collect();
+        tokens.sort_unstable_by_key(|token| token.start);
+        let known = |run: &Range<usize>| {
+            let before = tokens.partition_point(|token| token.start <= run.start);
+            let last = before.checked_sub(1).and_then(|last| tokens.get(last));
+            last.is_some_and(|token| run.end <= token.end)
+        };
+        decode::find(text, kinds, known, budget, |span, inside, budget| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
                 decode::Inside::Text(inside) => {

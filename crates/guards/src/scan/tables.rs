@@ -93,7 +93,7 @@ fn lines(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
     let end = word.end + length;
     let head = text.get(start..end).unwrap_or_default();
     // Of JSON and of code most lines are told by this.
-    if head.iter().any(|byte| matches!(byte, b'{' | b'=' | b'(' | b':')) {
+    if memchr::memchr3(b':', b'=', b'(', head).is_some() || memchr::memchr(b'{', head).is_some() {
         return (None, end);
     }
     let count = |delimiter: u8| memchr::memchr_iter(delimiter, head).count();

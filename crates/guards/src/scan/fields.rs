@@ -5,6 +5,7 @@ use super::code::is_code;
 use super::kinds::Map;
 use super::peek::{ahead, readable};
 use super::place::{Bond, Scope};
+use super::shape::{Bytes, DIGITS, HIGH};
 use std::ops::Range;
 
 /// How such a value is told.
@@ -316,16 +317,23 @@ fn is_called(value: &str) -> bool {
         .any(|two| matches!(two, [before, b'('] if before.is_ascii_lowercase()))
 }
 
+/// The longest postal address, in characters.
+const ADDRESS_CHARACTERS_MAX: usize = 200;
+
 /// Letters and a number, or several parts.
 fn is_address(value: &str) -> bool {
-    // Two hundred characters of at most four bytes.
-    if value.len() > 800 {
+    // Nearly all that is none is told by what it is made of, and most of that by how long it is.
+    let characters = value.chars().count();
+    if !(6..=ADDRESS_CHARACTERS_MAX).contains(&characters) {
         return false;
     }
-    let characters = value.chars().count();
+    let set = Bytes::of(value.as_bytes());
+    if !set.has_any(HIGH.and(b" ,")) || !set.has_any(HIGH.or(DIGITS)) || set.has_any(Bytes::of(b"@{<_")) {
+        return false;
+    }
     let digits = value.chars().filter(|character| character.is_numeric()).count();
     let letters = value.chars().filter(|character| character.is_alphabetic()).count();
-    let is_other = value.contains(['@', '{', '<', '_']) || value.contains("://") || value.starts_with("0x");
+    let is_other = value.contains("://") || value.starts_with("0x");
     let is_dotted = value.split('.').count() >= 4;
     // Code and remarks: `ListenAddress((`, `p.split('=', 1)`, `1  # why`.
     let is_code = value.contains([';', '=', '"', '%']) && !value.contains('\n')
@@ -341,8 +349,7 @@ fn is_address(value: &str) -> bool {
         .filter(|word| word.chars().next().is_some_and(char::is_lowercase))
         .count();
     let is_prose = small >= 5 && small * 3 >= words.count() * 2;
-    (6..=200).contains(&characters)
-        && letters >= 3
+    letters >= 3
         && digits >= 1
         && letters > digits
         && !is_other

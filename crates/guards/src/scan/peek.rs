@@ -24,7 +24,13 @@ pub(super) fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
 
 /// The beginning of `bytes` that is UTF-8.
 pub(super) fn readable(bytes: &[u8]) -> &str {
-    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(valid).unwrap_or_default()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,9 @@ const DOMAIN_BYTES_MAX: usize = 255;
 const USERINFO_BYTES_MAX: usize = 1_024;
 
 pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
+    let mut words = Words::of(text);
     for at in memchr::memchr_iter(b'@', text) {
-        if let Some(span) = userinfo(text, at) {
+        if let Some(span) = words.scheme_before(at).and_then(|scheme| userinfo(text, scheme, at)) {
             found.push(Found::new(Class::Password, "url-password", Confidence::Certain, span));
         } else if let Some(span) = mail(text, at) {
             if let Some(name) = display_name(text, span.start) {
@@ -176,17 +177,53 @@ fn is_file_ending(label: &[u8]) -> bool {
     ENDINGS.iter().any(|ending| label.eq_ignore_ascii_case(ending))
 }
 
-/// The password in `scheme://user:password@host`.
-fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
-    let from = at.saturating_sub(USERINFO_BYTES_MAX);
-    let before = text.get(from..at)?;
-    let start = before
-        .iter()
-        .rposition(|byte| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>' | b'`'))
-        .map_or(0, |space| space + 1);
-    let word = before.get(start..)?;
-    let scheme = memchr::memmem::find(word, b"://")?;
-    let user = word.get(scheme + 3..)?;
+/// Words without white space and quotes, asked for in order, so that no byte is looked at twice.
+struct Words<'t> {
+    text: &'t [u8],
+    /// Everything before this is looked at.
+    past: usize,
+    /// Where the last word begins.
+    start: usize,
+    /// Where `://` is looked for from, and where it stood last.
+    schemes_past: usize,
+    scheme: Option<usize>,
+}
+
+impl<'t> Words<'t> {
+    const fn of(text: &'t [u8]) -> Self {
+        Self {
+            text,
+            past: 0,
+            start: 0,
+            schemes_past: 0,
+            scheme: None,
+        }
+    }
+
+    /// Where the first `://` of the word stands that `at` is in, if it is near.
+    fn scheme_before(&mut self, at: usize) -> Option<usize> {
+        let is_edge = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'<' | b'>' | b'`');
+        let new = self.text.get(self.past..at).unwrap_or_default();
+        if let Some(edge) = new.iter().rposition(is_edge) {
+            self.start = self.past + edge + 1;
+        }
+        self.past = at;
+        let start = self.start.max(at.saturating_sub(USERINFO_BYTES_MAX));
+        if let Some(scheme) = self.scheme.filter(|scheme| *scheme >= start) {
+            return Some(scheme);
+        }
+        let from = self.schemes_past.max(start);
+        let found = memchr::memmem::find(self.text.get(from..at).unwrap_or_default(), b"://");
+        self.scheme = found.map(|found| from + found);
+        // The next one may begin in what was looked at.
+        self.schemes_past = self.scheme.map_or(at.saturating_sub(2).max(from), |scheme| scheme + 1);
+        self.scheme
+    }
+}
+
+/// The password in `scheme://user:password@host`, where that is.
+fn userinfo(text: &[u8], scheme: usize, at: usize) -> Option<Range<usize>> {
+    let user = text.get(scheme + 3..at)?;
     let colon = memchr::memchr(b':', user)?;
     let password = user.get(colon + 1..)?;
     let host = text.get(at + 1)?;
@@ -205,7 +242,7 @@ fn userinfo(text: &[u8], at: usize) -> Option<Range<usize>> {
     {
         return None;
     }
-    let password_at = from + start + scheme + 3 + colon + 1;
+    let password_at = scheme + 3 + colon + 1;
     Some(password_at..at)
 }
 

@@ -377,8 +377,10 @@ impl<'a> Place<'a> {
             }
             None => {
                 let rest = ahead(self.text, start, LINE_BYTES_MAX);
-                let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'<' | b'"' | b'`' | b'|');
-                (start, start + rest.iter().position(ends).unwrap_or(rest.len()))
+                let end = memchr::memchr3(b'"', b'\n', b'<', rest).unwrap_or(rest.len());
+                let line = rest.get(..end).unwrap_or_default();
+                let end = memchr::memchr3(b'\r', b'`', b'|', line).unwrap_or(end);
+                (start, start + end)
             }
         };
         Scope {

@@ -382,22 +382,26 @@ fn value(text: &[u8], scope: &Scope, work: &mut Work) -> Option<Range<usize>> {
         };
         span.end = work.end(&span, ends);
         // What closes a list, an object, a statement, a sentence; a bracket that is opened in the value closes there.
-        for _ in 0..CLOSING_MAX {
+        let mut left = CLOSING_MAX;
+        while left > 0 {
             let value = text.get(span.clone())?;
-            let opens = |bracket: u8, close: u8| {
-                let count = |wanted: u8| value.iter().filter(|byte| **byte == wanted).count();
-                count(bracket) >= count(close)
+            let count = |wanted: u8| memchr::memchr_iter(wanted, value).count();
+            // So many brackets close what was opened before the value.
+            let surplus = |open: u8, close: u8| {
+                let run = value.iter().rev().take(left).take_while(|byte| **byte == close).count();
+                count(close).saturating_sub(count(open)).min(run)
             };
-            let is_closing = match value.last() {
-                Some(b'}') => !opens(b'{', b'}'),
-                Some(b']') => !opens(b'[', b']'),
-                Some(b')') => !opens(b'(', b')'),
-                last => matches!(last, Some(b',' | b';' | b'\'' | b'`')),
+            let closing = match value.last() {
+                Some(b'}') => surplus(b'{', b'}'),
+                Some(b']') => surplus(b'[', b']'),
+                Some(b')') => surplus(b'(', b')'),
+                last => usize::from(matches!(last, Some(b',' | b';' | b'\'' | b'`'))),
             };
-            if !is_closing {
+            if closing == 0 {
                 break;
             }
-            span.end -= 1;
+            span.end -= closing;
+            left -= closing;
         }
         if scope.bond == Bond::Near {
             while span.end > span.start && text.get(span.end - 1).is_some_and(|byte| matches!(byte, b'.' | b':')) {

@@ -28,6 +28,9 @@ pub(crate) struct Tables<'a> {
     /// Words before these places are in a line, and in a list, that heads no table.
     no_line_before: usize,
     no_list_before: usize,
+    /// Where the last border of a list before this place is, so that no byte is asked twice.
+    borders_before: usize,
+    border: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,8 @@ impl<'a> Tables<'a> {
             last: None,
             no_line_before: 0,
             no_list_before: 0,
+            borders_before: 0,
+            border: None,
         }
     }
 
@@ -73,11 +78,24 @@ impl<'a> Tables<'a> {
             self.no_line_before = end;
         }
         if word.start >= self.no_list_before {
-            let (table, end) = lists(self.text, word);
+            let border = self.border_before(word.start);
+            let (table, end) = lists(self.text, word, border);
             self.no_list_before = end;
             return table;
         }
         None
+    }
+}
+
+impl Tables<'_> {
+    /// The last bracket or other border of a list before `at`, if it is near.
+    fn border_before(&mut self, at: usize) -> Option<usize> {
+        let from = self.borders_before.max(at.saturating_sub(LIST_BYTES_MAX)).min(at);
+        let is_border = |byte: &u8| matches!(byte, b'(' | b'[' | b'{' | b'}' | b':' | b';' | b'\n' | b']' | b')');
+        let last = self.text.get(from..at).unwrap_or_default().iter().rposition(is_border);
+        self.border = last.map(|last| from + last).or(self.border);
+        self.borders_before = self.borders_before.max(at);
+        self.border.filter(|border| at - border <= LIST_BYTES_MAX)
     }
 }
 
@@ -176,15 +194,14 @@ fn delimited(line: &[u8], delimiter: u8) -> Vec<Range<usize>> {
     cells
 }
 
-/// The lists below the list of names that `word` is in, and up to where no other word need ask.
-fn lists(text: &[u8], word: &Range<usize>) -> (Option<Table>, usize) {
-    let before = behind(text, word.start, LIST_BYTES_MAX);
-    let is_border = |byte: &u8| matches!(byte, b'(' | b'[' | b'{' | b'}' | b':' | b';' | b'\n' | b']' | b')');
-    let Some(back) = before.iter().rev().position(is_border) else {
+/// The lists below the list of names that `word` is in, which has its last `border` before it, and up to where no other word need
+/// ask.
+fn lists(text: &[u8], word: &Range<usize>, border: Option<usize>) -> (Option<Table>, usize) {
+    let Some(border) = border else {
         return (None, word.end);
     };
-    let start = word.start - back;
-    let close = match start.checked_sub(1).and_then(|at| text.get(at)) {
+    let start = border + 1;
+    let close = match text.get(border) {
         Some(b'(') => b')',
         Some(b'[') => b']',
         _ => return (None, word.end),

@@ -287,7 +287,10 @@ fn colons(text: &[u8], at: usize, past: Option<usize>) -> Option<(Class, &'stati
     if parts == 6 && whole.len() == 17 && whole.split(|byte| *byte == b':').all(|part| part.len() == 2) {
         return Some((Class::Mac, "mac", span));
     }
-    // `12:30:45` and `::` are no addresses.
+    // Eight groups, six and an IPv4 address, or fewer and two colons for those that are nothing: `12:30:45` is a time.
+    if parts < 7 && memchr::memmem::find(whole, b"::").is_none() {
+        return None;
+    }
     let address: Ipv6Addr = std::str::from_utf8(whole).ok()?.parse().ok()?;
     let is_spelled =
         whole.len() >= 6 && (parts >= 4 || whole.iter().any(|byte| matches!(byte, b'a'..=b'f' | b'A'..=b'F')));

@@ -11,6 +11,7 @@ mod code;
 mod credentials;
 mod decode;
 mod fields;
+mod issued;
 mod joints;
 mod kinds;
 mod pattern;
@@ -117,6 +118,8 @@ enum Meaning {
     Identifier(usize),
     /// It may be this token, which has no prefix.
     Token(usize),
+    /// It is a name of the issuer of this token, or begins with one.
+    Issued(usize),
     /// It may be such a field.
     Field(usize),
     /// It is a secret, by the rule of this index.
@@ -165,6 +168,9 @@ const GROUPS_BYTES_MAX: usize = 512;
 /// So many groups of a named value are tried.
 const GROUPS_MAX: usize = 12;
 
+/// A key that has another form than its issuer's has this length at least.
+const OTHER_KEY_BYTES_MIN: usize = 16;
+
 /// A veto is so near.
 const VETO_BYTES_MAX: usize = 24;
 
@@ -200,6 +206,16 @@ impl Scanner {
                 mean(word, Meaning::Token(index)).map_err(too_many)?;
             }
         }
+        let issued = rules.issued();
+        for (name, index) in &issued {
+            mean(name, Meaning::Issued(*index)).map_err(too_many)?;
+        }
+        // A longer term has the place of the name in it.
+        for word in rules.tokens.iter().flat_map(|token| &token.near) {
+            for (_, index) in issued.iter().filter(|(name, _)| issued::is_begun(word, name)) {
+                mean(word, Meaning::Issued(*index)).map_err(too_many)?;
+            }
+        }
         for (index, field) in rules.fields.iter().enumerate() {
             for word in &field.words {
                 mean(word, Meaning::Field(index)).map_err(too_many)?;
@@ -219,11 +235,13 @@ impl Scanner {
         for issuers in &rules.issuers {
             let names = issuers.names.iter().map(|(_, names)| names.as_slice());
             let ids = terms.pairs(names, &issuers.words).map_err(too_many)?;
-            for (id, (token, _)) in ids.into_iter().zip(&issuers.names) {
+            for (id, (token, names)) in ids.into_iter().zip(&issuers.names) {
                 let id = id as usize;
                 meanings.resize(meanings.len().max(id + 1), Vec::new());
                 if let Some(meanings) = meanings.get_mut(id) {
                     meanings.push(Meaning::Token(*token));
+                    let own = issued.iter().filter(|(name, _)| names.contains(name));
+                    meanings.extend(own.map(|(_, index)| Meaning::Issued(*index)));
                 }
             }
         }
@@ -513,6 +531,8 @@ impl Scanner {
             } else {
                 sentence
             };
+            // What names a key of an issuer names one that has another form than we know, too.
+            let (mut length_min, mut is_found) = (None, false);
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {
@@ -536,15 +556,33 @@ impl Scanner {
                             continue;
                         };
                         let all = scopes.iter().chain(near);
-                        let span = all.into_iter().find_map(|scope| token_in(token, text, &scope.span));
-                        // A key of an issuer that has no form of its own may be as any other.
-                        let is_any = token.prefix.is_empty() && token.near.is_empty() && !scopes.is_empty();
-                        match span {
-                            Some(span) => found.push(Found::new(token.class, &token.id, Confidence::Sure, span)),
-                            None if is_any && !says(Meaning::Harmless, &key) => {
-                                secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
-                            }
-                            None => {}
+                        let is_formless = token.prefix.is_empty() && token.near.is_empty();
+                        if is_formless {
+                            length_min = Some(0);
+                        } else if length_min.is_none() && text.get(word.clone()).is_some_and(issued::is_for_key) {
+                            length_min = Some(OTHER_KEY_BYTES_MIN);
+                        }
+                        let span = all.into_iter().find_map(|scope| {
+                            let span = token_in(token, text, &scope.span)?;
+                            let is_whole = !is_formless || scope.bond != Bond::Key;
+                            Some(if is_whole {
+                                span
+                            } else {
+                                issued::value_around(text, scope, span)
+                            })
+                        });
+                        if let Some(span) = span {
+                            is_found = true;
+                            found.push(Found::new(token.class, &token.id, Confidence::Sure, span));
+                        }
+                    }
+                    Meaning::Issued(index) => {
+                        let token = self.rules.tokens.get(*index);
+                        if let Some((token, (span, confidence))) =
+                            token.and_then(|token| Some((token, issued::find(token, text, &word)?)))
+                        {
+                            is_found = true;
+                            found.push(Found::new(token.class, &token.id, confidence, span));
                         }
                     }
                     Meaning::Field(index) => {
@@ -570,6 +608,17 @@ impl Scanner {
                     }
                     Meaning::Harmless | Meaning::Veto => {}
                 }
+            }
+            if let Some(length_min) = length_min
+                && !is_found
+                && !scopes.is_empty()
+                && !meanings.iter().any(|meaning| matches!(meaning, Meaning::Secret(_)))
+                && !says(Meaning::Harmless, &key)
+            {
+                let known = found.len();
+                secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
+                let mut at = 0..;
+                found.retain(|found| at.next().is_none_or(|at| at < known) || found.span.len() >= length_min);
             }
         }
     }

@@ -426,8 +426,10 @@ impl<'a> Place<'a> {
 
     /// `"name": "ssn", "value": "1"`: the member behind the word's.
     fn paired(&self, at: usize) -> Option<Scope> {
-        const VALUES: [&[u8]; 12] = [
+        const VALUES: [&[u8]; 13] = [
             b"value",
+            // JSON-RPC: what the method wants.
+            b"params",
             b"val",
             b"content",
             b"answer",
@@ -540,6 +542,7 @@ mod tests {
             ("<label>ssn</label><input value=\"123\">", "123"),
             (r#"{"name":"ssn","value":"123"}"#, "123"),
             (r#"{"name":"ssn","type":"string","value":"123"}"#, "123"),
+            (r#"{"method":"check.ssn", "params":["123"]}"#, "123"),
             ("- name: ssn\n  value: 123", "123"),
             ("**ssn:** 123", "123"),
             ("ssn (required): 123", "123"),

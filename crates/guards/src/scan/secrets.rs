@@ -778,7 +778,7 @@ fn is_path(lower: &[u8]) -> bool {
 }
 
 /// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
-fn is_names(value: &[u8]) -> bool {
+pub(super) fn is_names(value: &[u8]) -> bool {
     // `CLIENT_EARLY_TRAFFIC_SECRET`
     let is_large = value.iter().any(u8::is_ascii_uppercase) && !value.iter().any(u8::is_ascii_lowercase);
     if is_large && value.contains(&b'_') {

@@ -59,7 +59,11 @@ pub(super) fn find(token: &Token, text: &[u8], word: &Range<usize>) -> Option<(R
     let (mut at, mut words) = (0, 0);
     while words <= WORDS_MAX {
         let skipped = reach.get(at..)?.iter().position(u8::is_ascii_alphanumeric)?;
-        if reach.get(at..at + skipped)?.iter().any(|byte| b",;{}&<".contains(byte)) {
+        if reach
+            .get(at..at + skipped)?
+            .iter()
+            .any(|byte| b",;{}&</".contains(byte))
+        {
             return None;
         }
         at += skipped;
@@ -109,6 +113,14 @@ fn name_end(token: &Token, text: &[u8], start: usize) -> Option<usize> {
         Some(start + at)
     });
     ends.max()
+}
+
+/// Whether a point joins what stands at `span` and another part of a token.
+pub(super) fn is_part(text: &[u8], span: &Range<usize>) -> bool {
+    let is_joint = |pair: &[u8], side: usize| {
+        pair.contains(&b'.') && pair.len() == 2 && pair.get(side).is_some_and(u8::is_ascii_alphanumeric)
+    };
+    is_joint(ahead(text, span.end, 2), 1) || is_joint(peek::behind(text, span.start, 2), 0)
 }
 
 /// The whole of a key's value that `span` is a part of: a token may have parts (`x.y.z`, `1:x`, `x%2Fy`), of which a form tells one.
@@ -175,7 +187,7 @@ fn is_key(value: &[u8]) -> bool {
     varied(value)
         && (opaque(value)
             || is_grouped(value)
-            || is_one && (has_digits || value.len() >= LETTERS_MIN && !secrets::is_names(value)))
+            || is_one && (has_digits || value.len() >= LETTERS_MIN && secrets::is_random(value)))
 }
 
 #[cfg(test)]

@@ -564,7 +564,8 @@ impl Scanner {
                         }
                         let span = all.into_iter().find_map(|scope| {
                             let span = token_in(token, text, &scope.span)?;
-                            let is_whole = !is_formless || scope.bond != Bond::Key;
+                            let has_parts = is_formless || token.prefix.is_empty() && issued::is_part(text, &span);
+                            let is_whole = !has_parts || scope.bond != Bond::Key;
                             Some(if is_whole {
                                 span
                             } else {

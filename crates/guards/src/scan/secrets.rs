@@ -491,7 +491,7 @@ const fn is_wallets(count: usize) -> bool {
 }
 
 /// Letters alone that no word has together: five consonants in a row, or hardly a vowel.
-fn is_random(value: &[u8]) -> bool {
+pub(super) fn is_random(value: &[u8]) -> bool {
     let is_vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
     let vowels = value.iter().filter(|byte| is_vowel(byte)).count();
     value.len() >= 8
@@ -778,7 +778,7 @@ fn is_path(lower: &[u8]) -> bool {
 }
 
 /// `AdminResetUserPassword`, `cognito-idp:ResetPassword`, `credhub.password`: names of things, made of words.
-pub(super) fn is_names(value: &[u8]) -> bool {
+fn is_names(value: &[u8]) -> bool {
     // `CLIENT_EARLY_TRAFFIC_SECRET`
     let is_large = value.iter().any(u8::is_ascii_uppercase) && !value.iter().any(u8::is_ascii_lowercase);
     if is_large && value.contains(&b'_') {

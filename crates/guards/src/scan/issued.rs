@@ -7,19 +7,22 @@
 
 use super::checks::{opaque, varied};
 use super::peek::{self, ahead};
-use super::place::Scope;
+use super::place::{Bond, Scope};
 use super::rules::Token;
 use super::{Confidence, secrets};
 use std::ops::Range;
 
+/// A key that has another form than its issuer's has this length at least.
+pub(super) const OTHER_KEY_BYTES_MIN: usize = 16;
+
 /// A value stands so near behind the name.
-const REACH_BYTES: usize = 64;
+const REACH_BYTES: usize = 48;
 
 /// What joins a name and a value is no longer, where it has no word.
 const JOINT_BYTES_MAX: usize = 8;
 
 /// So many words may stand between them.
-const WORDS_MAX: usize = 5;
+const WORDS_MAX: usize = 3;
 
 /// The other parts of a value are no longer than this.
 const PARTS_BYTES_MAX: usize = 1_024;
@@ -115,8 +118,19 @@ fn name_end(token: &Token, text: &[u8], start: usize) -> Option<usize> {
     ends.max()
 }
 
+/// The value that a match of `token` in `scope` is, or is a part of where a key names it.
+pub(super) fn value(token: &Token, text: &[u8], scope: &Scope, span: Range<usize>) -> Range<usize> {
+    let is_formless = token.prefix.is_empty() && token.near.is_empty();
+    let has_parts = is_formless || token.prefix.is_empty() && is_part(text, &span);
+    if has_parts && scope.bond == Bond::Key {
+        value_around(text, scope, span)
+    } else {
+        span
+    }
+}
+
 /// Whether a point joins what stands at `span` and another part of a token.
-pub(super) fn is_part(text: &[u8], span: &Range<usize>) -> bool {
+fn is_part(text: &[u8], span: &Range<usize>) -> bool {
     let is_joint = |pair: &[u8], side: usize| {
         pair.contains(&b'.') && pair.len() == 2 && pair.get(side).is_some_and(u8::is_ascii_alphanumeric)
     };
@@ -124,7 +138,7 @@ pub(super) fn is_part(text: &[u8], span: &Range<usize>) -> bool {
 }
 
 /// The whole of a key's value that `span` is a part of: a token may have parts (`x.y.z`, `1:x`, `x%2Fy`), of which a form tells one.
-pub(super) fn value_around(text: &[u8], scope: &Scope, span: Range<usize>) -> Range<usize> {
+fn value_around(text: &[u8], scope: &Scope, span: Range<usize>) -> Range<usize> {
     let is_of_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=._~%:-".contains(byte);
     let before = text.get(scope.span.start..span.start).unwrap_or_default();
     let begin = span.start

@@ -168,9 +168,6 @@ const GROUPS_BYTES_MAX: usize = 512;
 /// So many groups of a named value are tried.
 const GROUPS_MAX: usize = 12;
 
-/// A key that has another form than its issuer's has this length at least.
-const OTHER_KEY_BYTES_MIN: usize = 16;
-
 /// A veto is so near.
 const VETO_BYTES_MAX: usize = 24;
 
@@ -496,6 +493,19 @@ impl Scanner {
                 continue;
             }
             let word = hit.start..hit.end;
+            let known = found.len();
+            let mut is_issued = true;
+            for meaning in meanings {
+                match meaning {
+                    Meaning::Issued(index) => self.issued(*index, text, &word, found),
+                    _ => is_issued = false,
+                }
+            }
+            // A name alone says no more.
+            if is_issued {
+                continue;
+            }
+            let mut is_found = found.len() > known;
             let place = Place::of(text, &word);
             let key = place.key();
             let neighbours = hits
@@ -532,7 +542,7 @@ impl Scanner {
                 sentence
             };
             // What names a key of an issuer names one that has another form than we know, too.
-            let (mut length_min, mut is_found) = (None, false);
+            let mut length_min = None;
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {
@@ -560,32 +570,18 @@ impl Scanner {
                         if is_formless {
                             length_min = Some(0);
                         } else if length_min.is_none() && text.get(word.clone()).is_some_and(issued::is_for_key) {
-                            length_min = Some(OTHER_KEY_BYTES_MIN);
+                            length_min = Some(issued::OTHER_KEY_BYTES_MIN);
                         }
                         let span = all.into_iter().find_map(|scope| {
                             let span = token_in(token, text, &scope.span)?;
-                            let has_parts = is_formless || token.prefix.is_empty() && issued::is_part(text, &span);
-                            let is_whole = !has_parts || scope.bond != Bond::Key;
-                            Some(if is_whole {
-                                span
-                            } else {
-                                issued::value_around(text, scope, span)
-                            })
+                            Some(issued::value(token, text, scope, span))
                         });
                         if let Some(span) = span {
                             is_found = true;
                             found.push(Found::new(token.class, &token.id, Confidence::Sure, span));
                         }
                     }
-                    Meaning::Issued(index) => {
-                        let token = self.rules.tokens.get(*index);
-                        if let Some((token, (span, confidence))) =
-                            token.and_then(|token| Some((token, issued::find(token, text, &word)?)))
-                        {
-                            is_found = true;
-                            found.push(Found::new(token.class, &token.id, confidence, span));
-                        }
-                    }
+                    Meaning::Issued(_) => {}
                     Meaning::Field(index) => {
                         let Some(field) = self.rules.fields.get(*index) else {
                             continue;
@@ -618,10 +614,18 @@ impl Scanner {
             {
                 let known = found.len();
                 secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
-                let mut at = 0..;
-                found.retain(|found| at.next().is_none_or(|at| at < known) || found.span.len() >= length_min);
+                let others = found.split_off(known);
+                found.extend(others.into_iter().filter(|found| found.span.len() >= length_min));
             }
         }
+    }
+
+    /// The key of an issuer whose name a term is or begins with.
+    #[inline(never)]
+    fn issued<'a>(&'a self, index: usize, text: &[u8], word: &Range<usize>, found: &mut Vec<Found<'a>>) {
+        let token = self.rules.tokens.get(index);
+        let one = token.and_then(|token| Some((token, issued::find(token, text, word)?)));
+        found.extend(one.map(|(token, (span, sure))| Found::new(token.class, &token.id, sure, span)));
     }
 
     /// Whether the last word before a value, in its sentence, says that it is another kind of number.

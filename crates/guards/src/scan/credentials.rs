@@ -17,8 +17,11 @@ use std::sync::LazyLock;
 /// A line of one of these files, or an argument, is no longer.
 const LINE_BYTES_MAX: usize = 4_096;
 
+/// The name of a variable is no longer.
+const NAME_BYTES_MAX: usize = 64;
+
 /// What each grammar begins with.
-const BEGINNINGS: [&str; 12] = [
+const BEGINNINGS: [&str; 14] = [
     " -u",
     "-user",
     " -U",
@@ -27,10 +30,12 @@ const BEGINNINGS: [&str; 12] = [
     "docker login",
     "redis-cli",
     "sqlcmd",
-    "asic ",
+    "asic",
     "DENTIFIED BY ",
     "dentified by ",
     "PASSWORD",
+    "Credential",
+    "Authentication(",
 ];
 
 /// One search for all of them.
@@ -78,8 +83,19 @@ pub(super) fn find(text: &[u8], kinds: &Map, found: &mut Vec<Found<'_>>) {
             4 | 5 => attached_flag(text, end, b" -p", false, found),
             6 => attached_flag(text, end, b" -a", false, found),
             7 => attached_flag(text, end, b" -P", false, found),
-            8 => basic(text, end, found),
+            8 => match ahead(text, end, 5) {
+                [b' ', ..] => basic(text, end + 1, found),
+                b"Auth(" => constructed(text, end + 5, span.start, found),
+                _ => {}
+            },
             9 | 10 => quoted(text, end, found),
+            12 => match ahead(text, end, 2) {
+                [b'(', ..] => constructed(text, end + 1, span.start, found),
+                b"s(" => constructed(text, end + 2, span.start, found),
+                _ => {}
+            },
+            13 if behind(text, span.start, 8) == b"Password" => constructed(text, end, span.start, found),
+            13 => {}
             _ if matches!(text.get(end), Some(b' ' | b'(')) => quoted(text, end + 1, found),
             _ => {}
         }
@@ -178,6 +194,43 @@ fn attached_flag(text: &[u8], at: usize, flag: &[u8], is_attached: bool, found: 
         _ => return,
     }
     push("flag-password", text, argument(text, from), found);
+}
+
+/// `UsernamePasswordCredentials("name", "password")`, `HTTPBasicAuth(name, "password")`, `BasicAWSCredentials("id", "secret")`,
+/// `NetworkCredential("name", "password", "domain")`: what is made of a name and a password alone; its arguments begin at `at`.
+fn constructed(text: &[u8], at: usize, called: usize, found: &mut Vec<Found<'_>>) {
+    let space = |at: usize| {
+        let rest = ahead(text, at, LINE_BYTES_MAX);
+        at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+    };
+    let name = argument(text, space(at));
+    let name = match text.get(name.end) {
+        Some(b'"' | b'\'') if text.get(name.start.saturating_sub(1)) == text.get(name.end) => name.end + 1,
+        _ => {
+            let rest = ahead(text, at, NAME_BYTES_MAX);
+            let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.$ ".contains(byte);
+            at + rest.iter().take_while(|byte| is_of_name(byte)).count()
+        }
+    };
+    let comma = space(name);
+    if text.get(comma) != Some(&b',') {
+        return;
+    }
+    let open = space(comma + 1);
+    if !matches!(text.get(open), Some(b'"' | b'\'')) {
+        return;
+    }
+    let password = argument(text, open);
+    let rest = ahead(text, password.end + 1, 16);
+    let rest = rest.strip_prefix(b".toCharArray()").unwrap_or(rest).trim_ascii_start();
+    let is_end = match rest.first() {
+        Some(b')') => true,
+        Some(b',') => behind(text, called, 8).ends_with(b"Network"),
+        _ => false,
+    };
+    if is_end && !password.is_empty() {
+        push("constructed-password", text, password, found);
+    }
 }
 
 /// `Authorization: Basic ...` (RFC 7617): name and password in Base64.

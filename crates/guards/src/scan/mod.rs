@@ -11,6 +11,7 @@ mod code;
 mod credentials;
 mod decode;
 mod fields;
+mod issued;
 mod joints;
 mod kinds;
 mod pattern;
@@ -119,6 +120,8 @@ enum Meaning {
     Identifier(usize),
     /// It may be this token, which has no prefix.
     Token(usize),
+    /// It is a name of the issuer of this token, or begins with one.
+    Issued(usize),
     /// It may be such a field.
     Field(usize),
     /// It is a secret, by the rule of this index.
@@ -202,6 +205,16 @@ impl Scanner {
                 mean(word, Meaning::Token(index)).map_err(too_many)?;
             }
         }
+        let issued = rules.issued();
+        for (name, index) in &issued {
+            mean(name, Meaning::Issued(*index)).map_err(too_many)?;
+        }
+        // A longer term has the place of the name in it.
+        for word in rules.tokens.iter().flat_map(|token| &token.near) {
+            for (_, index) in issued.iter().filter(|(name, _)| issued::is_begun(word, name)) {
+                mean(word, Meaning::Issued(*index)).map_err(too_many)?;
+            }
+        }
         for (index, field) in rules.fields.iter().enumerate() {
             for word in &field.words {
                 mean(word, Meaning::Field(index)).map_err(too_many)?;
@@ -221,11 +234,13 @@ impl Scanner {
         for issuers in &rules.issuers {
             let names = issuers.names.iter().map(|(_, names)| names.as_slice());
             let ids = terms.pairs(names, &issuers.words).map_err(too_many)?;
-            for (id, (token, _)) in ids.into_iter().zip(&issuers.names) {
+            for (id, (token, names)) in ids.into_iter().zip(&issuers.names) {
                 let id = id as usize;
                 meanings.resize(meanings.len().max(id + 1), Vec::new());
                 if let Some(meanings) = meanings.get_mut(id) {
                     meanings.push(Meaning::Token(*token));
+                    let own = issued.iter().filter(|(name, _)| names.contains(name));
+                    meanings.extend(own.map(|(_, index)| Meaning::Issued(*index)));
                 }
             }
         }
@@ -492,6 +507,19 @@ impl Scanner {
                 continue;
             }
             let word = hit.start..hit.end;
+            let known = found.len();
+            let mut is_issued = true;
+            for meaning in meanings {
+                match meaning {
+                    Meaning::Issued(index) => self.issued(*index, text, &word, found),
+                    _ => is_issued = false,
+                }
+            }
+            // A name alone says no more.
+            if is_issued {
+                continue;
+            }
+            let mut is_found = found.len() > known;
             let place = Place::of(text, &word);
             let key = place.key();
             let neighbours = hits
@@ -527,6 +555,8 @@ impl Scanner {
             } else {
                 sentence
             };
+            // What names a key of an issuer names one that has another form than we know, too.
+            let mut length_min = None;
             for meaning in meanings {
                 match meaning {
                     Meaning::Identifier(index) => {
@@ -550,19 +580,22 @@ impl Scanner {
                             continue;
                         };
                         let all = scopes.iter().chain(near);
-                        let span = all
-                            .into_iter()
-                            .find_map(|scope| token_in(token, text, map, &scope.span));
-                        // A key of an issuer that has no form of its own may be as any other.
-                        let is_any = token.prefix.is_empty() && token.near.is_empty() && !scopes.is_empty();
-                        match span {
-                            Some(span) => found.push(Found::new(token.class, &token.id, Confidence::Sure, span)),
-                            None if is_any && !says(Meaning::Harmless, &key) => {
-                                secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
-                            }
-                            None => {}
+                        let is_formless = token.prefix.is_empty() && token.near.is_empty();
+                        if is_formless {
+                            length_min = Some(0);
+                        } else if length_min.is_none() && text.get(word.clone()).is_some_and(issued::is_for_key) {
+                            length_min = Some(issued::OTHER_KEY_BYTES_MIN);
+                        }
+                        let span = all.into_iter().find_map(|scope| {
+                            let span = token_in(token, text, map, &scope.span)?;
+                            Some(issued::value(token, text, scope, span))
+                        });
+                        if let Some(span) = span {
+                            is_found = true;
+                            found.push(Found::new(token.class, &token.id, Confidence::Sure, span));
                         }
                     }
+                    Meaning::Issued(_) => {}
                     Meaning::Field(index) => {
                         let Some(field) = self.rules.fields.get(*index) else {
                             continue;
@@ -587,7 +620,26 @@ impl Scanner {
                     Meaning::Harmless | Meaning::Veto => {}
                 }
             }
+            if let Some(length_min) = length_min
+                && !is_found
+                && !scopes.is_empty()
+                && !meanings.iter().any(|meaning| matches!(meaning, Meaning::Secret(_)))
+                && !says(Meaning::Harmless, &key)
+            {
+                let known = found.len();
+                secrets::named(Class::GenericSecret, text, &word, &scopes, &mut work, found);
+                let others = found.split_off(known);
+                found.extend(others.into_iter().filter(|found| found.span.len() >= length_min));
+            }
         }
+    }
+
+    /// The key of an issuer whose name a term is or begins with.
+    #[inline(never)]
+    fn issued<'a>(&'a self, index: usize, text: &[u8], word: &Range<usize>, found: &mut Vec<Found<'a>>) {
+        let token = self.rules.tokens.get(index);
+        let one = token.and_then(|token| Some((token, issued::find(token, text, word)?)));
+        found.extend(one.map(|(token, (span, sure))| Found::new(token.class, &token.id, sure, span)));
     }
 
     /// Whether the last word before a value, in its sentence, says that it is another kind of number.

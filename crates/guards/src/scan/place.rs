@@ -5,7 +5,7 @@
 //! It must not know what is looked for.
 
 use super::code::is_tag;
-use super::peek::{ahead, behind};
+use super::peek::{ahead, behind, find};
 use std::ops::Range;
 
 /// A key's value is looked for so far behind it.
@@ -190,6 +190,15 @@ impl<'a> Place<'a> {
             [b',', ..] if is_closed_key && self.is_argument() => {
                 let next = self.skip(at + 1, |byte| byte == b' ');
                 let named = ahead(self.text, next, 16);
+                // A string of code that has its quotes in it, of which the view has left the backslashes out.
+                if matches!(named, [b'"', b'"', first, ..] if first.is_ascii_alphanumeric()) {
+                    let span = next + 2..self.end(next + 2, |byte| matches!(byte, b'"' | b'\n'));
+                    return Some(Scope {
+                        span,
+                        bond: Bond::Key,
+                        is_closed: true,
+                    });
+                }
                 let name = [&b"default="[..], b"default_value=", b"fallback=", b"value="]
                     .into_iter()
                     .find(|name| named.starts_with(name));
@@ -244,7 +253,12 @@ impl<'a> Place<'a> {
             return false;
         };
         let Some(before) = before.strip_suffix(b"(") else {
-            return false;
+            // Android's builds: the type comes first.
+            let is_second = before.trim_ascii_end().ends_with(b",");
+            return is_second
+                && [&b"buildConfigField"[..], b"resValue"]
+                    .iter()
+                    .any(|call| find(before, call).is_some());
         };
         let before = before.to_ascii_lowercase();
         CALLS.iter().any(|call| before.ends_with(call))
@@ -428,8 +442,10 @@ impl<'a> Place<'a> {
 
     /// `"name": "ssn", "value": "1"`: the member behind the word's.
     fn paired(&self, at: usize) -> Option<Scope> {
-        const VALUES: [&[u8]; 12] = [
+        const VALUES: [&[u8]; 13] = [
             b"value",
+            // JSON-RPC: what the method wants.
+            b"params",
             b"val",
             b"content",
             b"answer",
@@ -542,6 +558,10 @@ mod tests {
             ("<label>ssn</label><input value=\"123\">", "123"),
             (r#"{"name":"ssn","value":"123"}"#, "123"),
             (r#"{"name":"ssn","type":"string","value":"123"}"#, "123"),
+            (r#"{"method":"check.ssn", "params":["123"]}"#, "123"),
+            ("buildConfigField 'String', 'ssn', '\"123\"'", "\"123\""),
+            ("buildConfigField(\"String\", \"ssn\", \"\"123\"\")", "123"),
+            ("resValue(\"string\", \"ssn\", \"123\")", "123"),
             ("- name: ssn\n  value: 123", "123"),
             ("**ssn:** 123", "123"),
             ("ssn (required): 123", "123"),

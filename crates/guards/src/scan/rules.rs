@@ -48,6 +48,8 @@ pub(crate) struct Token {
     pub(crate) body: Pattern,
     pub(crate) check: Option<Check>,
     pub(crate) near: Vec<String>,
+    /// What its issuer is called, where that and the form are enough.
+    pub(crate) names: Vec<String>,
 }
 
 /// Tokens without a form of their own: what names one is a name of its issuer and one of some words for a key.
@@ -158,6 +160,8 @@ pub(super) const BUILT_IN: &[&str] = &[
     include_str!("../../rules/identifiers-money.toml"),
     include_str!("../../rules/identifiers-north.toml"),
     include_str!("../../rules/identifiers-west.toml"),
+    include_str!("../../rules/issuers-forms-1.toml"),
+    include_str!("../../rules/issuers-forms-2.toml"),
     include_str!("../../rules/issuers.toml"),
     include_str!("../../rules/secret-words.toml"),
     include_str!("../../rules/tokens-ai.toml"),
@@ -212,6 +216,8 @@ struct TokenText {
     check: Option<String>,
     #[serde(default)]
     near: Vec<String>,
+    #[serde(default)]
+    names: Vec<String>,
     #[serde(rename = "reason")]
     _reason: String,
     #[serde(rename = "finds")]
@@ -299,6 +305,14 @@ impl Rules {
         Ok(rules)
     }
 
+    /// The names of issuers, each with the index of a token that it and a form are enough for.
+    pub(crate) fn issued(&self) -> Vec<(&String, usize)> {
+        let tokens = self.tokens.iter().enumerate();
+        tokens
+            .flat_map(|(index, token)| token.names.iter().map(move |name| (name, index)))
+            .collect()
+    }
+
     /// Adds the rules of a TOML text.
     ///
     /// # Errors
@@ -381,10 +395,10 @@ fn examples(rule: &str, finds: &[String], passes: &[String]) -> Result<(), RuleE
 fn token(text: TokenText) -> Result<Token, RuleError> {
     let id = text.id.as_str();
     examples(id, &text.finds, &text.passes)?;
-    if text.prefix.is_empty() && text.near.is_empty() {
+    if text.prefix.is_empty() && text.near.is_empty() && text.names.is_empty() {
         return Err(wrong(
             id,
-            "a token without a `prefix` wants words that it stands `near`",
+            "a token without a `prefix` wants words that it stands `near`, or the `names` of its issuer",
         ));
     }
     for prefix in &text.prefix {
@@ -412,6 +426,7 @@ fn token(text: TokenText) -> Result<Token, RuleError> {
             .map(|prefix| prefix.into_bytes().into())
             .collect(),
         near: text.near,
+        names: text.names,
         id: text.id.into(),
     })
 }
@@ -427,6 +442,7 @@ fn of_issuer(issuer: &IssuerText, form: &IssuerForm) -> Result<Token, RuleError>
         body: Pattern::body(&form.body).map_err(|error| wrong(id, format!("body: {error}")))?,
         check: check(id, form.check.as_deref())?,
         near: Vec::new(),
+        names: Vec::new(),
     })
 }
 

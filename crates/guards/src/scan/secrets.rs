@@ -498,7 +498,7 @@ const fn is_wallets(count: usize) -> bool {
 }
 
 /// Letters alone that no word has together: five consonants in a row, or hardly a vowel.
-fn is_random(value: &[u8]) -> bool {
+pub(super) fn is_random(value: &[u8]) -> bool {
     let is_vowel = |byte: &u8| b"aeiouyAEIOUY".contains(byte);
     let vowels = value.iter().filter(|byte| is_vowel(byte)).count();
     value.len() >= 8

@@ -20,6 +20,7 @@ mod west;
 mod tests;
 
 pub(crate) use documents::machine_readable_zone;
+pub(crate) use tokens::{opaque, varied};
 
 /// A check. It gets letters and digits alone, letters upper case, unless [`as_written`] says otherwise.
 pub(crate) type Check = fn(&[u8]) -> bool;

@@ -686,24 +686,22 @@ const fn hash(bytes: [u8; 3]) -> usize {
 
 /// The first such token in a part of the text.
 fn token_in(token: &Token, text: &[u8], map: &Map, span: &Range<usize>) -> Option<Range<usize>> {
-    let nothing: [Box<[u8]>; 1] = [Box::default()];
-    let prefixes = if token.prefix.is_empty() {
-        nothing.as_slice()
-    } else {
-        &token.prefix
-    };
     groups(map, span, false).find_map(|group| {
         let start = group.start;
         let rest = text.get(start..)?;
-        let first = rest.first();
-        let mut prefixes = prefixes.iter().filter(|prefix| match prefix.first() {
-            Some(begin) => first == Some(begin),
-            None => first.is_some_and(|first| token.body.may_begin_with(*first)),
-        });
-        prefixes.find_map(|prefix| {
-            let length = prefix.len() + token.body_length(rest.strip_prefix(&**prefix)?)?;
-            token.is_right(rest.get(..length)).then_some(start..start + length)
-        })
+        let first = *rest.first()?;
+        let right = |length: &usize| token.is_right(rest.get(..*length));
+        let length = if token.prefix.is_empty() {
+            let may_be = token.begins.may_be(first, group.len());
+            may_be.then(|| token.body_length(rest))?.filter(right)
+        } else {
+            let mut prefixes = token.prefix.iter().filter(|prefix| prefix.first() == Some(&first));
+            prefixes.find_map(|prefix| {
+                let length = prefix.len() + token.body_length(rest.strip_prefix(&**prefix)?)?;
+                Some(length).filter(right)
+            })
+        };
+        Some(start..start + length?)
     })
 }
 
@@ -778,7 +776,7 @@ fn identified<'a>(
             let start = group.start;
             let first = *text.get(start)?;
             let forms = identifier.forms.iter();
-            let forms = forms.filter(|form| form.may_begin(first, group.len()));
+            let forms = forms.filter(|form| form.begins.may_be(first, group.len()));
             let spans = forms.filter_map(|form| matched(identifier, &form.pattern, text, start));
             spans.max_by_key(|span| span.end)
         })

@@ -26,6 +26,25 @@ struct Element {
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern(Box<[Element]>);
 
+/// What a match may begin with: rules most places out before it is looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginning {
+    set: u128,
+    /// How long the group of letters and digits may be that it begins with: a bit each.
+    lengths: u64,
+}
+
+/// The last bit for the length of a group, which is for all longer ones, too.
+const LENGTHS_LAST: usize = u64::BITS as usize - 1;
+
+impl Beginning {
+    /// Whether a match may begin with a group of letters and digits of this length, with this byte.
+    #[inline]
+    pub(crate) fn may_be(self, first: u8, length: usize) -> bool {
+        self.lengths >> length.min(LENGTHS_LAST) & 1 == 1 && has(self.set, first)
+    }
+}
+
 /// What is wrong with a form.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum PatternError {
@@ -118,6 +137,24 @@ impl Pattern {
     /// Whether `byte` could go on the last element: then a match that ends before it is a part of something longer.
     pub(crate) fn goes_on_with(&self, byte: u8) -> bool {
         self.0.last().is_some_and(|last| has(last.set, byte))
+    }
+
+    /// What a match may begin with, where letters and digits do.
+    pub(crate) fn begins(&self) -> Beginning {
+        let is_mixed =
+            |element: &Element| element.set & (LETTERS | DIGITS) != 0 && element.set & !(LETTERS | DIGITS) != 0;
+        let lengths = match self.0.iter().any(is_mixed) {
+            true => u64::MAX,
+            false => {
+                let (least, most) = self.first_group().into_inner();
+                let lengths = least.min(LENGTHS_LAST)..=most.min(LENGTHS_LAST);
+                lengths.fold(0, |all, length| all | 1 << length)
+            }
+        };
+        Beginning {
+            set: self.beginning(),
+            lengths,
+        }
     }
 
     /// How many letters and digits a match may begin with, before a separator or its end.

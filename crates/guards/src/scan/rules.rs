@@ -6,7 +6,7 @@
 use super::checks::{self, Check};
 use super::class::Class;
 use super::fields::Grammar;
-use super::pattern::{Pattern, PatternError, has};
+use super::pattern::{Beginning, Pattern, PatternError};
 use serde::Deserialize;
 
 /// Rules that a [`Scanner`](super::Scanner) is made of.
@@ -46,6 +46,8 @@ pub(crate) struct Token {
     /// What stands before the prefix, where the fixed part is in the middle.
     pub(crate) before: Option<Pattern>,
     pub(crate) body: Pattern,
+    /// What the body may begin with.
+    pub(crate) begins: Beginning,
     pub(crate) check: Option<Check>,
     pub(crate) near: Vec<String>,
     /// What its issuer is called, where that and the form are enough.
@@ -97,34 +99,9 @@ pub(crate) struct Identifier {
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) pattern: Pattern,
-    /// What it may begin with, and how long its first group of letters and digits may be: a bit each. The last is for all longer
-    /// ones.
-    begins: u128,
-    lengths: u64,
+    pub(crate) begins: Beginning,
     /// Whether it needs no word beside it, given the check.
     pub(crate) is_proof: bool,
-}
-
-/// The last bit for the length of a group, which is for all longer ones, too.
-const LENGTHS_LAST: usize = u64::BITS as usize - 1;
-
-impl Form {
-    fn of(pattern: Pattern, is_proof: bool) -> Self {
-        Self {
-            begins: pattern.beginning(),
-            lengths: pattern
-                .first_group()
-                .fold(0, |all, length| all | 1 << length.min(LENGTHS_LAST)),
-            pattern,
-            is_proof,
-        }
-    }
-
-    /// Whether a match may begin with a group of letters and digits of this length, with this byte.
-    #[inline]
-    pub(crate) fn may_begin(&self, first: u8, length: usize) -> bool {
-        self.lengths >> length.min(LENGTHS_LAST) & 1 == 1 && has(self.begins, first)
-    }
 }
 
 /// Words that name a value without a form of its own.
@@ -412,9 +389,11 @@ fn token(text: TokenText) -> Result<Token, RuleError> {
             ));
         }
     }
+    let body = Pattern::body(&text.body).map_err(|error: PatternError| wrong(id, format!("body: {error}")))?;
     Ok(Token {
         class: class(id, &text.class)?,
-        body: Pattern::body(&text.body).map_err(|error: PatternError| wrong(id, format!("body: {error}")))?,
+        begins: body.begins(),
+        body,
         before: match &text.before {
             None => None,
             Some(before) => Some(Pattern::body(before).map_err(|error| wrong(id, format!("before: {error}")))?),
@@ -434,12 +413,14 @@ fn token(text: TokenText) -> Result<Token, RuleError> {
 fn of_issuer(issuer: &IssuerText, form: &IssuerForm) -> Result<Token, RuleError> {
     let id = issuer.id.as_str();
     examples(id, &form.finds, &form.passes)?;
+    let body = Pattern::body(&form.body).map_err(|error| wrong(id, format!("body: {error}")))?;
     Ok(Token {
         id: id.into(),
         class: class(id, &form.class)?,
         prefix: Vec::new(),
         before: None,
-        body: Pattern::body(&form.body).map_err(|error| wrong(id, format!("body: {error}")))?,
+        begins: body.begins(),
+        body,
         check: check(id, form.check.as_deref())?,
         near: Vec::new(),
         names: Vec::new(),
@@ -454,7 +435,11 @@ fn identifier(text: IdentifierText) -> Result<Identifier, RuleError> {
     }
     let forms = text.forms.iter().map(|form| {
         let pattern = Pattern::form(form).map_err(|error| wrong(id, format!("form `{form}`: {error}")))?;
-        Ok(Form::of(pattern, text.proof.contains(form)))
+        Ok(Form {
+            begins: pattern.begins(),
+            pattern,
+            is_proof: text.proof.contains(form),
+        })
     });
     Ok(Identifier {
         class: class(id, &text.class)?,

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_guards::mask::{Form, Mask, marks, mask};
-use portcullis_guards::scan::{Class, Confidence, Finding, Rules, Scanner};
+use portcullis_guards::mask::{Mask, marks, mask};
+use portcullis_guards::scan::{Class, Confidence, Context, Finding, Form, Rules, Scanner};
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ const ROUNDS_MAX: usize = 64;
 
 fuzz_target!(|input: &[u8]| {
     let is_json = serde_json::from_slice::<Value>(input).is_ok();
-    let findings = SCANNER.scan(input);
+    let findings = SCANNER.scan(input, Form::Json, &Context::default()).into_vec();
     let chance = by_chance(input);
     for how in [Mask::Class, Mask::Last4] {
         for form in [Form::Text, Form::Json] {
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
             }
             let mut masked = mask(input, form, &findings, |_| how);
             for round in 0.. {
-                let again = SCANNER.scan(&masked);
+                let again = SCANNER.scan(&masked, form, &Context::default());
                 let twice = mask(&masked, form, &again, |_| how);
                 if twice == masked {
                     break;
@@ -84,6 +84,7 @@ fn by_chance(text: &[u8]) -> Vec<Finding<'static>> {
             rule: "chance",
             confidence: Confidence::Sure,
             span,
+            is_exempt: false,
         })
         .collect()
 }

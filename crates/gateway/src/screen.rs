@@ -11,6 +11,7 @@ use crate::policy::{Decided, Handling, Permitted};
 use crate::session::{Call, Target, Told};
 use data::Detectors;
 use portcullis_guards::hidden;
+use portcullis_guards::scan::Context;
 use portcullis_transport::{Outlet, OutletClosed};
 use portcullis_wire::{Id, JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -278,11 +279,15 @@ impl Screen {
         handling: &Handling,
         seen: &mut Seen,
     ) -> Result<(), ScreenError> {
+        let Some(detectors) = &self.looks.detectors else {
+            return Ok(());
+        };
         let is_declared = |value: &[u8]| self.declared.has(upstream, value);
-        match &self.looks.detectors {
-            None => Ok(()),
-            Some(detectors) => Ok(detectors.inbound(text, handling, &is_declared, seen)?),
-        }
+        let context = match self.declared.has_any(upstream) {
+            true => Context::default().exempting(&is_declared),
+            false => Context::default(),
+        };
+        Ok(detectors.inbound(text, handling, &context, seen)?)
     }
 
     /// Looks at a definition that an upstream lists; returns what may be shown and what was found.

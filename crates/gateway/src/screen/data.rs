@@ -2,13 +2,14 @@
 //! What goes to a server is never rewritten; what goes to a client is masked, or does not go. It must not know calls, schemas
 //! or the record's form; a value is in nothing that it tells.
 
-use super::place::{Place, Places, Zone, decoded, may_have_letters};
+use super::place::{self, Place, Zone, may_have_letters, zone};
 use crate::policy::{DataAction, Handling};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use portcullis_guards::mask::{Form, Mask, marks, mask};
-use portcullis_guards::scan::{Class, FINDINGS_MAX, Finding, Rules, Scanner, TEXT_BYTES_MAX};
+use portcullis_guards::json::decoded;
+use portcullis_guards::mask::{Mask, marks, mask};
+use portcullis_guards::scan::{Class, Context, Finding, Findings, Form, Limit, Rules, Scanner};
 use portcullis_wire::Raw;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -172,19 +173,6 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// What stands in a path in the place of a key that holds something itself.
-    fn hidden(&self, key: &Range<usize>) -> Option<String> {
-        let at = self.findings.partition_point(|finding| finding.span.end <= key.start);
-        let finding = self.findings.get(at).filter(|finding| finding.span.start < key.end)?;
-        Some(format!("[{}]", finding.class))
-    }
-
-    /// Whether what was found, or the whole string that it stands in, says something that `is_such`.
-    fn says(&self, span: &Range<usize>, place: &Place, is_such: &dyn Fn(&[u8]) -> bool) -> bool {
-        let is = |range: &Range<usize>| is_such(decoded(self.text.get(range.clone()).unwrap_or_default()).as_bytes());
-        is(span) || place.string.start <= span.start && span.end <= place.string.end && is(&place.string)
-    }
-
     /// What begins in `range`.
     fn within(&self, range: &Range<usize>) -> &[Finding<'_>] {
         let begins_before = |at: usize| self.findings.partition_point(|finding| finding.span.start < at);
@@ -194,13 +182,13 @@ impl Found<'_> {
     }
 
     fn pattern(&self, place: &Place) -> String {
-        place.pattern(self.text, |key| self.hidden(key))
+        place.pattern(self.text, self.findings)
     }
 
     fn spot(&self, class: Class, place: &Place) -> Spot {
         Spot {
             class,
-            path: place.path(self.text, |key| self.hidden(key)),
+            path: place.path(self.text, self.findings),
         }
     }
 }
@@ -208,7 +196,7 @@ impl Found<'_> {
 /// The text that Base64 of the protocol stands for.
 struct Within {
     plain: Vec<u8>,
-    findings: Vec<Finding<'static>>,
+    findings: Findings<'static>,
 }
 
 impl Detectors {
@@ -223,28 +211,28 @@ impl Detectors {
         }
     }
 
-    /// Looks at a message on its way to a server. A value that `is_declared` for that server goes to it.
+    /// Looks at a message on its way to a server. What `context` exempts, which is declared for that server, goes to it.
     pub(super) fn inbound(
         &self,
         text: &[u8],
         handling: &Handling,
-        is_declared: &dyn Fn(&[u8]) -> bool,
+        context: &Context<'_>,
         seen: &mut Seen,
     ) -> Result<(), DataError> {
-        let findings = self.scan(text)?;
+        let findings = self.scan(text, Form::Json, context)?;
         let found = Found {
             text,
             findings: &findings,
         };
         let mut refused = None;
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for finding in &findings {
             let place = places.find(finding.span.start);
-            let action = match place.zone {
+            let action = match zone(&place) {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Content | Zone::Binary => handling.argument(finding.class),
             };
-            if action != DataAction::Pass && found.says(&finding.span, &place, is_declared) {
+            if action != DataAction::Pass && finding.is_exempt {
                 seen.saw(finding.class, "declared", found.pattern(&place), 1);
                 continue;
             }
@@ -253,13 +241,10 @@ impl Detectors {
                 refused = Some(DataError::Refused(found.spot(finding.class, &place)));
             }
         }
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for string in letters(text) {
             let place = places.find(string.start);
-            for finding in self
-                .within(text, &string)?
-                .map_or_else(Vec::new, |within| within.findings)
-            {
+            for finding in self.within(text, &string)?.iter().flat_map(|within| &within.findings) {
                 let action = handling.argument(finding.class);
                 seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
                 if action != DataAction::Pass && refused.is_none() {
@@ -267,10 +252,10 @@ impl Detectors {
                 }
             }
         }
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for (class, at) in marks(text) {
             let place = places.find(at);
-            if handling.mark() != DataAction::Pass && place.zone == Zone::Content {
+            if handling.mark() != DataAction::Pass && zone(&place) == Zone::Content {
                 seen.saw(class, "mark", found.pattern(&place), 1);
                 if refused.is_none() {
                     refused = Some(DataError::Marked(found.spot(class, &place)));
@@ -287,7 +272,7 @@ impl Detectors {
         handling: &Handling,
         seen: &mut Seen,
     ) -> Result<Option<Vec<u8>>, DataError> {
-        let findings = self.scan(text)?;
+        let findings = self.scan(text, Form::Json, &Context::default())?;
         let strings = letters(text);
         if findings.is_empty() && strings.is_empty() {
             return Ok(None);
@@ -298,7 +283,7 @@ impl Detectors {
         };
         let mut withheld = None;
         let mut letters: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for string in strings {
             let place = places.find(string.start);
             let mut saw = |class: Class, done: DataAction| {
@@ -313,19 +298,19 @@ impl Detectors {
         }
         let mut masked = Vec::new();
         let mut key = None;
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for finding in &findings {
             let place = places.find(finding.span.start);
-            let wanted = match place.zone {
+            let wanted = match zone(&place) {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Binary if !place.in_key => continue,
                 Zone::Content | Zone::Binary => handling.result(finding.class),
             };
-            let done = match (wanted, place.zone) {
+            let done = match (wanted, zone(&place)) {
                 (DataAction::Mask | DataAction::Redact, Zone::Content) => {
                     let last = places.find(finding.span.end.saturating_sub(1));
                     // From content into what must stay: masking would take that along.
-                    match last.zone == Zone::Content && last.in_key == place.in_key {
+                    match zone(&last) == Zone::Content && last.in_key == place.in_key {
                         true => {
                             masked.push(finding.clone());
                             wanted
@@ -363,15 +348,13 @@ impl Detectors {
         Ok(Some(out))
     }
 
-    /// All that is in a text; one that could hold more than is found does not pass.
-    fn scan(&self, text: &[u8]) -> Result<Vec<Finding<'static>>, DataError> {
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(DataError::TooMuch);
-        }
-        let findings = self.scanner.scan(text);
-        match findings.len() < FINDINGS_MAX {
-            true => Ok(findings),
-            false => Err(DataError::TooMuch),
+    /// All that is in a text; one that could hold more than is found does not pass. What is packed in it and unpacks to more than is
+    /// looked through may hold more, as what is encrypted does.
+    fn scan(&self, text: &[u8], form: Form, context: &Context<'_>) -> Result<Findings<'static>, DataError> {
+        let findings = self.scanner.scan(text, form, context);
+        match findings.limit() {
+            None | Some(Limit::Packed) => Ok(findings),
+            Some(Limit::Findings | Limit::Fuel | Limit::Length) => Err(DataError::TooMuch),
         }
     }
 
@@ -386,12 +369,10 @@ impl Detectors {
         saw: &mut dyn FnMut(Class, DataAction),
     ) -> Result<Option<Vec<u8>>, DataError> {
         let within = self.within(text, string)?;
-        if let Some(Within {
-            plain,
-            findings: mut inside,
-        }) = within
-            && !inside.is_empty()
+        if let Some(Within { plain, findings }) = within
+            && !findings.is_empty()
         {
+            let mut inside = findings.into_vec();
             for finding in &inside {
                 saw(finding.class, handling.result(finding.class));
             }
@@ -421,7 +402,7 @@ impl Detectors {
     fn within(&self, text: &[u8], string: &Range<usize>) -> Result<Option<Within>, DataError> {
         match unlettered(text, string) {
             Some(plain) if std::str::from_utf8(&plain).is_ok() => {
-                let findings = self.scan(&plain)?;
+                let findings = self.scan(&plain, Form::Text, &Context::default())?;
                 Ok(Some(Within { plain, findings }))
             }
             _ => Ok(None),
@@ -432,7 +413,7 @@ impl Detectors {
 /// The values of a message that are Base64 by the protocol: however short or long they are, they are looked into.
 fn letters(text: &[u8]) -> Vec<Range<usize>> {
     match may_have_letters(text) {
-        true => Places::letters(text),
+        true => place::letters(text),
         false => Vec::new(),
     }
 }
@@ -469,7 +450,7 @@ fn splice<'a>(text: &'a [u8], edits: &[(Range<usize>, Vec<u8>)], findings: &mut 
 }
 
 /// The last characters of a card or account are said, as banks do, where the value stands there in clear.
-fn how(text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask {
+fn how(text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask<'static> {
     let value = text.get(finding.span.clone()).unwrap_or_default();
     let is_plain = match finding.class {
         Class::Card | Class::BankAccount => value

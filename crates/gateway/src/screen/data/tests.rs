@@ -35,9 +35,10 @@ fn masked(message: &Value) -> Value {
 
 fn inward(message: &Value, handling: &Handling) -> (Result<(), DataError>, Vec<String>) {
     let mut seen = Seen::default();
-    let looked = Detectors::ready()
-        .unwrap()
-        .inbound(message.to_string().as_bytes(), handling, &|_| false, &mut seen);
+    let looked =
+        Detectors::ready()
+            .unwrap()
+            .inbound(message.to_string().as_bytes(), handling, &Context::default(), &mut seen);
     (looked, seen.lines())
 }
 
@@ -287,7 +288,7 @@ fn what_is_declared_goes_to_its_server_and_nothing_beside_it() {
         let looked = detectors.inbound(
             message.to_string().as_bytes(),
             &Handling::STARTER,
-            &is_declared,
+            &Context::default().exempting(&is_declared),
             &mut seen,
         );
         (looked, seen.lines())

@@ -1,16 +1,10 @@
 //! What stands in the place of a value and is the same for the same value: a keyed hash of it. Without the key nobody can try out
 //! whether a value that they guess is the one. It must not know where a value was found.
 
-use crate::scan::Class;
 use crate::scan::view::View;
+use crate::scan::{Class, HASH_LETTERS};
 use sha2::{Digest, Sha256};
 use std::fmt;
-
-/// What stands between a class and its hash in a mark.
-pub(crate) const SIGN: &[u8] = b":hash:";
-
-/// Letters of a hash in a mark, four bits each.
-pub(crate) const LETTERS: usize = 16;
 
 /// SHA-256 takes in so many bytes at once (FIPS 180-4).
 const BLOCK_BYTES: usize = 64;
@@ -54,7 +48,7 @@ impl HashKey {
 
     /// The hash of `value` as a mark says it: 64 bits in letters from `a` to `p`. A figure is never among them: a server that writes a
     /// mark of its own has no number pass as one.
-    pub(crate) fn letters(&self, class: Class, value: &[u8]) -> [u8; LETTERS] {
+    pub(crate) fn letters(&self, class: Class, value: &[u8]) -> [u8; HASH_LETTERS] {
         let view = View::new(value);
         let plain: Vec<u8> = match class.is_a_number() {
             // However it is grouped.
@@ -64,7 +58,7 @@ impl HashKey {
             }
             false => view.text().to_vec(),
         };
-        let mut letters = [b'a'; LETTERS];
+        let mut letters = [b'a'; HASH_LETTERS];
         let bits = self.sign(&[class.as_str().as_bytes(), b"\0", &plain]);
         let halves = bits.flat_map(|byte| [byte >> 4, byte & 15]);
         for (letter, half) in letters.iter_mut().zip(halves) {

@@ -1,8 +1,6 @@
 //! JSON read from its beginning without building anything: where in it a byte stands, and what its strings say. The text has passed
 //! a parser; one that has not is read as far as it goes, and nothing here can fail. It must not know what is looked for.
 
-use crate::hidden::MARK;
-use crate::scan::Finding;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -224,18 +222,16 @@ impl<'a, M: Copy> Places<'a, M> {
 }
 
 impl<M> Place<M> {
-    /// The JSON pointer (RFC 6901) of the value, or of the member whose key it is, fit to be told: a key that holds one of
-    /// `findings`, which are those of the text in order, is told by its class; control and invisible characters are written as
-    /// escapes; what is long is cut, a key without a sign, a path with `/...` at its end.
-    #[must_use]
-    pub fn path(&self, text: &[u8], findings: &[Finding<'_>]) -> String {
-        self.written(text, findings, false)
+    /// The JSON pointer (RFC 6901) of the value, or of the member whose key it is, fit to be told: `hidden` says what a key is, by its
+    /// range in the text, that must not be told itself, as [`class_within`](crate::scan::class_within) does; control and invisible
+    /// characters are written as escapes; what is long is cut, a key without a sign, a path with `/...` at its end.
+    pub fn path(&self, text: &[u8], hidden: impl Fn(&Range<usize>) -> Option<&'static str>) -> String {
+        self.written(text, hidden, false)
     }
 
     /// The same for all elements of an array alike, `*` in the place of their indices.
-    #[must_use]
-    pub fn pattern(&self, text: &[u8], findings: &[Finding<'_>]) -> String {
-        self.written(text, findings, true)
+    pub fn pattern(&self, text: &[u8], hidden: impl Fn(&Range<usize>) -> Option<&'static str>) -> String {
+        self.written(text, hidden, true)
     }
 
     /// The way to the value, whole and as it is: not to be told.
@@ -254,14 +250,17 @@ impl<M> Place<M> {
         })
     }
 
-    fn written(&self, text: &[u8], findings: &[Finding<'_>], alike: bool) -> String {
+    fn written(&self, text: &[u8], hidden: impl Fn(&Range<usize>) -> Option<&'static str>, alike: bool) -> String {
         let mut path = String::new();
         for step in &self.steps {
             path.push('/');
             match step {
                 Step::Index(_) if alike => path.push('*'),
                 Step::Index(index) => path.push_str(&index.to_string()),
-                Step::Key(key, _) => write_key(&mut path, text, key, findings),
+                Step::Key(key, _) => match hidden(key) {
+                    Some(class) => path.extend(["[", class, "]"]),
+                    None => write_key(&mut path, text.get(key.clone()).unwrap_or_default()),
+                },
             }
             if path.len() > PATH_BYTES_MAX {
                 path.push_str("/...");
@@ -275,15 +274,7 @@ impl<M> Place<M> {
     }
 }
 
-fn write_key(path: &mut String, text: &[u8], key: &Range<usize>, findings: &[Finding<'_>]) {
-    let at = findings.partition_point(|finding| finding.span.end <= key.start);
-    if let Some(finding) = findings.get(at).filter(|finding| finding.span.start < key.end) {
-        path.push('[');
-        path.push_str(finding.class.as_str());
-        path.push(']');
-        return;
-    }
-    let key = text.get(key.clone()).unwrap_or_default();
+fn write_key(path: &mut String, key: &[u8]) {
     // No more than can be shown, with an escape of two units for each character.
     let key = key.get(..KEY_CHARACTERS_MAX * 12).unwrap_or(key);
     for character in decoded(key).chars().take(KEY_CHARACTERS_MAX) {
@@ -324,12 +315,12 @@ pub(crate) fn decode(inside: &str) -> Cow<'_, str> {
             Some('u') => match (unit(1), unit(7)) {
                 (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) if escape.get(5..7) == Some("\\u") => {
                     let scalar = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                    (char::from_u32(scalar).unwrap_or(MARK), 11)
+                    (char::from_u32(scalar).unwrap_or(char::REPLACEMENT_CHARACTER), 11)
                 }
-                (unit, _) => (unit.and_then(char::from_u32).unwrap_or(MARK), 5),
+                (unit, _) => (unit.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), 5),
             },
             Some(other) => (other, other.len_utf8()),
-            None => (MARK, 0),
+            None => (char::REPLACEMENT_CHARACTER, 0),
         };
         out.push(character);
         rest = escape.get(used..).unwrap_or_default();
@@ -369,7 +360,6 @@ pub(crate) fn string_end(text: &[u8], mut at: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scan::{Class, Confidence};
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -378,22 +368,16 @@ mod tests {
         let text = br#"{"result":{"a \"q\" b":["x","yy"],"n":12,"s":{"t":"z"}}}"#;
         let mut places = Places::of(text);
         let at = |of: &[u8]| text.windows(of.len()).position(|window| window == of).unwrap();
-        let mut path = |of: &[u8]| places.find(at(of)).path(text, &[]);
+        let mut path = |of: &[u8]| places.find(at(of)).path(text, |_| None);
         assert_eq!(path(b"x"), "/result/a \"q\" b/0");
         assert_eq!(path(b"yy"), "/result/a \"q\" b/1");
         assert_eq!(path(b"y\""), "/result/a \"q\" b/1", "the same string again");
         assert_eq!(path(b"12"), "/result/n");
         assert_eq!(path(b"z"), "/result/s/t");
         let place = Places::of(text).find(at(b"yy"));
-        assert_eq!(place.pattern(text, &[]), "/result/a \"q\" b/*");
-        let in_key = Finding {
-            class: Class::Email,
-            rule: "test",
-            confidence: Confidence::Sure,
-            span: at(b"q")..at(b"q") + 1,
-            is_exempt: false,
-        };
-        assert_eq!(place.path(text, &[in_key]), "/result/[EMAIL]/1");
+        assert_eq!(place.pattern(text, |_| None), "/result/a \"q\" b/*");
+        let hidden = |key: &Range<usize>| key.contains(&at(b"q")).then_some("EMAIL");
+        assert_eq!(place.path(text, hidden), "/result/[EMAIL]/1");
         let segments: Vec<_> = place.segments(text).collect();
         let member = |key: &'static str| Segment::Member(key.into());
         assert_eq!(segments, [member("result"), member("a \"q\" b"), Segment::Element(1)]);
@@ -408,16 +392,16 @@ mod tests {
         let mut places = Places::of(&deep);
         let place = places.find(deep.len() - 1);
         assert!(place.steps.len() <= DEPTH_MAX && place.is_deeper);
-        assert!(place.path(&deep, &[]).len() < 2 * PATH_BYTES_MAX);
+        assert!(place.path(&deep, |_| None).len() < 2 * PATH_BYTES_MAX);
         let long = format!("{{\"{}\":{{\"b\":1}}}}", "\\u00e9~".repeat(1_000));
         let path = Places::of(long.as_bytes())
             .find(long.len() - 3)
-            .path(long.as_bytes(), &[]);
+            .path(long.as_bytes(), |_| None);
         assert_eq!(path, format!("/{}/b", "\u{e9}~0".repeat(KEY_CHARACTERS_MAX / 2)));
         // Out of it again.
         let text = [vec![b'['; 600], vec![b']'; 600], b"[0,\"x\"]".to_vec()].concat();
         let place = Places::of(&text).find(text.len() - 3);
-        assert_eq!(place.path(&text, &[]), "/1");
+        assert_eq!(place.path(&text, |_| None), "/1");
     }
 
     proptest! {
@@ -433,7 +417,7 @@ mod tests {
             }
             let text = value.to_string();
             let at = text.find("here").unwrap();
-            let path = Places::of(text.as_bytes()).find(at).path(text.as_bytes(), &[]);
+            let path = Places::of(text.as_bytes()).find(at).path(text.as_bytes(), |_| None);
             prop_assert_eq!(value.pointer(&path), Some(&Value::String("here".to_owned())));
         }
     }

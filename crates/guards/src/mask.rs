@@ -1,7 +1,7 @@
 //! Findings, masked: what stands in their place cannot be turned back, is not found again, and leaves JSON what it was: the same
 //! members, the same strings but for what is masked, a string in the place of a number.
 
-use crate::hash::{self, HashKey};
+use crate::hash::HashKey;
 use crate::json::{string_end, write_inside};
 use crate::scan::{self, Class, Finding, Form};
 use std::ops::Range;
@@ -107,7 +107,7 @@ fn mark(class: Class, how: &Mask<'_>, value: &[u8], form: Form) -> Vec<u8> {
             }
         }
         Mask::Hash(key) => {
-            mark.extend_from_slice(hash::SIGN);
+            mark.extend_from_slice(scan::HASH_SIGN);
             mark.extend_from_slice(&key.letters(class, value));
         }
         Mask::Whole(Whole::Text(text)) if form == Form::Text => return text.clone().into_bytes(),
@@ -327,6 +327,13 @@ mod tests {
             "overlapping, out of order"
         );
         assert_eq!(masked("ab", Form::Text, &[5..9], Mask::Class), "ab", "outside");
+    }
+
+    #[test]
+    fn what_is_exempt_stays() {
+        let mut findings = [finding(0..2), finding(3..5)];
+        findings[0].is_exempt = true;
+        assert_eq!(mask(b"12 34", Form::Text, &findings, |_| Mask::Class), b"12 [CARD]");
     }
 
     #[test]

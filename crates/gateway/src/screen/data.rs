@@ -2,18 +2,21 @@
 //! What goes to a server is never rewritten; what goes to a client is masked, or does not go. It must not know calls, schemas
 //! or the record's form; a value is in nothing that it tells.
 
+use super::form::Forms;
 use super::place::{self, Place, Zone, may_have_letters, zone};
 use crate::policy::{DataAction, Handling};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use portcullis_guards::HashKey;
 use portcullis_guards::json::decoded;
-use portcullis_guards::mask::{Mask, marks, mask};
-use portcullis_guards::scan::{Class, Context, Finding, Findings, Form, Limit, Rules, Scanner};
+use portcullis_guards::mask::{Mask, Whole, marks, mask};
+use portcullis_guards::scan::{Class, Context, Finding, Findings, Form, Limit, Rules, Scanner, class_within};
 use portcullis_wire::Raw;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Different sightings of one message that are told apart; more are counted together.
 const SIGHTINGS_MAX: usize = 64;
@@ -33,9 +36,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The detectors, ready.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Detectors {
     scanner: &'static Scanner,
+    /// What is hashed, is hashed under it.
+    hash_key: Arc<HashKey>,
 }
 
 /// Why something does not pass. Class and path, never a value.
@@ -160,7 +165,7 @@ impl Seen {
 
 impl Sighting {
     fn is_masked(&self) -> bool {
-        [DataAction::Mask, DataAction::Redact]
+        [DataAction::Hash, DataAction::Mask, DataAction::Form, DataAction::Redact]
             .iter()
             .any(|action| action.as_str() == self.done)
     }
@@ -182,13 +187,13 @@ impl Found<'_> {
     }
 
     fn pattern(&self, place: &Place) -> String {
-        place.pattern(self.text, self.findings)
+        place.pattern(self.text, |key| class_within(self.findings, key))
     }
 
     fn spot(&self, class: Class, place: &Place) -> Spot {
         Spot {
             class,
-            path: place.path(self.text, self.findings),
+            path: place.path(self.text, |key| class_within(self.findings, key)),
         }
     }
 }
@@ -200,15 +205,23 @@ struct Within {
 }
 
 impl Detectors {
-    /// Takes the detectors, compiling them if nobody has.
+    /// Takes the detectors, compiling them if nobody has. Where policy has values hashed, they are hashed under `hash_key`.
     ///
     /// # Errors
     /// What is wrong with the built-in rules.
-    pub(super) fn ready() -> Result<Self, String> {
-        match &*SCANNER {
-            Ok(scanner) => Ok(Self { scanner }),
-            Err(error) => Err(error.clone()),
-        }
+    pub(super) fn ready(hash_key: HashKey) -> Result<Self, String> {
+        Ok(Self {
+            scanner: Self::compiled()?,
+            hash_key: Arc::new(hash_key),
+        })
+    }
+
+    /// The rules, compiled now if nobody has.
+    ///
+    /// # Errors
+    /// What is wrong with the built-in rules.
+    pub(super) fn compiled() -> Result<&'static Scanner, String> {
+        SCANNER.as_ref().map_err(Clone::clone)
     }
 
     /// Looks at a message on its way to a server. What `context` exempts, which is declared for that server, goes to it.
@@ -265,11 +278,13 @@ impl Detectors {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Looks at a message on its way to a client: what goes out in its place, where something is to be masked.
+    /// Looks at a message on its way to a client: what goes out in its place, where something is to be masked. `forms` are those of
+    /// the tool's structured result, where it has some.
     pub(super) fn outbound(
         &self,
         text: &[u8],
         handling: &Handling,
+        forms: Option<&Forms<'_>>,
         seen: &mut Seen,
     ) -> Result<Option<Vec<u8>>, DataError> {
         let findings = self.scan(text, Form::Json, &Context::default())?;
@@ -297,6 +312,7 @@ impl Detectors {
             }
         }
         let mut masked = Vec::new();
+        let mut wholes: Vec<Option<Whole>> = Vec::new();
         let mut key = None;
         let mut places = place::read(text);
         for finding in &findings {
@@ -306,12 +322,14 @@ impl Detectors {
                 Zone::Binary if !place.in_key => continue,
                 Zone::Content | Zone::Binary => handling.result(finding.class),
             };
-            let done = match (wanted, zone(&place)) {
-                (DataAction::Mask | DataAction::Redact, Zone::Content) => {
+            let done = match (wanted.is_masking(), zone(&place)) {
+                (true, Zone::Content) => {
                     let last = places.find(finding.span.end.saturating_sub(1));
                     // From content into what must stay: masking would take that along.
                     match zone(&last) == Zone::Content && last.in_key == place.in_key {
                         true => {
+                            let forms = forms.filter(|_| wanted == DataAction::Form && !place.in_key);
+                            wholes.push(forms.and_then(|forms| forms.instead(text, finding, &place)));
                             masked.push(finding.clone());
                             wanted
                         }
@@ -319,7 +337,7 @@ impl Detectors {
                     }
                 }
                 // A key where letters should be: what is in the strings was looked at.
-                (DataAction::Mask | DataAction::Redact, Zone::Binary) => DataAction::Withhold,
+                (true, Zone::Binary) => DataAction::Withhold,
                 _ => wanted,
             };
             seen.saw(finding.class, done.as_str(), found.pattern(&place), 1);
@@ -337,7 +355,18 @@ impl Detectors {
             return Ok(None);
         }
         let text = splice(text, &letters, &mut masked);
-        let out = mask(&text, Form::Json, &masked, |finding| how(&text, finding, handling));
+        // They are told apart by where they begin, now that they may have moved.
+        let wholes: HashMap<usize, Whole> = masked
+            .iter()
+            .zip(wholes)
+            .filter_map(|(finding, whole)| Some((finding.span.start, whole?)))
+            .collect();
+        let out = mask(&text, Form::Json, &masked, |finding| {
+            match wholes.get(&finding.span.start) {
+                Some(whole) => Mask::Whole(whole.clone()),
+                None => self.how(&text, finding, handling),
+            }
+        });
         if let Some(spot) = key {
             // Two keys that were different may be one now.
             let is_whole = Raw::own(out.clone()).is_ok_and(|raw| raw.refuse_duplicates().is_ok());
@@ -382,7 +411,7 @@ impl Detectors {
             }
             let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_ok();
             let form = if is_json { Form::Json } else { Form::Text };
-            let clean = mask(&plain, form, &inside, |finding| how(&plain, finding, handling));
+            let clean = mask(&plain, form, &inside, |finding| self.how(&plain, finding, handling));
             return Ok(Some(BASE64.encode(clean).into_bytes()));
         }
         for finding in outer {
@@ -406,6 +435,30 @@ impl Detectors {
                 Ok(Some(Within { plain, findings }))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// What stands in the place of a finding. The last characters of a card or account are said, as banks do, where the value stands
+    /// there in clear.
+    fn how(&self, text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask<'_> {
+        let value = text.get(finding.span.clone()).unwrap_or_default();
+        let is_plain = match finding.class {
+            Class::Card | Class::BankAccount => value
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')),
+            Class::Iban => {
+                value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
+                    && value.len() <= 42
+                    && value
+                        .get(2..4)
+                        .is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+            }
+            _ => false,
+        };
+        match handling.result(finding.class) {
+            DataAction::Hash => Mask::Hash(&self.hash_key),
+            DataAction::Mask if is_plain => Mask::Last4,
+            _ => Mask::Class,
         }
     }
 }
@@ -447,28 +500,6 @@ fn splice<'a>(text: &'a [u8], edits: &[(Range<usize>, Vec<u8>)], findings: &mut 
     shift(usize::MAX, out.len(), at);
     out.extend_from_slice(text.get(at..).unwrap_or_default());
     Cow::Owned(out)
-}
-
-/// The last characters of a card or account are said, as banks do, where the value stands there in clear.
-fn how(text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask<'static> {
-    let value = text.get(finding.span.clone()).unwrap_or_default();
-    let is_plain = match finding.class {
-        Class::Card | Class::BankAccount => value
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')),
-        Class::Iban => {
-            value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
-                && value.len() <= 42
-                && value
-                    .get(2..4)
-                    .is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
-        }
-        _ => false,
-    };
-    match is_plain && handling.result(finding.class) == DataAction::Mask {
-        true => Mask::Last4,
-        false => Mask::Class,
-    }
 }
 
 #[cfg(test)]

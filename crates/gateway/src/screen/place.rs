@@ -207,7 +207,7 @@ mod tests {
     fn place(text: &str, of: &str) -> (Zone, String, bool) {
         let at = text.find(of).unwrap();
         let place = read(text.as_bytes()).find(at);
-        (zone(&place), place.path(text.as_bytes(), &[]), place.in_key)
+        (zone(&place), place.path(text.as_bytes(), |_| None), place.in_key)
     }
 
     #[test]

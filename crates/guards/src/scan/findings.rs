@@ -139,6 +139,14 @@ pub enum Limit {
     Length,
 }
 
+/// The class of the first of `findings`, which are in order, that has a byte in `range`: what a key that holds something is told by.
+#[must_use]
+pub fn class_within(findings: &[Finding<'_>], range: &Range<usize>) -> Option<&'static str> {
+    let at = findings.partition_point(|finding| finding.span.end <= range.start);
+    let finding = findings.get(at).filter(|finding| finding.span.start < range.end);
+    finding.map(|finding| finding.class.as_str())
+}
+
 /// What was found in a text: in order, none within another. A slice of [`Finding`]s that also says whether it is all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Findings<'a> {
@@ -169,7 +177,11 @@ impl<'a> Findings<'a> {
     pub fn paths(&self, text: &[u8]) -> impl Iterator<Item = Option<String>> {
         let mut places = Places::of(text);
         self.all.iter().map(move |finding| match self.form {
-            Form::Json => Some(places.find(finding.span.start).path(text, &self.all)),
+            Form::Json => Some(
+                places
+                    .find(finding.span.start)
+                    .path(text, |key| class_within(&self.all, key)),
+            ),
             Form::Text => None,
         })
     }

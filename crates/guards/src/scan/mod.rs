@@ -29,9 +29,9 @@ mod words;
 mod work;
 
 pub use class::{Class, Family};
-pub use findings::{Confidence, Context, Finding, Findings, Form, Limit};
+pub use findings::{Confidence, Context, Finding, Findings, Form, Limit, class_within};
 pub use rules::{RuleError, Rules};
-pub(crate) use settle::marks;
+pub(crate) use settle::{HASH_LETTERS, HASH_SIGN, marks};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use kinds::{Kinds, Map};

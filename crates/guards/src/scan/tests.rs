@@ -325,7 +325,7 @@ fn a_scan_without_fuel_says_so_and_takes_values_for_secrets() {
     assert_eq!(scan(&often, usize::MAX).1, Some(Limit::Fuel));
 }
 
-/// What is exempt is told and not masked; nothing is that is not the whole of it.
+/// What is exempt is told; nothing is that is not the whole of it.
 #[test]
 fn what_is_exempt_is_told_as_that() {
     let scanner = built_in();
@@ -340,13 +340,6 @@ fn what_is_exempt_is_told_as_that() {
         assert_eq!(
             found.counting().count(),
             found.iter().filter(|one| !one.is_exempt).count()
-        );
-        let masked = crate::mask::mask(text.as_bytes(), form, &found, |_| crate::mask::Mask::Class);
-        assert_eq!(
-            String::from_utf8(masked).unwrap().contains(token),
-            found
-                .iter()
-                .any(|one| one.is_exempt && &text[one.span.clone()] == token)
         );
         found.iter().map(|found| found.is_exempt).collect()
     };

@@ -377,8 +377,8 @@ impl Told {
             "rule": self.rule,
             "confidence": self.confidence,
         });
-        if let Some(pointer) = &self.pointer {
-            told["pointer"] = json!(pointer);
+        if let (Some(pointer), Some(members)) = (&self.pointer, told.as_object_mut()) {
+            members.insert("pointer".to_owned(), json!(pointer));
         }
         told
     }
@@ -402,8 +402,9 @@ fn sarif(told: &[Told]) -> Value {
                     "endColumn": told.end_column,
                 },
             }});
-            if let Some(pointer) = &told.pointer {
-                location["logicalLocations"] = json!([{ "fullyQualifiedName": pointer }]);
+            if let (Some(pointer), Some(members)) = (&told.pointer, location.as_object_mut()) {
+                let name = json!([{ "fullyQualifiedName": pointer }]);
+                members.insert("logicalLocations".to_owned(), name);
             }
             json!({
                 "ruleId": told.rule,

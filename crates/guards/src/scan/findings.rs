@@ -55,10 +55,13 @@ pub struct Finding<'a> {
     pub is_exempt: bool,
 }
 
+/// Whether a value is to be let be.
+pub type IsExempt<'c> = &'c dyn Fn(&[u8]) -> bool;
+
 /// What a scan is told that is not in the rules, since it changes at run time. The default exempts nothing and has fuel for the text.
 #[derive(Clone, Copy, Default)]
 pub struct Context<'c> {
-    is_exempt: Option<&'c dyn Fn(&[u8]) -> bool>,
+    is_exempt: Option<IsExempt<'c>>,
     fuel: Option<usize>,
 }
 
@@ -72,7 +75,7 @@ impl<'c> Context<'c> {
     /// Lets a value be that `is_exempt`, a declared credential say. What a finding covers is asked for, and in JSON also the whole
     /// string that it lies in, both without escapes; nothing that is packed is. A list of hashes will do: values are only handed in.
     #[must_use]
-    pub const fn exempting(self, is_exempt: &'c dyn Fn(&[u8]) -> bool) -> Self {
+    pub const fn exempting(self, is_exempt: IsExempt<'c>) -> Self {
         Self {
             is_exempt: Some(is_exempt),
             ..self

@@ -29,7 +29,7 @@ mod words;
 mod work;
 
 pub use class::{Class, Family};
-pub use findings::{Confidence, Context, Finding, Findings, Form, Limit, class_within};
+pub use findings::{Confidence, Context, Finding, Findings, Form, IsExempt, Limit, class_within};
 pub use rules::{RuleError, Rules};
 pub(crate) use settle::{HASH_LETTERS, HASH_SIGN, marks};
 

@@ -2,7 +2,7 @@
 //! message the fastest of a few rounds counts, since what else the machine does is not the scanner's.
 
 use crate::{Result, number};
-use portcullis_guards::scan::{Rules, Scanner};
+use portcullis_guards::scan::{Context, Form, Rules, Scanner};
 use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::hint::black_box;
@@ -28,7 +28,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<()> {
     let files: Vec<Vec<u8>> = arguments.iter().map(fs::read).collect::<std::io::Result<_>>()?;
     let of = |bytes: usize| files.iter().flat_map(move |text| text.chunks_exact(bytes));
     let clean: Vec<&[u8]> = of(CLEAN_BYTES)
-        .filter(|message| scanner.scan(message).is_empty())
+        .filter(|message| scanner.scan(message, Form::Json, &Context::default()).is_empty())
         .collect();
     let mut times = each(&scanner, &clean);
     println!(
@@ -97,7 +97,7 @@ fn repeated(text: &[u8], bytes: usize) -> Vec<u8> {
 
 fn us_a_kib(scanner: &Scanner, text: &[u8], rounds: usize) -> f64 {
     let us = fastest(rounds, || {
-        black_box(scanner.scan(text));
+        black_box(scanner.scan(text, Form::Json, &Context::default()));
     });
     us * 1_024.0 / text.len() as f64
 }
@@ -106,7 +106,7 @@ fn us_a_kib(scanner: &Scanner, text: &[u8], rounds: usize) -> f64 {
 fn each(scanner: &Scanner, messages: &[&[u8]]) -> Vec<f64> {
     let times = messages.iter().map(|message| {
         fastest(ROUNDS, || {
-            black_box(scanner.scan(message));
+            black_box(scanner.scan(message, Form::Json, &Context::default()));
         })
     });
     times.collect()

@@ -13,8 +13,10 @@ use portcullis_gateway::{
     Declared, Gateway, HiddenAction, Parts, RecordSettings, Recorder, Screen, ScreenSettings, SessionLimits, Sessions,
     UpstreamPlan,
 };
+use portcullis_guards::HashKey;
 use portcullis_ledger::{Ledger, Options};
 use portcullis_store::files::{self, Safety};
+use portcullis_store::keys::Secret;
 use portcullis_transport::Eras;
 use portcullis_transport::child::{self, CommandSpec};
 use portcullis_transport::client::{
@@ -114,7 +116,7 @@ pub(crate) fn gateway(plan: &Plan, lasting: &Lasting) -> Result<(Arc<Gateway>, R
         catalog,
         sessions: Arc::clone(&lasting.sessions),
         policy,
-        screen: Screen::new(screen(&plan.file.screen), declared(plan)?)
+        screen: Screen::new(screen(&plan.file.screen), declared(plan)?, hash_key(plan)?)
             .map_err(|error| Failure::cannot(format!("the detectors: {error}")))?,
         recorder: Recorder::new(lasting.ledger.clone(), record(&plan.file.record)),
         upstreams,
@@ -313,6 +315,15 @@ fn screen(screen: &file::Screen) -> ScreenSettings {
             HiddenCharacters::Ignore => HiddenAction::Ignore,
         },
     }
+}
+
+/// The file of the secret that masks are hashed under, in the state directory.
+const HASH_KEY_NAME: &str = "masks.secret";
+
+/// What masks are hashed under: made at the first start, so that the same value has the same mark from then on.
+fn hash_key(plan: &Plan) -> Result<HashKey, Failure> {
+    let secret = Secret::load_or_create(&plan.state.join(HASH_KEY_NAME)).map_err(Failure::cannot)?;
+    Ok(HashKey::new(secret.expose()))
 }
 
 /// What callers may send to which server.

@@ -2,7 +2,7 @@
 
 use crate::cli::Scan;
 use crate::failure::{Failure, counted};
-use portcullis_guards::scan::{Class, FINDINGS_MAX, Finding, Rules, Scanner, TEXT_BYTES_MAX};
+use portcullis_guards::scan::{Class, Context, FINDINGS_MAX, Finding, Form, Limit, Rules, Scanner, TEXT_BYTES_MAX};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -51,11 +51,6 @@ pub(crate) fn scan(scan: &Scan) -> Result<(), Failure> {
                     .read_to_end(&mut text)
                     .map_err(|error| Failure::cannot(format!("standard input: {error}")))?;
                 report.text("-", &text, &scanner);
-                if text.len() > TEXT_BYTES_MAX {
-                    report
-                        .skipped
-                        .push(format!("standard input beyond its first {TEXT_BYTES_MAX} bytes"));
-                }
             }
             _ => {
                 // What is named must be there: nothing found in what was not looked at would mislead.
@@ -137,6 +132,8 @@ struct Told {
     class: Class,
     rule: String,
     confidence: &'static str,
+    /// Where it stands in a JSON text.
+    pointer: Option<String>,
 }
 
 struct Report {
@@ -146,6 +143,8 @@ struct Report {
     /// How many of each path and rule are known.
     known: BTreeMap<(String, String), usize>,
     accepted: usize,
+    /// Whether places in JSON are told.
+    has_pointers: bool,
 }
 
 impl Report {
@@ -170,6 +169,7 @@ impl Report {
             files: 0,
             known,
             accepted: 0,
+            has_pointers: scan.json || scan.sarif,
         })
     }
 
@@ -193,8 +193,7 @@ impl Report {
             }
             Ok(text) => {
                 self.text(&name, &text, scanner);
-                (text.len() > TEXT_BYTES_MAX)
-                    .then(|| format!("`{name}`: only its first {TEXT_BYTES_MAX} bytes were looked at"))
+                None
             }
         }
     }
@@ -202,14 +201,17 @@ impl Report {
     fn text(&mut self, name: &str, text: &[u8], scanner: &Scanner) {
         self.files += 1;
         let mut place = Position::default();
-        let found = scanner.scan(text);
-        if found.len() == FINDINGS_MAX {
-            self.skipped.push(format!(
-                "`{}`: what comes after its first {FINDINGS_MAX} findings",
-                shown(name)
-            ));
+        let form = match self.has_pointers {
+            true => form_of(text),
+            false => Form::Text,
+        };
+        let found = scanner.scan(text, form, &Context::default());
+        if let Some(limit) = found.limit() {
+            self.skipped.push(format!("`{}`: {}", shown(name), beyond(limit)));
         }
-        for finding in found {
+        let mut paths = found.paths(text);
+        for finding in &found {
+            let pointer = paths.next().flatten();
             let key = (name.to_owned(), finding.rule.to_owned());
             if let Some(left) = self.known.get_mut(&key).filter(|left| **left > 0) {
                 *left -= 1;
@@ -227,6 +229,7 @@ impl Report {
                 class: finding.class,
                 rule: finding.rule.to_owned(),
                 confidence: finding.confidence.as_str(),
+                pointer,
             });
         }
     }
@@ -322,6 +325,26 @@ impl Position {
     }
 }
 
+/// Whether a text is JSON, where findings have a pointer.
+fn form_of(text: &[u8]) -> Form {
+    let begins = text.trim_ascii_start().first();
+    let is_json = matches!(begins, Some(b'{' | b'[')) && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok();
+    match is_json {
+        true => Form::Json,
+        false => Form::Text,
+    }
+}
+
+/// What of a text was not looked at.
+fn beyond(limit: Limit) -> String {
+    match limit {
+        Limit::Packed => "part of what is packed in it".to_owned(),
+        Limit::Findings => format!("what comes after its first {FINDINGS_MAX} findings"),
+        Limit::Fuel => "part of it: it names too many values too often".to_owned(),
+        Limit::Length => format!("what comes after its first {TEXT_BYTES_MAX} bytes"),
+    }
+}
+
 /// A name as it may be printed: a file may be called by what a terminal obeys.
 fn shown(name: &str) -> String {
     name.chars()
@@ -346,14 +369,18 @@ fn uri(path: &str) -> String {
 
 impl Told {
     fn json(&self) -> Value {
-        json!({
+        let mut told = json!({
             "path": self.path,
             "line": self.line,
             "column": self.column,
             "class": self.class.as_str(),
             "rule": self.rule,
             "confidence": self.confidence,
-        })
+        });
+        if let (Some(pointer), Some(members)) = (&self.pointer, told.as_object_mut()) {
+            members.insert("pointer".to_owned(), json!(pointer));
+        }
+        told
     }
 }
 
@@ -366,19 +393,24 @@ fn sarif(told: &[Told]) -> Value {
     let results: Vec<Value> = told
         .iter()
         .map(|told| {
+            let mut location = json!({ "physicalLocation": {
+                "artifactLocation": { "uri": uri(&told.path) },
+                "region": {
+                    "startLine": told.line,
+                    "startColumn": told.column,
+                    "endLine": told.end_line,
+                    "endColumn": told.end_column,
+                },
+            }});
+            if let (Some(pointer), Some(members)) = (&told.pointer, location.as_object_mut()) {
+                let name = json!([{ "fullyQualifiedName": pointer }]);
+                members.insert("logicalLocations".to_owned(), name);
+            }
             json!({
                 "ruleId": told.rule,
                 "level": "error",
                 "message": { "text": format!("{} ({})", told.class, told.confidence) },
-                "locations": [{ "physicalLocation": {
-                    "artifactLocation": { "uri": uri(&told.path) },
-                    "region": {
-                        "startLine": told.line,
-                        "startColumn": told.column,
-                        "endLine": told.end_line,
-                        "endColumn": told.end_column,
-                    },
-                }}],
+                "locations": [location],
             })
         })
         .collect();
@@ -419,7 +451,7 @@ fn of_records(scanner: &Scanner, file: &Path) -> Result<(), Failure> {
                 "no `id` and `text`; hint: {\"id\": \"1\", \"text\": \"..\"}".to_owned(),
             ));
         };
-        let found = scanner.scan(text.as_bytes());
+        let found = scanner.scan(text.as_bytes(), Form::Text, &Context::default());
         let spans: Vec<Value> = found.iter().map(span).collect();
         writeln!(out, "{}", json!({ "id": id, "spans": spans })).map_err(|error| Failure::cannot(error.to_string()))?;
     }

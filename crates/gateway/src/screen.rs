@@ -3,14 +3,17 @@
 
 mod data;
 mod declared;
+mod form;
 mod place;
 
 use crate::answer::{Answer, Body};
 use crate::catalog::{Compiled, Tool};
-use crate::policy::{Decided, Handling, Permitted};
+use crate::policy::{DataAction, Decided, Handling, Permitted};
 use crate::session::{Call, Target, Told};
 use data::Detectors;
-use portcullis_guards::hidden;
+use form::Forms;
+use portcullis_guards::scan::Context;
+use portcullis_guards::{HashKey, hidden};
 use portcullis_transport::{Outlet, OutletClosed};
 use portcullis_wire::{Id, JsonError, Kind, Limits, Message, Method, Notification, Raw, Request, Response, Rope};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -147,12 +150,13 @@ pub(crate) struct Sink {
 }
 
 impl Screen {
-    /// A screen that looks at what `settings` say, and lets the secrets that are `declared` for a server go to it.
+    /// A screen that looks at what `settings` say, and lets the secrets that are `declared` for a server go to it. What policy has hashed
+    /// is hashed under `hash_key`: the same key gives the same marks.
     ///
     /// # Errors
     /// What is wrong with the rules of the detectors.
-    pub fn new(settings: ScreenSettings, declared: Declared) -> Result<Self, String> {
-        let detectors = settings.detectors.then(Detectors::ready).transpose()?;
+    pub fn new(settings: ScreenSettings, declared: Declared, hash_key: HashKey) -> Result<Self, String> {
+        let detectors = settings.detectors.then(|| Detectors::ready(hash_key)).transpose()?;
         Ok(Self {
             looks: Looks { settings, detectors },
             declared,
@@ -163,7 +167,7 @@ impl Screen {
     /// of that, and a start does other things meanwhile.
     pub fn prepare(settings: &ScreenSettings) {
         if settings.detectors {
-            std::thread::spawn(Detectors::ready);
+            std::thread::spawn(Detectors::compiled);
         }
     }
 
@@ -246,11 +250,12 @@ impl Screen {
                     result(tool, &response)?;
                 }
                 let masked = seen.masked();
-                let response = self.looks.response(response, &handling, seen)?;
+                let forms = tool.and_then(|tool| Forms::of(tool));
+                let response = self.looks.response(response, &handling, forms.as_ref(), seen)?;
                 if let (Some(tool), Some(spot)) = (tool, seen.masked_below("/result/structuredContent"))
                     && seen.masked() > masked
                 {
-                    still_fits(tool, &response, spot)?;
+                    still_fits(tool, &response, &handling, spot)?;
                 }
                 Body::Upstream(response)
             }
@@ -278,11 +283,15 @@ impl Screen {
         handling: &Handling,
         seen: &mut Seen,
     ) -> Result<(), ScreenError> {
+        let Some(detectors) = &self.looks.detectors else {
+            return Ok(());
+        };
         let is_declared = |value: &[u8]| self.declared.has(upstream, value);
-        match &self.looks.detectors {
-            None => Ok(()),
-            Some(detectors) => Ok(detectors.inbound(text, handling, &is_declared, seen)?),
-        }
+        let context = match self.declared.has_any(upstream) {
+            true => Context::default().exempting(&is_declared),
+            false => Context::default(),
+        };
+        Ok(detectors.inbound(text, handling, &context, seen)?)
     }
 
     /// Looks at a definition that an upstream lists; returns what may be shown and what was found.
@@ -319,9 +328,10 @@ impl Looks {
         &self,
         response: Box<Response>,
         handling: &Handling,
+        forms: Option<&Forms<'_>>,
         seen: &mut Seen,
     ) -> Result<Box<Response>, ScreenError> {
-        match self.outbound(response.whole(), handling, seen)? {
+        match self.outbound(response.whole(), handling, forms, seen)? {
             None => Ok(response),
             Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
                 Ok(Message::Response(clean)) => Ok(Box::new(clean)),
@@ -331,7 +341,7 @@ impl Looks {
     }
 
     fn question(&self, request: Request, handling: &Handling, seen: &mut Seen) -> Result<Request, ScreenError> {
-        match self.outbound(request.whole(), handling, seen)? {
+        match self.outbound(request.whole(), handling, None, seen)? {
             None => Ok(request),
             Some(clean) => match Message::parse(clean.into(), &Limits::default()) {
                 Ok(Message::Request(clean)) => Ok(clean),
@@ -342,10 +352,16 @@ impl Looks {
 
     /// What goes to the client in the place of a text, where something in it was masked or made visible. Data first: what is
     /// hidden in a number would keep it from being found once it is visible.
-    fn outbound(&self, text: &[u8], handling: &Handling, seen: &mut Seen) -> Result<Option<Vec<u8>>, ScreenError> {
+    fn outbound(
+        &self,
+        text: &[u8],
+        handling: &Handling,
+        forms: Option<&Forms<'_>>,
+        seen: &mut Seen,
+    ) -> Result<Option<Vec<u8>>, ScreenError> {
         let masked = match &self.detectors {
             None => None,
-            Some(detectors) => detectors.outbound(text, handling, seen)?,
+            Some(detectors) => detectors.outbound(text, handling, forms, seen)?,
         };
         let visible = self.hidden_outbound(masked.as_deref().unwrap_or(text))?;
         Ok(visible.or(masked))
@@ -441,7 +457,9 @@ impl Sink {
 
     fn screened(&self, notification: &Notification) -> Option<Rope> {
         let mut seen = Seen::default();
-        let outbound = self.looks.outbound(notification.whole(), &self.handling, &mut seen);
+        let outbound = self
+            .looks
+            .outbound(notification.whole(), &self.handling, None, &mut seen);
         self.saw(seen);
         match outbound {
             Ok(None) => Some(Rope::one(notification.whole().clone())),
@@ -516,9 +534,19 @@ fn result(tool: &Tool, response: &Response) -> Result<(), ScreenError> {
 }
 
 /// A structured result that was masked in its structure, at `spot`, against the schema once more.
-fn still_fits(tool: &Tool, response: &Response, spot: data::Spot) -> Result<(), ScreenError> {
+fn still_fits(tool: &Tool, response: &Response, handling: &Handling, spot: data::Spot) -> Result<(), ScreenError> {
     match result(tool, response) {
-        Err(ScreenError::Result(problem)) => Err(DataError::Unfit(spot, problem).into()),
+        Err(ScreenError::Result(problem)) => {
+            let hint = match handling.result(spot.class) {
+                // There is none.
+                DataAction::Form => String::new(),
+                _ => format!(
+                    ", hint: the operator can have a value that fits put in its place, with `@results(\"{} form\")`",
+                    spot.class
+                ),
+            };
+            Err(DataError::Unfit(spot, problem + &hint).into())
+        }
         other => other,
     }
 }

@@ -4,12 +4,15 @@
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hash;
 pub mod hidden;
+pub mod json;
 pub mod mask;
 #[cfg(test)]
 mod masking;
 pub mod scan;
 
+pub use hash::HashKey;
 pub use hidden::{Class, Finding, JsonFinding};
 
 /// What `README.md` shows is compiled and run.

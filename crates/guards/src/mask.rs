@@ -1,52 +1,82 @@
 //! Findings, masked: what stands in their place cannot be turned back, is not found again, and leaves JSON what it was: the same
 //! members, the same strings but for what is masked, a string in the place of a number.
 
-use crate::scan::{self, Class, Finding};
+use crate::hash::HashKey;
+use crate::json::{string_end, write_inside};
+use crate::scan::{self, Class, Finding, Form};
 use std::ops::Range;
 
-/// What stands in the place of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mask {
+/// What stands in the place of a finding. A token that can be turned back would be one more, made by the caller who keeps what it
+/// stands for.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Mask<'k> {
     /// Its class: `[CARD]`.
     Class,
     /// Its class and its last four letters or digits: `[CARD:1111]`. Of what is shorter than twelve, the class alone.
     Last4,
+    /// Its class and a keyed hash of it, the same for the same value however that is grouped or escaped: `[CARD:hash:` with 16 letters
+    /// from `a` to `p` and `]`.
+    Hash(&'k HashKey),
+    /// This in the place of the whole value of JSON that it stands in, a string or number. What is in a key, or in several values, is
+    /// masked by its class. In a text that is no JSON it stands in the place of the finding.
+    Whole(Whole),
 }
 
-/// What kind of text is masked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// A JSON text: it stays one.
-    Json,
-    /// Any other text.
-    Text,
+/// A value of JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whole {
+    /// A number.
+    Number(i64),
+    /// What a string says.
+    Text(String),
 }
 
 /// Values with fewer letters and digits than this keep none of them.
 const LAST4_FROM: usize = 12;
 
-/// `text` with each finding masked as `how` says for it. Findings that overlap or lie out of order are masked too.
+/// `text` with each finding that is not exempt masked as `how` says for it. Findings that overlap or lie out of order are masked
+/// too.
 #[must_use]
-pub fn mask(text: &[u8], form: Form, findings: &[Finding<'_>], how: impl Fn(&Finding<'_>) -> Mask) -> Vec<u8> {
-    let mut order: Vec<&Finding<'_>> = findings.iter().collect();
+pub fn mask<'k>(text: &[u8], form: Form, findings: &[Finding<'_>], how: impl Fn(&Finding<'_>) -> Mask<'k>) -> Vec<u8> {
+    let mut order: Vec<&Finding<'_>> = findings.iter().filter(|finding| !finding.is_exempt).collect();
     order.sort_by_key(|finding| (finding.span.start, finding.span.end));
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
+    // Where in `out` the last string begins that something was replaced in.
+    let mut begun = 0;
     let mut parts = Parts::new(text, form);
     for finding in order {
         let span = finding.span.start.max(at).max(parts.at)..finding.span.end.min(text.len());
         if span.is_empty() {
             continue;
         }
+        let how = how(finding);
+        if let (Mask::Whole(whole), Form::Json) = (&how, form)
+            && let Some(value) = parts.whole(&span)
+        {
+            // What stands before it in its string may be replaced already.
+            match value.start >= at {
+                true => out.extend_from_slice(text.get(at..value.start).unwrap_or_default()),
+                false => out.truncate(begun),
+            }
+            write_whole(&mut out, whole);
+            at = value.end;
+            continue;
+        }
         let mark = mark(
             finding.class,
-            how(finding),
+            &how,
             text.get(finding.span.clone()).unwrap_or_default(),
+            form,
         );
-        parts.within(&span, |part, quote| {
+        parts.within(&span, |part, quote, string| {
             // A number that was replaced already, for the finding before.
             if part.start < at {
                 return;
+            }
+            if let Some(string) = string.filter(|string| *string >= at) {
+                begun = out.len() + string - at;
             }
             out.extend_from_slice(text.get(at..part.start).unwrap_or_default());
             out.extend_from_slice(quote);
@@ -65,18 +95,38 @@ pub fn marks(text: &[u8]) -> impl Iterator<Item = (Class, usize)> {
     scan::marks(text).map(|(class, span)| (class, span.start))
 }
 
-fn mark(class: Class, how: Mask, value: &[u8]) -> Vec<u8> {
+fn mark(class: Class, how: &Mask<'_>, value: &[u8], form: Form) -> Vec<u8> {
     let mut mark = vec![b'['];
     mark.extend_from_slice(class.as_str().as_bytes());
-    if how == Mask::Last4 {
-        let plain: Vec<u8> = value.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
-        if plain.len() >= LAST4_FROM {
-            mark.push(b':');
-            mark.extend_from_slice(plain.get(plain.len() - 4..).unwrap_or_default());
+    match how {
+        Mask::Last4 => {
+            let plain: Vec<u8> = value.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+            if plain.len() >= LAST4_FROM {
+                mark.push(b':');
+                mark.extend_from_slice(plain.get(plain.len() - 4..).unwrap_or_default());
+            }
         }
+        Mask::Hash(key) => {
+            mark.extend_from_slice(scan::HASH_SIGN);
+            mark.extend_from_slice(&key.letters(class, value));
+        }
+        Mask::Whole(Whole::Text(text)) if form == Form::Text => return text.clone().into_bytes(),
+        Mask::Whole(Whole::Number(number)) if form == Form::Text => return number.to_string().into_bytes(),
+        Mask::Class | Mask::Whole(_) => {}
     }
     mark.push(b']');
     mark
+}
+
+fn write_whole(out: &mut Vec<u8>, whole: &Whole) {
+    match whole {
+        Whole::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+        Whole::Text(text) => {
+            out.push(b'"');
+            write_inside(out, text);
+            out.push(b'"');
+        }
+    }
 }
 
 /// The parts of a text that may be replaced: all of it, or in JSON what is in strings, and whole numbers.
@@ -86,6 +136,8 @@ struct Parts<'a> {
     /// Everything before this is read.
     at: usize,
     in_string: bool,
+    /// The quote that opens the string that was read last.
+    opened: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -95,13 +147,36 @@ impl<'a> Parts<'a> {
             form,
             at: 0,
             in_string: false,
+            opened: 0,
         }
     }
 
-    /// Tells each part of `span` that is to be replaced, and the quotes that must be put around what replaces it.
-    fn within(&mut self, span: &Range<usize>, mut part: impl FnMut(Range<usize>, &[u8])) {
+    /// The whole value that `span` lies in, quotes included, if it is no key; then it is read.
+    fn whole(&mut self, span: &Range<usize>) -> Option<Range<usize>> {
+        let before = (self.at, self.in_string, self.opened);
+        let start = self.read_to(span.start);
+        let value = if self.in_string {
+            let end = string_end(self.text, start);
+            let behind = self.text.get(end + 1..).unwrap_or_default();
+            let is_key = behind.trim_ascii_start().first() == Some(&b':');
+            (!is_key && span.end <= end && end < self.text.len()).then_some(self.opened..end + 1)
+        } else {
+            let begins = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
+            let number = self.text.get(start).is_some_and(begins).then(|| self.number(start));
+            number.filter(|number| span.end <= number.end)
+        };
+        match &value {
+            Some(value) => (self.at, self.in_string) = (value.end, false),
+            None => (self.at, self.in_string, self.opened) = before,
+        }
+        value
+    }
+
+    /// Tells each part of `span` that is to be replaced, the quotes that must be put around what replaces it, and where the string
+    /// begins that it is in.
+    fn within(&mut self, span: &Range<usize>, mut part: impl FnMut(Range<usize>, &[u8], Option<usize>)) {
         if self.form == Form::Text {
-            part(span.clone(), b"");
+            part(span.clone(), b"", None);
             return;
         }
         // An escape is replaced whole.
@@ -110,7 +185,7 @@ impl<'a> Parts<'a> {
             if self.in_string {
                 let end = self.string_end(start, span.end);
                 if end > start {
-                    part(start..end, self.quote_within(start..end));
+                    part(start..end, self.quote_within(start..end), Some(self.opened));
                 }
                 // The closing quote, unless the span ends before it.
                 self.in_string = end >= span.end;
@@ -119,11 +194,12 @@ impl<'a> Parts<'a> {
                 match self.text.get(start) {
                     Some(b'"') => {
                         self.in_string = true;
+                        self.opened = start;
                         start += 1;
                     }
                     Some(byte) if byte.is_ascii_digit() || *byte == b'-' => {
                         let number = self.number(start);
-                        part(number.clone(), b"\"");
+                        part(number.clone(), b"\"", None);
                         start = number.end;
                     }
                     _ => start += 1,
@@ -142,6 +218,7 @@ impl<'a> Parts<'a> {
                 (true, Some(b'\\')) => self.at += self.escape(self.at),
                 (_, Some(b'"')) => {
                     self.in_string = !self.in_string;
+                    self.opened = self.at;
                     self.at += 1;
                 }
                 (_, Some(_)) => self.at += 1,
@@ -223,12 +300,13 @@ mod tests {
             rule: "test",
             confidence: Confidence::Sure,
             span,
+            is_exempt: false,
         }
     }
 
-    fn masked(text: &str, form: Form, spans: &[Range<usize>], how: Mask) -> String {
+    fn masked(text: &str, form: Form, spans: &[Range<usize>], how: Mask<'_>) -> String {
         let findings: Vec<Finding<'_>> = spans.iter().cloned().map(finding).collect();
-        String::from_utf8(mask(text.as_bytes(), form, &findings, |_| how)).unwrap()
+        String::from_utf8(mask(text.as_bytes(), form, &findings, |_| how.clone())).unwrap()
     }
 
     #[test]
@@ -249,6 +327,13 @@ mod tests {
             "overlapping, out of order"
         );
         assert_eq!(masked("ab", Form::Text, &[5..9], Mask::Class), "ab", "outside");
+    }
+
+    #[test]
+    fn what_is_exempt_stays() {
+        let mut findings = [finding(0..2), finding(3..5)];
+        findings[0].is_exempt = true;
+        assert_eq!(mask(b"12 34", Form::Text, &findings, |_| Mask::Class), b"12 [CARD]");
     }
 
     #[test]
@@ -308,6 +393,60 @@ mod tests {
         assert_eq!(found, [(Class::Card, 0), (Class::Ip, 11)]);
     }
 
+    #[test]
+    fn a_hash_is_a_mark_and_nothing_passes_as_one() {
+        let key = HashKey::new(b"a key");
+        let out = masked("a 1234 b 12-34", Form::Text, &[2..6, 9..14], Mask::Hash(&key));
+        let mark = out.split(' ').nth(1).unwrap();
+        assert_eq!(out, format!("a {mark} b {mark}"), "however it is grouped");
+        assert_eq!(mark.len(), "[CARD:hash:]".len() + 16);
+        let found: Vec<_> = marks(out.as_bytes()).collect();
+        assert_eq!(found, [(Class::Card, 2), (Class::Card, 5 + mark.len())]);
+        for no_mark in [
+            "[CARD:hash:4539578763621486]",
+            "[CARD:hash:abcdefghijklmnoq]",
+            "[CARD:hash:abcdefghijklmno]",
+            "[CARD:hash:abcdefghijklmnopa]",
+            "[CARD:hash:ABCDEFGHIJKLMNOP]",
+        ] {
+            assert_eq!(marks(no_mark.as_bytes()).count(), 0, "{no_mark}");
+        }
+    }
+
+    #[test]
+    fn a_whole_value_is_replaced_and_json_stays_json() {
+        let text = Mask::Whole(Whole::Text("a \"b\"".to_owned()));
+        let number = Mask::Whole(Whole::Number(-1));
+        for (before, spans, how, expected) in [
+            (r#"{"a":1234.5,"b":2}"#, vec![6..8], &number, r#"{"a":-1,"b":2}"#),
+            (r#"{"a":"x 12 y","b":2}"#, vec![8..10], &number, r#"{"a":-1,"b":2}"#),
+            (r#"{"a":"x 12 y"}"#, vec![8..10], &text, r#"{"a":"a \"b\""}"#),
+            (
+                r#"{"a":"x 12 \" 34"}"#,
+                vec![8..10, 14..16],
+                &text,
+                r#"{"a":"a \"b\""}"#,
+            ),
+            (r#"["x","12"]"#, vec![6..8], &text, r#"["x","a \"b\""]"#),
+            // A key, several values, no value.
+            (r#"{"12" : 3}"#, vec![2..4], &number, r#"{"[CARD]" : 3}"#),
+            (r#"["12","34"]"#, vec![2..9], &number, r#"["[CARD]","[CARD]"]"#),
+            ("[true]", vec![1..3], &number, "[true]"),
+        ] {
+            assert_eq!(masked(before, Form::Json, &spans, how.clone()), expected, "{before}");
+        }
+        assert_eq!(masked("a 12", Form::Text, &[2..4], number), "a -1");
+        // One finding of a string is masked, the next has all of it replaced.
+        let findings = [finding(3..5), finding(6..8), finding(12..14)];
+        let how = |found: &Finding<'_>| match found.span.start {
+            3 => Mask::Class,
+            6 => Mask::Whole(Whole::Number(0)),
+            _ => Mask::Class,
+        };
+        let out = mask(b"[\"a12 34 b\",56]", Form::Json, &findings, how);
+        assert_eq!(String::from_utf8(out).unwrap(), "[0,\"[CARD]\"]");
+    }
+
     proptest! {
         #[test]
         fn any_json_with_any_spans_stays_json(
@@ -328,9 +467,17 @@ mod tests {
                 .iter()
                 .map(|(start, length)| whole(*start)..whole(start + length))
                 .collect();
-            let out = masked(&text, Form::Json, &spans, Mask::Class);
-            let parsed: Result<Value, _> = serde_json::from_str(&out);
-            prop_assert!(parsed.is_ok(), "{}: {}", text, out);
+            let key = HashKey::new(b"a key");
+            for how in [
+                Mask::Class,
+                Mask::Hash(&key),
+                Mask::Whole(Whole::Number(0)),
+                Mask::Whole(Whole::Text("\"".to_owned())),
+            ] {
+                let out = masked(&text, Form::Json, &spans, how);
+                let parsed: Result<Value, _> = serde_json::from_str(&out);
+                prop_assert!(parsed.is_ok(), "{}: {}", text, out);
+            }
         }
     }
 }

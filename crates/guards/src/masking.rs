@@ -1,9 +1,10 @@
 //! Random JSON documents with planted values, masked: what is left parses, is the same outside the findings, has nothing of what
 //! was planted in any encoding that is decoded, and is not masked again. `PORTCULLIS_MASKED_DOCUMENTS` says how many.
 
-use crate::mask::{Form, Mask, mask};
+use crate::HashKey;
+use crate::mask::{Mask, mask};
 use crate::scan::tests::examples;
-use crate::scan::{Class, Confidence, Finding, Rules, Scanner};
+use crate::scan::{Class, Confidence, Context, Finding, Form, Rules, Scanner};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -59,7 +60,7 @@ fn planted(scanner: &Scanner) -> Vec<Planted> {
                 .skip(1)
                 .filter_map(|rest| Some(rest.split_once("]]")?.0));
             let values: Vec<String> = values.map(str::to_owned).collect();
-            let found = scanner.scan(text.as_bytes());
+            let found = scanner.scan(text.as_bytes(), Form::Text, &Context::default());
             // Of a value that stands there twice, only one is the example.
             let is_one = values
                 .iter()
@@ -186,6 +187,7 @@ fn random_documents_with_planted_values_are_masked_and_nothing_else_is() {
     let count = std::env::var("PORTCULLIS_MASKED_DOCUMENTS").map_or(1_500, |count| count.parse().unwrap());
     let scanner = Scanner::new(Rules::built_in().unwrap()).unwrap();
     let known = planted(&scanner);
+    let key = HashKey::new(b"a key");
     let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
     let (mut values, mut left) = (0_usize, Vec::new());
     for order in 0..count {
@@ -218,9 +220,10 @@ fn random_documents_with_planted_values_are_masked_and_nothing_else_is() {
         let text = document
             .to_string()
             .replace(ESCAPED, escaped.as_deref().unwrap_or_default());
-        let found = scanner.scan(text.as_bytes());
+        let found = scanner.scan(text.as_bytes(), Form::Json, &Context::default());
         let how = |finding: &Finding<'_>| match finding.class {
             Class::Card | Class::Iban => Mask::Last4,
+            Class::Email | Class::NationalId | Class::ProviderToken | Class::PrivateKey => Mask::Hash(&key),
             _ => Mask::Class,
         };
         let masked = mask(text.as_bytes(), Form::Json, &found, how);
@@ -237,7 +240,7 @@ fn random_documents_with_planted_values_are_masked_and_nothing_else_is() {
                 left.push(format!("{order}: {part} of {value}: {text}"));
             }
         }
-        let again = scanner.scan(&masked);
+        let again = scanner.scan(&masked, Form::Json, &Context::default());
         let twice = mask(&masked, Form::Json, &again, how);
         let moved: Vec<_> = again
             .iter()

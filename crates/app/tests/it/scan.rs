@@ -73,6 +73,21 @@ fn standard_input_and_other_forms() {
     assert_eq!(result["ruleId"], "email");
     assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startColumn"], 12);
     assert!(!String::from_utf8_lossy(&output.stdout).contains("lopes"));
+    assert!(
+        result["locations"][0]["logicalLocations"].is_null(),
+        "no JSON: {result}"
+    );
+    // In JSON it says where; a key that holds something is not told.
+    let text = "{\"to\":[{\"mail/1\":\"ana.lopes@bank.example\"}],\"ana.lopes@bank.example\":1}";
+    fs::write(directory.path().join("mail.json"), text).unwrap();
+    let output = run(&["--sarif", "mail.json"], directory.path());
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names = told["runs"][0]["results"].as_array().unwrap().iter();
+    let names: Vec<_> = names
+        .map(|result| &result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"])
+        .collect();
+    assert_eq!(names, ["/to/0/mail~11", "/[EMAIL]"]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("lopes"));
 }
 
 #[test]

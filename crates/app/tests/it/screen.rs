@@ -30,14 +30,20 @@ struct Site {
 }
 
 impl Site {
-    /// A gateway with these policies and this `[screen]` in front of a server with three tools: what `strict` answers must be
-    /// numbers.
+    /// A gateway with these policies and this `[screen]` in front of a server with three tools: what `strict` answers has a
+    /// schema.
     fn new(rules: &str, screen: &str) -> Self {
         let tools = json!([
             {"name": "look", "inputSchema": {"type": "object"}},
             {"name": "look_up", "inputSchema": {"type": "object"}},
             {"name": "strict", "inputSchema": {"type": "object"}, "outputSchema": {
-                "type": "object", "properties": {"card": {"type": "integer"}}, "required": ["card"],
+                "type": "object", "properties": {
+                    "card": {"type": "integer"},
+                    "mail": {"type": "string", "format": "email"},
+                    "ibans": {"type": "array", "items": {"$ref": "#/$defs/iban"}},
+                    "note": {"type": "string"},
+                    "token": {"type": "string", "pattern": "^ghp_"},
+                }, "required": ["card"], "$defs": {"iban": {"type": "string", "pattern": "^[A-Z]{2}[0-9 ]+$"}},
             }},
         ]);
         let server = Scripted::serve(Shelf {
@@ -265,7 +271,12 @@ fn what_does_not_fit_its_schema_once_it_is_masked_is_withheld() {
             &json!({"content": [], "structuredContent": {"card": number}}),
         )
         .to_string();
-    for part in ["CARD at `/result/structuredContent/card`", "outputSchema"] {
+    for part in [
+        "CARD at `/result/structuredContent/card`",
+        "outputSchema",
+        "hint: ",
+        "CARD form",
+    ] {
         assert!(withheld.contains(part), "{withheld}");
     }
     assert!(!withheld.contains(CARD), "{withheld}");
@@ -275,6 +286,86 @@ fn what_does_not_fit_its_schema_once_it_is_masked_is_withheld() {
         &json!({"content": [], "structuredContent": {"card": 12}}),
     );
     assert_eq!(fits["result"]["structuredContent"]["card"], 12);
+}
+
+/// Where policy says `form`, a value that the schema takes stands where it takes no mark; where there is none, nothing goes out.
+#[test]
+fn a_value_of_the_form_that_the_schema_demands_takes_the_place_of_one_that_is_masked() {
+    let rules = "@id(\"all\") @results(\"CARD form, IBAN form, EMAIL form, PROVIDER_TOKEN form\")\n\
+        permit(principal, action, resource);\n";
+    let site = Site::new(rules, "");
+    let number: u64 = CARD.parse().unwrap();
+    for revision in [MODERN, LEGACY[2]] {
+        let client = site.client(revision);
+        let structured = json!({
+            "card": number, "mail": "ana.lopes@bank.example", "ibans": [IBAN, "DE89 3704 0044 0532 0130 00"],
+            "note": format!("card {CARD}"), "more": CARD,
+        });
+        let text = json!([{"type": "text", "text": structured.to_string()}]);
+        let answer = site.answer(
+            &client,
+            "strict",
+            &json!({"content": text, "structuredContent": structured}),
+        );
+        assert_eq!(
+            answer["result"]["structuredContent"],
+            json!({
+                "card": 0, "mail": "masked@masked.invalid",
+                "ibans": ["XX00000000000000000000", "XX00 0000 0000 0000 0000 00"],
+                "note": "card [CARD]", "more": "[CARD]",
+            }),
+            "{revision}"
+        );
+        let heard = answer.to_string();
+        assert!(heard.contains("[EMAIL]"), "in texts there are marks: {heard}");
+        for value in [CARD, IBAN, "0532", "ana.lopes"] {
+            assert!(!heard.contains(value), "{revision}: {value} in {heard}");
+        }
+        let withheld = site.answer(
+            &client,
+            "strict",
+            &json!({"content": [], "structuredContent": {"card": 1, "token": TOKEN}}),
+        );
+        let withheld = withheld.to_string();
+        assert!(
+            withheld.contains("PROVIDER_TOKEN at `/result/structuredContent/token`") && !withheld.contains(TOKEN),
+            "{withheld}"
+        );
+    }
+    let records = site.records();
+    assert!(
+        records.contains("CARD form 1 /result/structuredContent/card"),
+        "{records}"
+    );
+    assert!(!records.contains(CARD) && !records.contains(TOKEN));
+}
+
+/// The same value has the same mark in every answer, whoever asks; another state directory has another.
+#[test]
+fn a_hash_says_that_two_values_are_one_and_goes_to_no_server() {
+    let rules = "@id(\"all\") @results(\"IBAN hash\") permit(principal, action, resource);\n";
+    let marks = [0, 1].map(|_| {
+        let site = Site::new(rules, "");
+        let ask = |value: &str| {
+            let client = site.client(MODERN);
+            let structured = json!({"content": [], "structuredContent": {"iban": value}});
+            let answer = site.answer(&client, "look", &structured);
+            answer["result"]["structuredContent"]["iban"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        let mark = ask(IBAN);
+        assert!(mark.starts_with("[IBAN:hash:"), "{mark}");
+        assert_eq!(ask("DE89 3704 0044 0532 0130 00"), mark);
+        assert_ne!(ask("GB82WEST12345698765432"), mark);
+        let client = site.client(MODERN);
+        let refused = site.call(&client, "look", &json!({"to": mark})).to_string();
+        assert!(refused.contains("the mark of a masked IBAN"), "{refused}");
+        assert!(site.server.seen().is_empty());
+        mark
+    });
+    assert_ne!(marks[0], marks[1]);
 }
 
 #[test]

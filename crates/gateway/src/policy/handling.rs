@@ -10,8 +10,12 @@ use portcullis_guards::scan::{Class, Family};
 pub(crate) enum Action {
     /// It passes, and is counted.
     Pass,
+    /// Its class and a keyed hash stand in its place: the same value can be told again.
+    Hash,
     /// Its class stands in its place, with the last characters where the class has such a form.
     Mask,
+    /// A value that the tool's schema takes stands in its place where that takes no mark, else its class.
+    Form,
     /// Its class alone stands in its place.
     Redact,
     /// The answer that it is in does not go out.
@@ -25,13 +29,23 @@ impl Action {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
+            Self::Hash => "hash",
             Self::Mask => "mask",
+            Self::Form => "form",
             Self::Redact => "redact",
             Self::Withhold => "withhold",
             Self::Refuse => "refuse",
         }
     }
+
+    /// Whether something stands in its place then.
+    pub(crate) const fn is_masking(self) -> bool {
+        matches!(self, Self::Hash | Self::Mask | Self::Form | Self::Redact)
+    }
 }
+
+/// What may be done in what goes to the client.
+const IN_RESULTS: [Action; 5] = [Action::Pass, Action::Hash, Action::Mask, Action::Form, Action::Withhold];
 
 /// The word in `@arguments` for texts that carry one of our marks.
 const MARKS: &str = "marks";
@@ -143,7 +157,7 @@ impl Handling {
 /// What an annotation says; `None` for one that is not about data.
 fn read(kind: ObligationKind, value: &str) -> Option<Result<Said, Meaningless>> {
     match kind {
-        ObligationKind::Results => Some(statements(value, &[Action::Pass, Action::Mask, Action::Withhold])),
+        ObligationKind::Results => Some(statements(value, &IN_RESULTS)),
         ObligationKind::Arguments => Some(statements(value, &[Action::Pass, Action::Refuse])),
         ObligationKind::Mask => Some(classes_to_mask(value)),
         ObligationKind::Redact => Some(match value.is_empty() {
@@ -252,7 +266,7 @@ fn action_of(word: &str, actions: &[Action]) -> Result<Action, Meaningless> {
     }
     let words = || actions.iter().map(|action| action.as_str());
     let hint = match (word, actions.contains(&Action::Refuse)) {
-        ("mask" | "redact" | "withhold", true) => {
+        ("hash" | "mask" | "form" | "redact" | "withhold", true) => {
             "what a caller says is never rewritten: `refuse` it or let it `pass`".to_owned()
         }
         ("refuse", false) => "in answers it is `withhold`".to_owned(),
@@ -339,6 +353,17 @@ mod tests {
         ])
         .unwrap();
         assert_eq!([lax.result(Class::Iban), lax.result(Class::Person)], [Action::Mask; 2]);
+        for (one, other, stricter) in [
+            ("hash", "pass", Action::Hash),
+            ("hash", "mask", Action::Mask),
+            ("form", "mask", Action::Form),
+            ("form", "withhold", Action::Withhold),
+        ] {
+            let [one, other] = [one, other].map(|action| format!("CARD {action}"));
+            let said = handling(&[(ObligationKind::Results, &*one), (ObligationKind::Results, &*other)]).unwrap();
+            assert_eq!(said.result(Class::Card), stricter, "{one}, {other}");
+            assert!(said.is_demanding());
+        }
         let none = handling(&[(ObligationKind::Redact, "")]).unwrap();
         assert_eq!(
             [
@@ -393,6 +418,12 @@ mod tests {
                 ObligationKind::Arguments,
                 "IBAN mask",
                 "`mask` is nothing",
+                "never rewritten",
+            ),
+            (
+                ObligationKind::Arguments,
+                "IBAN hash",
+                "`hash` is nothing",
                 "never rewritten",
             ),
             (

@@ -2,17 +2,21 @@
 //! What goes to a server is never rewritten; what goes to a client is masked, or does not go. It must not know calls, schemas
 //! or the record's form; a value is in nothing that it tells.
 
-use super::place::{Place, Places, Zone, decoded, may_have_letters};
+use super::form::Forms;
+use super::place::{self, Place, Zone, may_have_letters, zone};
 use crate::policy::{DataAction, Handling};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use portcullis_guards::mask::{Form, Mask, marks, mask};
-use portcullis_guards::scan::{Class, FINDINGS_MAX, Finding, Rules, Scanner, TEXT_BYTES_MAX};
+use portcullis_guards::HashKey;
+use portcullis_guards::json::decoded;
+use portcullis_guards::mask::{Mask, Whole, marks, mask};
+use portcullis_guards::scan::{Class, Context, Finding, Findings, Form, Limit, Rules, Scanner, class_within};
 use portcullis_wire::Raw;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 /// Different sightings of one message that are told apart; more are counted together.
 const SIGHTINGS_MAX: usize = 64;
@@ -32,9 +36,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// The detectors, ready.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Detectors {
     scanner: &'static Scanner,
+    /// What is hashed, is hashed under it.
+    hash_key: Arc<HashKey>,
 }
 
 /// Why something does not pass. Class and path, never a value.
@@ -159,7 +165,7 @@ impl Seen {
 
 impl Sighting {
     fn is_masked(&self) -> bool {
-        [DataAction::Mask, DataAction::Redact]
+        [DataAction::Hash, DataAction::Mask, DataAction::Form, DataAction::Redact]
             .iter()
             .any(|action| action.as_str() == self.done)
     }
@@ -172,19 +178,6 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// What stands in a path in the place of a key that holds something itself.
-    fn hidden(&self, key: &Range<usize>) -> Option<String> {
-        let at = self.findings.partition_point(|finding| finding.span.end <= key.start);
-        let finding = self.findings.get(at).filter(|finding| finding.span.start < key.end)?;
-        Some(format!("[{}]", finding.class))
-    }
-
-    /// Whether what was found, or the whole string that it stands in, says something that `is_such`.
-    fn says(&self, span: &Range<usize>, place: &Place, is_such: &dyn Fn(&[u8]) -> bool) -> bool {
-        let is = |range: &Range<usize>| is_such(decoded(self.text.get(range.clone()).unwrap_or_default()).as_bytes());
-        is(span) || place.string.start <= span.start && span.end <= place.string.end && is(&place.string)
-    }
-
     /// What begins in `range`.
     fn within(&self, range: &Range<usize>) -> &[Finding<'_>] {
         let begins_before = |at: usize| self.findings.partition_point(|finding| finding.span.start < at);
@@ -194,13 +187,13 @@ impl Found<'_> {
     }
 
     fn pattern(&self, place: &Place) -> String {
-        place.pattern(self.text, |key| self.hidden(key))
+        place.pattern(self.text, |key| class_within(self.findings, key))
     }
 
     fn spot(&self, class: Class, place: &Place) -> Spot {
         Spot {
             class,
-            path: place.path(self.text, |key| self.hidden(key)),
+            path: place.path(self.text, |key| class_within(self.findings, key)),
         }
     }
 }
@@ -208,43 +201,51 @@ impl Found<'_> {
 /// The text that Base64 of the protocol stands for.
 struct Within {
     plain: Vec<u8>,
-    findings: Vec<Finding<'static>>,
+    findings: Findings<'static>,
 }
 
 impl Detectors {
-    /// Takes the detectors, compiling them if nobody has.
+    /// Takes the detectors, compiling them if nobody has. Where policy has values hashed, they are hashed under `hash_key`.
     ///
     /// # Errors
     /// What is wrong with the built-in rules.
-    pub(super) fn ready() -> Result<Self, String> {
-        match &*SCANNER {
-            Ok(scanner) => Ok(Self { scanner }),
-            Err(error) => Err(error.clone()),
-        }
+    pub(super) fn ready(hash_key: HashKey) -> Result<Self, String> {
+        Ok(Self {
+            scanner: Self::compiled()?,
+            hash_key: Arc::new(hash_key),
+        })
     }
 
-    /// Looks at a message on its way to a server. A value that `is_declared` for that server goes to it.
+    /// The rules, compiled now if nobody has.
+    ///
+    /// # Errors
+    /// What is wrong with the built-in rules.
+    pub(super) fn compiled() -> Result<&'static Scanner, String> {
+        SCANNER.as_ref().map_err(Clone::clone)
+    }
+
+    /// Looks at a message on its way to a server. What `context` exempts, which is declared for that server, goes to it.
     pub(super) fn inbound(
         &self,
         text: &[u8],
         handling: &Handling,
-        is_declared: &dyn Fn(&[u8]) -> bool,
+        context: &Context<'_>,
         seen: &mut Seen,
     ) -> Result<(), DataError> {
-        let findings = self.scan(text)?;
+        let findings = self.scan(text, Form::Json, context)?;
         let found = Found {
             text,
             findings: &findings,
         };
         let mut refused = None;
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for finding in &findings {
             let place = places.find(finding.span.start);
-            let action = match place.zone {
+            let action = match zone(&place) {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Content | Zone::Binary => handling.argument(finding.class),
             };
-            if action != DataAction::Pass && found.says(&finding.span, &place, is_declared) {
+            if action != DataAction::Pass && finding.is_exempt {
                 seen.saw(finding.class, "declared", found.pattern(&place), 1);
                 continue;
             }
@@ -253,13 +254,10 @@ impl Detectors {
                 refused = Some(DataError::Refused(found.spot(finding.class, &place)));
             }
         }
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for string in letters(text) {
             let place = places.find(string.start);
-            for finding in self
-                .within(text, &string)?
-                .map_or_else(Vec::new, |within| within.findings)
-            {
+            for finding in self.within(text, &string)?.iter().flat_map(|within| &within.findings) {
                 let action = handling.argument(finding.class);
                 seen.saw(finding.class, action.as_str(), found.pattern(&place), 1);
                 if action != DataAction::Pass && refused.is_none() {
@@ -267,10 +265,10 @@ impl Detectors {
                 }
             }
         }
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for (class, at) in marks(text) {
             let place = places.find(at);
-            if handling.mark() != DataAction::Pass && place.zone == Zone::Content {
+            if handling.mark() != DataAction::Pass && zone(&place) == Zone::Content {
                 seen.saw(class, "mark", found.pattern(&place), 1);
                 if refused.is_none() {
                     refused = Some(DataError::Marked(found.spot(class, &place)));
@@ -280,14 +278,16 @@ impl Detectors {
         refused.map_or(Ok(()), Err)
     }
 
-    /// Looks at a message on its way to a client: what goes out in its place, where something is to be masked.
+    /// Looks at a message on its way to a client: what goes out in its place, where something is to be masked. `forms` are those of
+    /// the tool's structured result, where it has some.
     pub(super) fn outbound(
         &self,
         text: &[u8],
         handling: &Handling,
+        forms: Option<&Forms<'_>>,
         seen: &mut Seen,
     ) -> Result<Option<Vec<u8>>, DataError> {
-        let findings = self.scan(text)?;
+        let findings = self.scan(text, Form::Json, &Context::default())?;
         let strings = letters(text);
         if findings.is_empty() && strings.is_empty() {
             return Ok(None);
@@ -298,7 +298,7 @@ impl Detectors {
         };
         let mut withheld = None;
         let mut letters: Vec<(Range<usize>, Vec<u8>)> = Vec::new();
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for string in strings {
             let place = places.find(string.start);
             let mut saw = |class: Class, done: DataAction| {
@@ -312,21 +312,24 @@ impl Detectors {
             }
         }
         let mut masked = Vec::new();
+        let mut wholes: Vec<Option<Whole>> = Vec::new();
         let mut key = None;
-        let mut places = Places::of(text);
+        let mut places = place::read(text);
         for finding in &findings {
             let place = places.find(finding.span.start);
-            let wanted = match place.zone {
+            let wanted = match zone(&place) {
                 Zone::Protocol => DataAction::Pass,
                 Zone::Binary if !place.in_key => continue,
                 Zone::Content | Zone::Binary => handling.result(finding.class),
             };
-            let done = match (wanted, place.zone) {
-                (DataAction::Mask | DataAction::Redact, Zone::Content) => {
+            let done = match (wanted.is_masking(), zone(&place)) {
+                (true, Zone::Content) => {
                     let last = places.find(finding.span.end.saturating_sub(1));
                     // From content into what must stay: masking would take that along.
-                    match last.zone == Zone::Content && last.in_key == place.in_key {
+                    match zone(&last) == Zone::Content && last.in_key == place.in_key {
                         true => {
+                            let forms = forms.filter(|_| wanted == DataAction::Form && !place.in_key);
+                            wholes.push(forms.and_then(|forms| forms.instead(text, finding, &place)));
                             masked.push(finding.clone());
                             wanted
                         }
@@ -334,7 +337,7 @@ impl Detectors {
                     }
                 }
                 // A key where letters should be: what is in the strings was looked at.
-                (DataAction::Mask | DataAction::Redact, Zone::Binary) => DataAction::Withhold,
+                (true, Zone::Binary) => DataAction::Withhold,
                 _ => wanted,
             };
             seen.saw(finding.class, done.as_str(), found.pattern(&place), 1);
@@ -352,7 +355,18 @@ impl Detectors {
             return Ok(None);
         }
         let text = splice(text, &letters, &mut masked);
-        let out = mask(&text, Form::Json, &masked, |finding| how(&text, finding, handling));
+        // They are told apart by where they begin, now that they may have moved.
+        let wholes: HashMap<usize, Whole> = masked
+            .iter()
+            .zip(wholes)
+            .filter_map(|(finding, whole)| Some((finding.span.start, whole?)))
+            .collect();
+        let out = mask(&text, Form::Json, &masked, |finding| {
+            match wholes.get(&finding.span.start) {
+                Some(whole) => Mask::Whole(whole.clone()),
+                None => self.how(&text, finding, handling),
+            }
+        });
         if let Some(spot) = key {
             // Two keys that were different may be one now.
             let is_whole = Raw::own(out.clone()).is_ok_and(|raw| raw.refuse_duplicates().is_ok());
@@ -363,15 +377,13 @@ impl Detectors {
         Ok(Some(out))
     }
 
-    /// All that is in a text; one that could hold more than is found does not pass.
-    fn scan(&self, text: &[u8]) -> Result<Vec<Finding<'static>>, DataError> {
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(DataError::TooMuch);
-        }
-        let findings = self.scanner.scan(text);
-        match findings.len() < FINDINGS_MAX {
-            true => Ok(findings),
-            false => Err(DataError::TooMuch),
+    /// All that is in a text; one that could hold more than is found does not pass. What is packed in it and unpacks to more than is
+    /// looked through may hold more, as what is encrypted does.
+    fn scan(&self, text: &[u8], form: Form, context: &Context<'_>) -> Result<Findings<'static>, DataError> {
+        let findings = self.scanner.scan(text, form, context);
+        match findings.limit() {
+            None | Some(Limit::Packed) => Ok(findings),
+            Some(Limit::Findings | Limit::Fuel | Limit::Length) => Err(DataError::TooMuch),
         }
     }
 
@@ -386,12 +398,10 @@ impl Detectors {
         saw: &mut dyn FnMut(Class, DataAction),
     ) -> Result<Option<Vec<u8>>, DataError> {
         let within = self.within(text, string)?;
-        if let Some(Within {
-            plain,
-            findings: mut inside,
-        }) = within
-            && !inside.is_empty()
+        if let Some(Within { plain, findings }) = within
+            && !findings.is_empty()
         {
+            let mut inside = findings.into_vec();
             for finding in &inside {
                 saw(finding.class, handling.result(finding.class));
             }
@@ -401,7 +411,7 @@ impl Detectors {
             }
             let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&plain).is_ok();
             let form = if is_json { Form::Json } else { Form::Text };
-            let clean = mask(&plain, form, &inside, |finding| how(&plain, finding, handling));
+            let clean = mask(&plain, form, &inside, |finding| self.how(&plain, finding, handling));
             return Ok(Some(BASE64.encode(clean).into_bytes()));
         }
         for finding in outer {
@@ -421,10 +431,34 @@ impl Detectors {
     fn within(&self, text: &[u8], string: &Range<usize>) -> Result<Option<Within>, DataError> {
         match unlettered(text, string) {
             Some(plain) if std::str::from_utf8(&plain).is_ok() => {
-                let findings = self.scan(&plain)?;
+                let findings = self.scan(&plain, Form::Text, &Context::default())?;
                 Ok(Some(Within { plain, findings }))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// What stands in the place of a finding. The last characters of a card or account are said, as banks do, where the value stands
+    /// there in clear.
+    fn how(&self, text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask<'_> {
+        let value = text.get(finding.span.clone()).unwrap_or_default();
+        let is_plain = match finding.class {
+            Class::Card | Class::BankAccount => value
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')),
+            Class::Iban => {
+                value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
+                    && value.len() <= 42
+                    && value
+                        .get(2..4)
+                        .is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
+            }
+            _ => false,
+        };
+        match handling.result(finding.class) {
+            DataAction::Hash => Mask::Hash(&self.hash_key),
+            DataAction::Mask if is_plain => Mask::Last4,
+            _ => Mask::Class,
         }
     }
 }
@@ -432,7 +466,7 @@ impl Detectors {
 /// The values of a message that are Base64 by the protocol: however short or long they are, they are looked into.
 fn letters(text: &[u8]) -> Vec<Range<usize>> {
     match may_have_letters(text) {
-        true => Places::letters(text),
+        true => place::letters(text),
         false => Vec::new(),
     }
 }
@@ -466,28 +500,6 @@ fn splice<'a>(text: &'a [u8], edits: &[(Range<usize>, Vec<u8>)], findings: &mut 
     shift(usize::MAX, out.len(), at);
     out.extend_from_slice(text.get(at..).unwrap_or_default());
     Cow::Owned(out)
-}
-
-/// The last characters of a card or account are said, as banks do, where the value stands there in clear.
-fn how(text: &[u8], finding: &Finding<'_>, handling: &Handling) -> Mask {
-    let value = text.get(finding.span.clone()).unwrap_or_default();
-    let is_plain = match finding.class {
-        Class::Card | Class::BankAccount => value
-            .iter()
-            .all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-')),
-        Class::Iban => {
-            value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ')
-                && value.len() <= 42
-                && value
-                    .get(2..4)
-                    .is_some_and(|digits| digits.iter().all(u8::is_ascii_digit))
-        }
-        _ => false,
-    };
-    match is_plain && handling.result(finding.class) == DataAction::Mask {
-        true => Mask::Last4,
-        false => Mask::Class,
-    }
 }
 
 #[cfg(test)]

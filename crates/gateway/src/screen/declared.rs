@@ -38,6 +38,11 @@ impl Declared {
         Ok(())
     }
 
+    /// Whether anything may.
+    pub(super) fn has_any(&self, upstream: &str) -> bool {
+        self.by_upstream.contains_key(upstream)
+    }
+
     /// Whether `value` may go to `upstream`.
     pub(super) fn has(&self, upstream: &str, value: &[u8]) -> bool {
         match (&self.key, self.by_upstream.get(upstream)) {
@@ -72,10 +77,10 @@ mod tests {
     #[test]
     fn a_credential_is_of_the_server_that_it_was_declared_for_and_is_not_shown() {
         let mut declared = Declared::default();
-        assert!(!declared.has("bank", b""));
+        assert!(!declared.has("bank", b"") && !declared.has_any("bank"));
         declared.declare("bank", "hunter2hunter2").unwrap();
         declared.declare("shop", "other").unwrap();
-        assert!(declared.has("bank", b"hunter2hunter2"));
+        assert!(declared.has("bank", b"hunter2hunter2") && declared.has_any("bank") && !declared.has_any("mail"));
         assert!(!declared.has("shop", b"hunter2hunter2") && !declared.has("bank", b"hunter2hunter"));
         assert_eq!(format!("{declared:?}").matches('1').count(), 2);
         assert!(!format!("{declared:?}").contains("hunter"));

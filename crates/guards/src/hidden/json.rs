@@ -3,6 +3,7 @@
 
 use super::context::{Kind, may_begin_hidden};
 use super::{FINDINGS_MAX, Finding, findings, neutralise_all};
+use crate::json::{Places, Segment, decode, write_inside};
 use fearless_simd::{Level, dispatch};
 use std::borrow::Cow;
 use std::fmt;
@@ -105,63 +106,26 @@ impl Inside<'_> {
     }
 }
 
-/// One step of the way to a value.
-enum Step {
-    /// In an object; the key that was read last, as a range of the text, and whether a key comes next.
-    Key(Range<usize>, bool),
-    /// In an array; the index.
-    Index(usize),
-}
-
 /// Shows every string that may hold something hidden to `look`, with a function that writes its path.
 fn visit(text: &[u8], mut look: impl FnMut(&dyn Fn() -> String, bool, &Inside<'_>) -> ControlFlow<()>) {
     if is_clean(text) {
         return;
     }
-    let mut steps: Vec<Step> = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        at += 1;
-        match byte {
-            b'{' => steps.push(Step::Key(0..0, true)),
-            b'[' => steps.push(Step::Index(0)),
-            b'}' | b']' => {
-                steps.pop();
-            }
-            b':' => {
-                if let Some(Step::Key(_, next)) = steps.last_mut() {
-                    *next = false;
-                }
-            }
-            b',' => match steps.last_mut() {
-                Some(Step::Key(_, next)) => *next = true,
-                Some(Step::Index(index)) => *index += 1,
-                None => {}
-            },
-            b'"' => {
-                let end = string_end(text, at);
-                let span = at..end;
-                at = end + 1;
-                let in_key = match steps.last_mut() {
-                    Some(Step::Key(key, true)) => {
-                        *key = span.clone();
-                        true
-                    }
-                    _ => false,
-                };
-                let inside = text.get(span.clone()).unwrap_or_default();
-                if is_clean(inside) {
-                    continue;
-                }
-                let Ok(inside) = std::str::from_utf8(inside) else {
-                    continue;
-                };
-                let path = || path(text, &steps);
-                if look(&path, in_key, &Inside { text: inside, span }).is_break() {
-                    return;
-                }
-            }
-            _ => {}
+    let mut places = Places::of(text);
+    while let Some((span, in_key)) = places.next_string() {
+        let inside = text.get(span.clone()).unwrap_or_default();
+        if is_clean(inside) {
+            continue;
+        }
+        let Ok(inside) = std::str::from_utf8(inside) else {
+            continue;
+        };
+        let path = || {
+            // No more of a key than can be shown, with an escape for each character.
+            path(places.place(0..0, in_key).segments_up_to(text, PATH_BYTES_MAX * 6))
+        };
+        if look(&path, in_key, &Inside { text: inside, span }).is_break() {
+            return;
         }
     }
 }
@@ -285,30 +249,13 @@ fn first_char(text: &[u8]) -> Option<char> {
     valid.chars().next()
 }
 
-/// The offset of the quote that ends the string whose inside starts at `at`.
-fn string_end(text: &[u8], mut at: usize) -> usize {
-    loop {
-        let rest = text.get(at..).unwrap_or_default();
-        match memchr::memchr2(b'"', b'\\', rest) {
-            Some(step) if rest.get(step) == Some(&b'"') => return at + step,
-            Some(step) => at += step + 2,
-            None => return text.len(),
-        }
-    }
-}
-
-fn path(text: &[u8], steps: &[Step]) -> String {
+fn path<'t>(segments: impl Iterator<Item = Segment<'t>>) -> String {
     let mut path = String::new();
-    for step in steps {
+    for segment in segments {
         path.push('/');
-        match step {
-            Step::Index(index) => path.push_str(&index.to_string()),
-            Step::Key(key, _) => {
-                let key = text.get(key.clone()).unwrap_or_default();
-                // No more than can be shown, with an escape for each character.
-                let key = key.get(..PATH_BYTES_MAX * 6).unwrap_or(key);
-                let key = String::from_utf8_lossy(key);
-                let key = decode(&key);
+        match segment {
+            Segment::Element(index) => path.push_str(&index.to_string()),
+            Segment::Member(key) => {
                 let key = neutralise_all(&key).replace('~', "~0").replace('/', "~1");
                 path.extend(key.chars().map(|one| if one.is_control() { super::MARK } else { one }));
             }
@@ -321,53 +268,4 @@ fn path(text: &[u8], steps: &[Step]) -> String {
         }
     }
     path
-}
-
-/// Decodes the inside of a JSON string. What a parser would refuse becomes the replacement character.
-fn decode(inside: &str) -> Cow<'_, str> {
-    if !inside.contains('\\') {
-        return Cow::Borrowed(inside);
-    }
-    let mut out = String::with_capacity(inside.len());
-    let mut rest = inside;
-    while let Some((plain, escape)) = rest.split_once('\\') {
-        out.push_str(plain);
-        let unit = |at: usize| escape.get(at..at + 4).and_then(|hex| u32::from_str_radix(hex, 16).ok());
-        let (character, used) = match escape.chars().next() {
-            Some('b') => ('\u{8}', 1),
-            Some('f') => ('\u{c}', 1),
-            Some('n') => ('\n', 1),
-            Some('r') => ('\r', 1),
-            Some('t') => ('\t', 1),
-            Some('u') => match (unit(1), unit(7)) {
-                (Some(high @ 0xd800..=0xdbff), Some(low @ 0xdc00..=0xdfff)) if escape.get(5..7) == Some("\\u") => {
-                    let scalar = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                    (char::from_u32(scalar).unwrap_or(super::MARK), 11)
-                }
-                (unit, _) => (unit.and_then(char::from_u32).unwrap_or(super::MARK), 5),
-            },
-            Some(other) => (other, other.len_utf8()),
-            None => (super::MARK, 0),
-        };
-        out.push(character);
-        rest = escape.get(used..).unwrap_or_default();
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
-}
-
-/// Writes `text` as the inside of a JSON string.
-fn write_inside(out: &mut Vec<u8>, text: &str) {
-    let mut buffer = [0; 4];
-    for character in text.chars() {
-        match character {
-            '"' => out.extend_from_slice(b"\\\""),
-            '\\' => out.extend_from_slice(b"\\\\"),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '\0'..='\x1f' => out.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes()),
-            other => out.extend_from_slice(other.encode_utf8(&mut buffer).as_bytes()),
-        }
-    }
 }

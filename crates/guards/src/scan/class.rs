@@ -95,6 +95,24 @@ impl Class {
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|class| class.as_str() == name)
     }
+
+    /// Whether its values are numbers: grouped by signs that say nothing, in letters whose case says nothing.
+    pub(crate) const fn is_a_number(self) -> bool {
+        matches!(
+            self,
+            Self::NationalId
+                | Self::Card
+                | Self::Iban
+                | Self::BankAccount
+                | Self::Phone
+                | Self::HealthId
+                | Self::Mac
+                | Self::Passport
+                | Self::DriverLicense
+                | Self::VehicleId
+                | Self::DeviceId
+        )
+    }
 }
 
 impl fmt::Display for Class {

@@ -1,9 +1,11 @@
 //! What is wrapped in an encoding: Base64, Base64url, hex, gzip within them. Found by its alphabet and length, taken for what it
 //! is only when it decodes to text, to gzip or to a private key. Bounded in depth and in bytes.
 
+use super::findings::Limit;
 use super::kinds::Map;
 use super::peek::readable;
 use super::view::hex_pair;
+use super::work::Meter;
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -56,8 +58,8 @@ pub(super) fn find(
     text: &[u8],
     kinds: &Map,
     known: impl Fn(&Range<usize>) -> bool,
-    budget: &mut usize,
-    mut inside: impl FnMut(Range<usize>, Inside, &mut usize),
+    meter: &mut Meter,
+    mut inside: impl FnMut(Range<usize>, Inside, &mut Meter),
 ) {
     let mut past = 0;
     for start in kinds.runs::<RUN_BYTES_MIN>() {
@@ -70,8 +72,8 @@ pub(super) fn find(
         if length < RUN_CHARACTERS_MIN || known(&(start..start + length)) {
             continue;
         }
-        if let Some(decoded) = run.get(..length).and_then(|run| decode(run, budget)) {
-            inside(start..start + length, decoded, budget);
+        if let Some(decoded) = run.get(..length).and_then(|run| decode(run, meter)) {
+            inside(start..start + length, decoded, meter);
         }
     }
 }
@@ -99,7 +101,7 @@ fn run_length(run: &[u8], first: usize) -> usize {
     length + padding.iter().take(2).take_while(|byte| **byte == b'=').count()
 }
 
-fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
+fn decode(run: &[u8], meter: &mut Meter) -> Option<Inside> {
     // The first characters tell for most that they are hashes or names.
     let begin = run.first_chunk::<8>()?;
     let may_be = |first: &[u8]| {
@@ -122,7 +124,7 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     }
     if is_hex && run.iter().all(u8::is_ascii_hexdigit) && run.len().is_multiple_of(2) {
         let bytes = run.chunks_exact(2).map_while(hex_pair).collect();
-        return may_be_hex.then(|| inside(bytes, budget))?;
+        return may_be_hex.then(|| inside(bytes, meter))?;
     }
     if !may_be_base64 {
         return None;
@@ -130,26 +132,33 @@ fn decode(run: &[u8], budget: &mut usize) -> Option<Inside> {
     let is_url_safe = memchr::memchr2(b'-', b'_', run).is_some();
     let engine = if is_url_safe { URL_SAFE } else { STANDARD };
     let packed: Vec<u8> = run.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    inside(engine.decode(&packed).ok()?, budget)
+    inside(engine.decode(&packed).ok()?, meter)
 }
 
 const fn is_texty(byte: u8) -> bool {
     matches!(byte, b' '..=b'~' | b'\n' | b'\r' | b'\t' | 0x80..=0xf4)
 }
 
-fn inside(bytes: Vec<u8>, budget: &mut usize) -> Option<Inside> {
-    *budget = budget.checked_sub(bytes.len())?;
+fn inside(bytes: Vec<u8>, meter: &mut Meter) -> Option<Inside> {
+    if meter.room(bytes.len()) < bytes.len() {
+        meter.hits(Limit::Packed);
+        return None;
+    }
+    meter.unpacks(bytes.len());
     if is_private_key(&bytes) {
         return Some(Inside::PrivateKey);
     }
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut unpacked = Vec::new();
-        let limit = UNPACKED_BYTES_MAX.min(*budget) as u64;
+        let room = meter.room(UNPACKED_BYTES_MAX);
+        let mut reader = flate2::read::GzDecoder::new(bytes.as_slice()).take(room as u64 + 1);
         // What comes before an error has come.
-        let _ = flate2::read::GzDecoder::new(bytes.as_slice())
-            .take(limit)
-            .read_to_end(&mut unpacked);
-        *budget = budget.saturating_sub(unpacked.len());
+        let _ = reader.read_to_end(&mut unpacked);
+        if unpacked.len() > room {
+            unpacked.truncate(room);
+            meter.hits(Limit::Packed);
+        }
+        meter.unpacks(unpacked.len());
         return is_text(&unpacked).then_some(Inside::Text(unpacked));
     }
     is_text(&bytes).then_some(Inside::Text(bytes))

@@ -206,7 +206,7 @@ fn is_key(value: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Rules, Scanner};
+    use super::super::{Context, Findings, Form, Rules, Scanner};
 
     fn scanner() -> Scanner {
         let mut rules = Rules::default();
@@ -225,6 +225,10 @@ mod tests {
         Scanner::new(rules).unwrap()
     }
 
+    fn scan<'s>(scanner: &'s Scanner, text: &str) -> Findings<'s> {
+        scanner.scan(text.as_bytes(), Form::Text, &Context::default())
+    }
+
     #[test]
     fn a_name_and_a_form_make_a_key() {
         let scanner = scanner();
@@ -241,7 +245,7 @@ mod tests {
             "acme => '",
         ] {
             let text = format!("{before}{value}");
-            let found = scanner.scan(text.as_bytes());
+            let found = scan(&scanner, &text);
             assert_eq!(
                 found.first().map(|found| found.span.clone()),
                 Some(before.len()..text.len()),
@@ -263,7 +267,7 @@ mod tests {
             "\"acme_key\": \"a\", \"id\": \"",
         ] {
             let text = format!("{before}{value}");
-            assert!(scanner.scan(text.as_bytes()).is_empty(), "{text}");
+            assert!(scan(&scanner, &text).is_empty(), "{text}");
         }
         for text in [
             format!("acme key: {value}0"),
@@ -271,7 +275,7 @@ mod tests {
             format!("acme key: {}", "0".repeat(32)),
             format!("acme: {}", "1234567890".repeat(4).get(..32).unwrap_or_default()),
         ] {
-            assert!(scanner.scan(text.as_bytes()).is_empty(), "{text}");
+            assert!(scan(&scanner, &text).is_empty(), "{text}");
         }
     }
 
@@ -279,7 +283,7 @@ mod tests {
         #[test]
         fn any_text_is_read(text: String) {
             let scanner = scanner();
-            let _ = scanner.scan(format!("{text}acme{text}acme key").as_bytes());
+            let _ = scan(&scanner, &format!("{text}acme{text}acme key"));
         }
     }
 }

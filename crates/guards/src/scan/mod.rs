@@ -11,6 +11,7 @@ mod code;
 mod credentials;
 mod decode;
 mod fields;
+mod findings;
 mod issued;
 mod joints;
 mod kinds;
@@ -31,8 +32,9 @@ mod words;
 mod work;
 
 pub use class::{Class, Family};
+pub use findings::{Confidence, Context, Finding, Findings, Form, IsExempt, Limit, class_within};
 pub use rules::{RuleError, Rules};
-pub(crate) use settle::marks;
+pub(crate) use settle::{HASH_LETTERS, HASH_SIGN, marks};
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use kinds::{Kinds, Map};
@@ -45,7 +47,7 @@ use std::ops::Range;
 use tables::Tables;
 use view::View;
 use words::{Hit, TermId, Terms, Vocabulary};
-use work::Work;
+use work::Meter;
 
 /// The longest text that is looked at, in bytes; of a longer one the rest is not.
 pub const TEXT_BYTES_MAX: usize = 64 << 20;
@@ -53,47 +55,8 @@ pub const TEXT_BYTES_MAX: usize = 64 << 20;
 /// Most findings of one text. One with as many may have more.
 pub const FINDINGS_MAX: usize = 100_000;
 
-/// What may be unpacked of one text, beside twice its length.
-const UNPACKED_BYTES_BASE: usize = 512 * 1024;
-
 /// Encodings are undone to this depth.
 const LEVELS_MAX: usize = 3;
-
-/// How sure a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Confidence {
-    /// A word near it and its form.
-    Likely,
-    /// Its key or column and its form, or a form with a check.
-    Sure,
-    /// A form that nothing else has.
-    Certain,
-}
-
-impl Confidence {
-    /// The word for it in output.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Likely => "likely",
-            Self::Sure => "sure",
-            Self::Certain => "certain",
-        }
-    }
-}
-
-/// What was found, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding<'a> {
-    /// What it is.
-    pub class: Class,
-    /// The `id` of the rule that found it.
-    pub rule: &'a str,
-    /// How sure it is.
-    pub confidence: Confidence,
-    /// Its bytes in the text that was scanned.
-    pub span: Range<usize>,
-}
 
 /// Rules, compiled.
 #[derive(Debug)]
@@ -295,16 +258,27 @@ impl Scanner {
         self.anchors = automaton.ok().filter(|_| !self.anchored.is_empty());
     }
 
-    /// Finds secrets and personal data in `text`, at most [`FINDINGS_MAX`], in order, none within another.
+    /// Finds secrets and personal data in `text`, which has this `form`, at most [`FINDINGS_MAX`], in order, none within another.
+    /// `context` has what changes at run time: what is exempt, and how much work may be done.
     #[must_use]
-    pub fn scan(&self, text: &[u8]) -> Vec<Finding<'_>> {
+    pub fn scan(&self, text: &[u8], form: Form, context: &Context<'_>) -> Findings<'_> {
+        let whole = text.len();
         let text = text.get(..TEXT_BYTES_MAX).unwrap_or(text);
-        // For all that is wrapped in it, at every depth: what unpacks to more is looked at so far.
-        let mut budget = UNPACKED_BYTES_BASE + 2 * text.len();
-        self.looked_through(text, 0, &mut budget)
+        // For all that is wrapped in it too, at every depth.
+        let mut meter = Meter::new(text.len(), context.fuel(text.len()));
+        let mut findings = self.looked_through(text, 0, &mut meter);
+        context.exempt(text, form, &mut findings);
+        if findings.len() >= FINDINGS_MAX {
+            meter.hits(Limit::Findings);
+        }
+        if text.len() < whole {
+            meter.hits(Limit::Length);
+        }
+        Findings::new(findings, form, meter.limit())
     }
 
-    fn looked_through(&self, text: &[u8], level: usize, budget: &mut usize) -> Vec<Finding<'_>> {
+    fn looked_through(&self, text: &[u8], level: usize, meter: &mut Meter) -> Vec<Finding<'_>> {
+        let text = meter.looks_at(text);
         let view = View::new(text);
         let seen = view.text();
         let kinds = Map::of(seen);
@@ -326,7 +300,7 @@ impl Scanner {
         self.by_form(seen, &kinds, &mut found);
         found.retain(|found| found.confidence == Confidence::Certain || !self.is_vetoed(seen, &hits, &found.span));
         self.by_middle(seen, &mut found);
-        self.by_name(seen, &kinds, &hits, &marks, &mut found);
+        self.by_name(seen, &kinds, &hits, &marks, meter, &mut found);
         addresses::find(seen, &kinds, &mut found);
         credentials::find(seen, &kinds, &mut found);
         pem::find(seen, &mut found);
@@ -337,7 +311,7 @@ impl Scanner {
             }
         }
         if level < LEVELS_MAX {
-            self.within(seen, &kinds, level, budget, &mut found);
+            self.within(seen, &kinds, level, meter, &mut found);
         }
         found.retain(|found| !settle::is_in_mark(&marks, &found.span));
         settle::strangers(seen, &mut found);
@@ -354,13 +328,14 @@ impl Scanner {
                 rule: found.rule,
                 confidence: found.confidence,
                 span,
+                is_exempt: false,
             })
         });
         findings.collect()
     }
 
     /// What is wrapped in an encoding: the whole of what is wrapped is found, if what is in it is beyond doubt.
-    fn within<'a>(&'a self, text: &[u8], kinds: &Map, level: usize, budget: &mut usize, found: &mut Vec<Found<'a>>) {
+    fn within<'a>(&'a self, text: &[u8], kinds: &Map, level: usize, meter: &mut Meter, found: &mut Vec<Found<'a>>) {
         // What is a token as it stands is not taken apart.
         let certain = found
             .iter()
@@ -372,11 +347,11 @@ impl Scanner {
             let last = before.checked_sub(1).and_then(|last| tokens.get(last));
             last.is_some_and(|token| run.end <= token.end)
         };
-        decode::find(text, kinds, known, budget, |span, inside, budget| {
+        decode::find(text, kinds, known, meter, |span, inside, meter| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),
                 decode::Inside::Text(inside) => {
-                    let found = self.looked_through(&inside, level + 1, budget);
+                    let found = self.looked_through(&inside, level + 1, meter);
                     let sure = found.iter().filter(|found| found.confidence > Confidence::Likely);
                     sure.max_by_key(|found| found.confidence)
                         .map(|found| (found.class, found.rule))
@@ -495,9 +470,17 @@ impl Scanner {
     }
 
     /// What a word names.
-    fn by_name<'a>(&'a self, text: &[u8], map: &Map, hits: &[Hit], marks: &[Range<usize>], found: &mut Vec<Found<'a>>) {
+    fn by_name<'a>(
+        &'a self,
+        text: &[u8],
+        map: &Map,
+        hits: &[Hit],
+        marks: &[Range<usize>],
+        meter: &mut Meter,
+        found: &mut Vec<Found<'a>>,
+    ) {
         let mut tables = Tables::of(text);
-        let mut work = Work::of(text);
+        let mut work = meter.begin(text);
         for (order, hit) in hits.iter().enumerate() {
             let Some(meanings) = self.meanings.get(hit.term as usize) else {
                 continue;
@@ -632,6 +615,7 @@ impl Scanner {
                 found.extend(others.into_iter().filter(|found| found.span.len() >= length_min));
             }
         }
+        meter.end(&work);
     }
 
     /// The key of an issuer whose name a term is or begins with.

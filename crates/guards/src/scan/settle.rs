@@ -6,8 +6,14 @@ use super::{Confidence, FINDINGS_MAX, Found};
 use std::cmp::Reverse;
 use std::ops::Range;
 
+/// What stands between a class and the hash of a value in a mark.
+pub(crate) const HASH_SIGN: &[u8] = b":hash:";
+
+/// Letters of a hash in a mark, from `a` to `p`.
+pub(crate) const HASH_LETTERS: usize = 16;
+
 /// The marks in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or
-/// digits and `]`.
+/// digits and `]`, or `[CLASS:hash:`, a hash and `]`. No value fits in one.
 pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> {
     memchr::memchr_iter(b'[', text).filter_map(|at| {
         let rest = text.get(at + 1..)?;
@@ -18,6 +24,12 @@ pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> 
             let name = class.as_str().as_bytes();
             match rest.strip_prefix(name)? {
                 [b']', ..] => Some((*class, name.len() + 2)),
+                kept if let Some(hash) = kept.strip_prefix(HASH_SIGN) => {
+                    let is_letter = |byte: &u8| (b'a'..=b'p').contains(byte);
+                    let is_mark =
+                        hash.get(HASH_LETTERS) == Some(&b']') && hash.iter().take(HASH_LETTERS).all(is_letter);
+                    is_mark.then_some((*class, name.len() + HASH_SIGN.len() + HASH_LETTERS + 2))
+                }
                 [b':', last4 @ ..] => {
                     let is_mark = last4.get(4) == Some(&b']') && last4.iter().take(4).all(u8::is_ascii_alphanumeric);
                     is_mark.then_some((*class, name.len() + 7))

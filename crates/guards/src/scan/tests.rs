@@ -1,6 +1,7 @@
 //! The scanner against its rules' own examples, and against what has gone wrong before.
 
 use super::*;
+use base64::Engine as _;
 use std::collections::HashSet;
 
 /// A rule file, as far as it is examples.
@@ -53,6 +54,13 @@ pub(crate) fn examples() -> impl Iterator<Item = Examples> {
     rules::BUILT_IN.iter().map(|rules| toml::from_str(rules).unwrap())
 }
 
+impl Scanner {
+    /// What is in a text of no form, with nothing exempt.
+    fn scanned(&self, text: &[u8]) -> Findings<'_> {
+        self.scan(text, super::Form::Text, &Context::default())
+    }
+}
+
 fn built_in() -> Scanner {
     Scanner::new(Rules::built_in().unwrap()).unwrap()
 }
@@ -63,7 +71,7 @@ fn is_found(scanner: &Scanner, marked: &str, class: &str) -> bool {
     let (value, after) = rest.split_once("]]").unwrap();
     let text = format!("{before}{value}{after}");
     let span = before.len()..before.len() + value.len();
-    let found = scanner.scan(text.as_bytes());
+    let found = scanner.scanned(text.as_bytes());
     found
         .iter()
         .any(|found| found.class.as_str() == class && found.span.start <= span.start && found.span.end >= span.end)
@@ -83,7 +91,7 @@ fn every_rule_finds_what_it_says_and_passes_what_it_says() {
             .filter(|marked| !is_found(&scanner, marked, &example.class));
         wrong.extend(missed.map(|marked| format!("{}: not found: {marked}", example.id)));
         for text in &example.passes {
-            let found = scanner.scan(text.as_bytes());
+            let found = scanner.scanned(text.as_bytes());
             let by_it = found.iter().filter(|found| found.rule == example.id);
             wrong.extend(by_it.map(|found| format!("{}: found: {text}: {found:?}", example.id)));
         }
@@ -116,7 +124,7 @@ fn every_class_has_examples_of_both_kinds() {
         let missed = family.finds.iter().filter(|marked| !is_found(&scanner, marked, class));
         wrong.extend(missed.map(|marked| format!("{class}: not found: {marked}")));
         for text in &family.passes {
-            let found = scanner.scan(text.as_bytes());
+            let found = scanner.scanned(text.as_bytes());
             let as_it = found.iter().filter(|found| found.class.as_str() == class);
             wrong.extend(as_it.map(|found| format!("{class}: found: {text}: {found:?}")));
         }
@@ -152,7 +160,7 @@ fn every_issuer_is_found_by_its_names_with_a_word_for_a_key_and_not_without() {
                     wrong.push(format!("{}: not found: {key}", issuer.id));
                 }
                 // Others may know the form of it.
-                let alone = scanner.scan(format!("{name} {VALUE}").as_bytes());
+                let alone = scanner.scanned(format!("{name} {VALUE}").as_bytes());
                 if alone.iter().any(|found| found.rule == issuer.id) {
                     wrong.push(format!("{}: found by its name alone: {name}", issuer.id));
                 }
@@ -165,7 +173,7 @@ fn every_issuer_is_found_by_its_names_with_a_word_for_a_key_and_not_without() {
             .filter(|marked| !is_found(&scanner, marked, "PROVIDER_TOKEN"));
         wrong.extend(missed.map(|marked| format!("form: not found: {marked}")));
         for text in &form.passes {
-            let found = scanner.scan(text.as_bytes());
+            let found = scanner.scanned(text.as_bytes());
             let by_one = found.iter().filter(|found| ids.contains(found.rule));
             wrong.extend(by_one.map(|found| format!("form: found: {text}: {found:?}")));
         }
@@ -199,7 +207,7 @@ fn words_are_in_small_letters_and_said_once() {
 fn spans(text: &str) -> Vec<(Class, String)> {
     static SCANNER: std::sync::LazyLock<Scanner> = std::sync::LazyLock::new(built_in);
     let scanner = &*SCANNER;
-    let found = scanner.scan(text.as_bytes());
+    let found = scanner.scanned(text.as_bytes());
     found
         .iter()
         .map(|found| (found.class, text[found.span.clone()].to_owned()))
@@ -281,9 +289,85 @@ fn what_unpacks_to_very_much_is_looked_at_so_far() {
     let many = pack(format!("{one}\n").repeat(200).as_bytes());
     let scanner = built_in();
     // Unbounded this is 40 MB of text.
-    let mut budget = UNPACKED_BYTES_BASE;
-    let found = scanner.looked_through(format!("{many} ana@bank.example").as_bytes(), 0, &mut budget);
-    assert_eq!((found.len(), budget < UNPACKED_BYTES_BASE / 2), (1, true));
+    let found = scanner.scanned(format!("{many} ana@bank.example").as_bytes());
+    assert_eq!((found.len(), found.limit()), (1, Some(Limit::Packed)));
+    let whole = scanner.scanned(format!("{one} ana@bank.example").as_bytes());
+    assert_eq!((whole.len(), whole.is_complete()), (1, true));
+}
+
+/// Fuel bounds the work, and where it is out, more is found than there is and not less; who asked is told.
+#[test]
+fn a_scan_without_fuel_says_so_and_takes_values_for_secrets() {
+    let scanner = built_in();
+    let scan = |text: &str, fuel: usize| {
+        let found = scanner.scan(text.as_bytes(), super::Form::Text, &Context::default().with_fuel(fuel));
+        let values: Vec<String> = found.iter().map(|found| text[found.span.clone()].to_owned()).collect();
+        (values, found.limit())
+    };
+    let text = "password: hunter2-Zw9! and ana@bank.example";
+    let both = vec!["hunter2-Zw9!".to_owned(), "ana@bank.example".to_owned()];
+    assert_eq!(scan(text, Context::fuel_for(text.len())), (both.clone(), None));
+    // The text and its one value, and not a unit less.
+    assert_eq!(scan(text, text.len() + 12), (both.clone(), None));
+    assert_eq!(scan(text, text.len() + 11), (both, Some(Limit::Fuel)));
+    assert_eq!(scan(text, 24), (vec!["hunter2-Zw9!".to_owned()], Some(Limit::Fuel)));
+    assert_eq!(scan(text, 0), (Vec::new(), Some(Limit::Fuel)));
+    let placeholder = "password: ${DB_PASSWORD}";
+    assert_eq!(scan(placeholder, usize::MAX), (Vec::new(), None));
+    let (taken, limit) = scan(placeholder, placeholder.len());
+    assert_eq!((taken.len(), limit), (1, Some(Limit::Fuel)), "{taken:?}");
+    // What is packed is looked at with what is left.
+    let packed = base64::engine::general_purpose::STANDARD.encode("iban: DE89370400440532013000, and so on");
+    assert_eq!(scan(&packed, usize::MAX), (vec![packed.clone()], None));
+    assert_eq!(scan(&packed, packed.len()), (Vec::new(), Some(Limit::Fuel)));
+    // A value that is named over and over has its bound without anybody's word, in time that grows with the length.
+    let often = format!("{}x1\n", "password:".repeat(28)).repeat(200);
+    assert_eq!(scan(&often, usize::MAX).1, Some(Limit::Fuel));
+}
+
+/// What is exempt is told; nothing is that is not the whole of it.
+#[test]
+fn what_is_exempt_is_told_as_that() {
+    let scanner = built_in();
+    let (token, other) = (
+        "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",
+        "ghp_6Tkl5xOKTiJ2z7nZW5phJtfhUItGqXNGhfqXtlI",
+    );
+    let is_exempt = |value: &[u8]| [token.as_bytes(), "tr0ub4dor/\u{e9}&3".as_bytes()].contains(&value);
+    let context = Context::default().exempting(&is_exempt);
+    let exempt = |text: &str, form: super::Form| -> Vec<bool> {
+        let found = scanner.scan(text.as_bytes(), form, &context);
+        assert_eq!(
+            found.counting().count(),
+            found.iter().filter(|one| !one.is_exempt).count()
+        );
+        found.iter().map(|found| found.is_exempt).collect()
+    };
+    use super::Form::{Json, Text};
+    assert_eq!(exempt(&format!("a {token}, b {other}"), Text), [true, false]);
+    assert_eq!(exempt(&format!("{{\"a\":\"{token} {other}\"}}"), Json), [true, false]);
+    // An escape is read in JSON alone; what it says counts.
+    let written = "{\"password\":\"tr0ub4dor\\/\\u00e9&3\"}";
+    assert_eq!(
+        (exempt(written, Json), exempt(written, Text)),
+        (vec![true], vec![false])
+    );
+    assert_eq!(exempt("{\"password\":\"tr0ub4dor/\u{e9}&4\"}", Json), [false]);
+    let packed = base64::engine::general_purpose::STANDARD.encode(format!("key {token}"));
+    assert_eq!(exempt(&packed, Text), [false]);
+}
+
+#[test]
+fn findings_have_a_path_in_json_and_none_elsewhere() {
+    let scanner = built_in();
+    let text = "{\"a\":[{\"mail\":\"x ana@bank.example and bea@bank.example\"},7],\"bea@bank.example\":{\"b/c\":\"ana@bank.example\"}}";
+    let paths = |form| -> Vec<Option<String>> {
+        let found = scanner.scan(text.as_bytes(), form, &Context::default());
+        found.paths(text.as_bytes()).collect()
+    };
+    let expected = ["/a/0/mail", "/a/0/mail", "/[EMAIL]", "/[EMAIL]/b~1c"].map(|path| Some(path.to_owned()));
+    assert_eq!(paths(super::Form::Json), expected);
+    assert_eq!(paths(super::Form::Text), [None, None, None, None]);
 }
 
 #[test]
@@ -340,16 +424,16 @@ fn a_mark_hides_no_value_that_it_is_the_key_of() {
         "[PASSWORD] = hunter2-Zw9!",
         "password: [PASSWORD], password: hunter2-Zw9!",
     ] {
-        let found = scanner.scan(text.as_bytes());
+        let found = scanner.scanned(text.as_bytes());
         assert!(
             found.iter().any(|found| found.class == Class::Password),
             "{text}: {found:?}"
         );
     }
-    assert!(scanner.scan(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
+    assert!(scanner.scanned(b"password: [PASSWORD], iban: [IBAN:3000]").is_empty());
     // The bracket of a mark closes no list of names.
     let next = r#"[["The meeting was moved to the large room on the second floor.","Authorization: Bearer [PROVIDER_TOKEN]",[[false,"報告書は会議の後に送られます。"]]],[]]"#;
-    assert!(scanner.scan(next.as_bytes()).is_empty());
+    assert!(scanner.scanned(next.as_bytes()).is_empty());
 }
 
 /// Types, signatures, definitions, remarks and tables of figures are no values.
@@ -452,7 +536,7 @@ fn values_beside_code_are_found() {
 fn no_finding_covers_a_mark() {
     let scanner = built_in();
     let spans = |text: &str| -> Vec<String> {
-        let found = scanner.scan(text.as_bytes());
+        let found = scanner.scanned(text.as_bytes());
         found.iter().map(|found| text[found.span.clone()].to_owned()).collect()
     };
     let none: [&str; 0] = [];

@@ -15,15 +15,17 @@ fn handling(kind: ObligationKind, value: &str) -> Handling {
     Handling::of(&[Obligation { kind, value }]).unwrap()
 }
 
+fn ready() -> Detectors {
+    Detectors::ready(HashKey::new(b"a key")).unwrap()
+}
+
 fn results(value: &str) -> Handling {
     handling(ObligationKind::Results, value)
 }
 
 fn out(message: &Value, handling: &Handling) -> (Result<Option<Value>, DataError>, Vec<String>) {
     let mut seen = Seen::default();
-    let out = Detectors::ready()
-        .unwrap()
-        .outbound(message.to_string().as_bytes(), handling, &mut seen);
+    let out = ready().outbound(message.to_string().as_bytes(), handling, None, &mut seen);
     let out = out.map(|out| out.map(|out| serde_json::from_slice(&out).unwrap()));
     (out, seen.lines())
 }
@@ -35,9 +37,7 @@ fn masked(message: &Value) -> Value {
 
 fn inward(message: &Value, handling: &Handling) -> (Result<(), DataError>, Vec<String>) {
     let mut seen = Seen::default();
-    let looked = Detectors::ready()
-        .unwrap()
-        .inbound(message.to_string().as_bytes(), handling, &|_| false, &mut seen);
+    let looked = ready().inbound(message.to_string().as_bytes(), handling, &Context::default(), &mut seen);
     (looked, seen.lines())
 }
 
@@ -105,9 +105,7 @@ fn disguises_do_not_help_and_look_alikes_stay() {
     }
     let raw = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{{"structuredContent":{{"card":"{escaped}"}}}}}}"#);
     let mut seen = Seen::default();
-    let out = Detectors::ready()
-        .unwrap()
-        .outbound(raw.as_bytes(), &Handling::STARTER, &mut seen);
+    let out = ready().outbound(raw.as_bytes(), &Handling::STARTER, None, &mut seen);
     let out: Value = serde_json::from_slice(&out.unwrap().unwrap()).unwrap();
     assert_eq!(out["result"]["structuredContent"]["card"], "[CARD]");
     for text in [
@@ -227,9 +225,7 @@ fn base64_of_the_protocol_is_looked_into_however_short_or_long_it_is() {
         letters(&format!("CC {CARD}"))
     );
     let mut seen = Seen::default();
-    let out = Detectors::ready()
-        .unwrap()
-        .outbound(raw.as_bytes(), &Handling::STARTER, &mut seen);
+    let out = ready().outbound(raw.as_bytes(), &Handling::STARTER, None, &mut seen);
     let out: Value = serde_json::from_slice(&out.unwrap().unwrap()).unwrap();
     assert_eq!(out["result"]["contents"][0]["blob"], letters("CC [CARD:1486]"));
     // And towards a server.
@@ -283,11 +279,11 @@ fn what_is_declared_goes_to_its_server_and_nothing_beside_it() {
     let looked = |message: &Value| {
         let mut seen = Seen::default();
         let is_declared = |value: &[u8]| value == TOKEN.as_bytes() || value == "tr0ub4dor/\u{e9}&3".as_bytes();
-        let detectors = Detectors::ready().unwrap();
+        let detectors = ready();
         let looked = detectors.inbound(
             message.to_string().as_bytes(),
             &Handling::STARTER,
-            &is_declared,
+            &Context::default().exempting(&is_declared),
             &mut seen,
         );
         (looked, seen.lines())
@@ -353,5 +349,50 @@ fn many_findings_are_counted_together() {
         )
         .1
         .is_empty()
+    );
+}
+
+#[test]
+fn a_hash_is_the_same_for_the_same_value_and_does_not_come_back() {
+    let spaced = "DE89 3704 0044 0532 0130 00";
+    let message = json!({"jsonrpc": "2.0", "id": 1, "result": {"structuredContent": {
+        "iban": IBAN, "rows": [{"iban": spaced}], "text": format!("from IBAN {IBAN} on"), "card": CARD,
+    }}});
+    let (hashed, seen) = out(&message, &results("IBAN hash, CARD hash"));
+    let hashed = hashed.unwrap().unwrap();
+    let structured = &hashed["result"]["structuredContent"];
+    let mark = structured["iban"].as_str().unwrap();
+    assert!(mark.starts_with("[IBAN:hash:") && mark.len() == 28, "{mark}");
+    assert_eq!(structured["rows"][0]["iban"], mark);
+    assert_eq!(structured["text"], format!("from IBAN {mark} on"));
+    assert_ne!(structured["card"].as_str().unwrap().get(6..), mark.get(6..));
+    assert!(
+        seen.contains(&"IBAN hash 1 /result/structuredContent/iban".to_owned()),
+        "{seen:?}"
+    );
+    // Again it stays, and a server gets none.
+    assert_eq!(out(&hashed, &results("IBAN hash, CARD hash")).0, Ok(None));
+    let (refused, _) = inward(&call(&json!({"to": mark})), &Handling::STARTER);
+    assert_eq!(
+        refused,
+        Err(DataError::Marked(spot(Class::Iban, "/params/arguments/to")))
+    );
+    // No number passes as one.
+    let sly =
+        json!({"jsonrpc": "2.0", "id": 1, "result": {"structuredContent": {"card": format!("[CARD:hash:{CARD}]")}}});
+    assert!(!masked(&sly).to_string().contains(CARD));
+}
+
+/// A message that names so many values so often that they cannot all be judged goes neither way.
+#[test]
+fn what_could_not_be_looked_through_does_not_pass() {
+    let often = format!("{}x1\n", "password:".repeat(28)).repeat(400);
+    let (passed, _) = inward(&call(&json!({"a": often})), &Handling::STARTER);
+    assert_eq!(passed, Err(DataError::TooMuch));
+    assert_eq!(out(&text_result(&often), &Handling::STARTER).0, Err(DataError::TooMuch));
+    let seldom = format!("{}x1\n", "password:".repeat(2)).repeat(400);
+    assert_ne!(
+        inward(&call(&json!({"a": seldom})), &Handling::STARTER).0,
+        Err(DataError::TooMuch)
     );
 }

@@ -65,6 +65,7 @@ pub(crate) fn command(arguments: &[String]) -> Result<bool> {
         "canaries",
         "speed",
         "scan-speed",
+        "screen-speed",
         "fuzz",
     ] {
         held &= prove::command(&[name.to_owned()])?;

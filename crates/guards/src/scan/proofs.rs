@@ -26,12 +26,12 @@ pub(super) struct Proofs {
     lengths: [[u64; 256]; 3],
 }
 
-/// Some of them, and what any of them may begin with, and have behind the byte behind the group.
+/// Some of them, and what any of them may begin with, and have behind the byte behind the group, byte by byte.
 #[derive(Debug, Clone, Default)]
 struct List {
     proofs: Vec<Proof>,
     first: u128,
-    then: u128,
+    then: [u128; FOLLOWING],
 }
 
 /// What a group is made of.
@@ -102,7 +102,9 @@ impl Proofs {
                         if let Some(list) = proofs.lists.get_mut(at) {
                             list.proofs.push(proof);
                             list.first |= proof.first;
-                            list.then |= proof.then.first().copied().unwrap_or(u128::MAX);
+                            for (all, then) in list.then.iter_mut().zip(&proof.then) {
+                                *all |= then;
+                            }
                         }
                         let of_kind = proofs.behind.get(usize::from(*behind)).copied();
                         let lengths = proofs.lengths.get_mut(made as usize);
@@ -135,12 +137,13 @@ impl Proofs {
         // Behind a match anything may come.
         let may_come = |set: u128, at: usize| set == u128::MAX || text.get(at).is_some_and(|byte| has(set, *byte));
         let begin = start + length + 1;
+        let follow = |then: &[u128; FOLLOWING]| (begin..).zip(then).all(|(at, set)| may_come(*set, at));
         let list = self.lists.get(self.at(length, made, behind));
-        let Some(list) = list.filter(|list| may_come(list.first, start) && may_come(list.then, begin)) else {
+        let Some(list) = list.filter(|list| may_come(list.first, start) && follow(&list.then)) else {
             return;
         };
         for proof in &list.proofs {
-            if may_come(proof.first, start) && (begin..).zip(&proof.then).all(|(at, set)| may_come(*set, at)) {
+            if may_come(proof.first, start) && follow(&proof.then) {
                 found(proof.identifier, proof.form);
             }
         }

@@ -27,10 +27,11 @@ pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
         }
     }
     let mut past = None;
-    // `a:b`, `a::b` or `::b`: in JSON most colons are none of these.
+    // `a:b`, `a::b` or `::b`: in JSON most colons are none of these. The next one comes at most five places behind the first.
     let joins = |kinds: &Kinds| {
         let colons = kinds.colons & (kinds.colons >> 1 | 1 << (BLOCK - 1));
-        Kinds::between(kinds.colons, kinds.alphanumerics) | colons
+        let between = Kinds::between(kinds.colons, kinds.alphanumerics);
+        (between | colons) & Kinds::before::<1, 5>(kinds.colons)
     };
     for at in kinds.places(joins) {
         if let Some((class, rule, span)) = colons(text, at, past) {
@@ -38,7 +39,9 @@ pub(super) fn find<'a>(text: &[u8], kinds: &Map, found: &mut Vec<Found<'a>>) {
             found.push(Found::new(class, rule, Confidence::Certain, span));
         }
     }
-    for at in kinds.places(|kinds| Kinds::between(kinds.dots, kinds.digits)) {
+    // The second point comes two to four places behind the first.
+    let decimals = |kinds: &Kinds| Kinds::between(kinds.dots, kinds.digits) & Kinds::before::<2, 4>(kinds.dots);
+    for at in kinds.places(decimals) {
         dotted(text, at, found);
     }
     // Two of them with four characters between, which is not known of the last five of a block.

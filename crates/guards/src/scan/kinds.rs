@@ -41,6 +41,17 @@ impl Kinds {
         signs & (beside << 1 | 1) & (beside >> 1 | 1 << (BLOCK - 1))
     }
 
+    /// Where one of these bits stands `FROM` to `TO` places behind; at the end of a block that is not known.
+    pub(super) const fn before<const FROM: usize, const TO: usize>(bits: u64) -> u64 {
+        let mut before = !(u64::MAX >> TO);
+        let mut places = FROM;
+        while places <= TO {
+            before |= bits >> places;
+            places += 1;
+        }
+        before
+    }
+
     /// Where no group goes on.
     pub(super) const fn ends_of_groups(&self) -> u64 {
         !self.alphanumerics

@@ -95,7 +95,8 @@ impl Tables<'_> {
         let last = self.text.get(from..at).unwrap_or_default().iter().rposition(is_border);
         self.border = last.map(|last| from + last).or(self.border);
         self.borders_before = self.borders_before.max(at);
-        self.border.filter(|border| at - border <= LIST_BYTES_MAX)
+        let is_near = |border: &usize| at.checked_sub(*border).is_some_and(|far| far <= LIST_BYTES_MAX);
+        self.border.filter(is_near)
     }
 }
 

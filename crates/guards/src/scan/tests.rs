@@ -547,3 +547,56 @@ fn no_finding_covers_a_mark() {
         "told beside it"
     );
 }
+
+/// Wherever a block of bytes that is looked at together ends.
+#[test]
+fn what_stands_anywhere_is_found() {
+    let scanner = built_in();
+    for value in [
+        "2001:db8:0:1:1:1:1:1",
+        "2001:db8::8a2e:370:7334",
+        "fe80::1ff:fe23:4567:890a",
+        "::ffff:203.0.113.7",
+        "F5:B0:08:8D:DA:06",
+        "F5-B0-08-8D-DA-06",
+        "f5b0.088d.da06",
+        "203.0.113.77",
+        "ana.lopes@bank.example",
+        "https://ana:hunter2Zw9x@db.bank.example/x",
+        "GB82 WEST 1234 5698 7654 32",
+        "4539 5787 6362 1486",
+    ] {
+        for before in 0..140 {
+            let text = format!("{} {value} x", "-".repeat(before));
+            let found = scanner.scanned(text.as_bytes());
+            let all = found.iter().find(|found| value.contains(&text[found.span.clone()]));
+            assert!(
+                all.is_some_and(|found| found.span.len() >= 11),
+                "{before} {value} {found:?}"
+            );
+        }
+    }
+    for value in [
+        "12:30:45",
+        "2026-11-28T12:30:45",
+        "a::b::c",
+        "1.5",
+        "v1.2",
+        "12:30",
+        "12:34:56:78",
+    ] {
+        for before in 0..140 {
+            let text = format!("{} {value} x", "-".repeat(before));
+            assert!(scanner.scanned(text.as_bytes()).is_empty(), "{before} {value}");
+        }
+    }
+}
+
+/// What is packed in a token is not looked for, and what is packed beside it is.
+#[test]
+fn a_token_is_told_as_a_whole() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJtYWlsIjoiYW5hLmxvcGVzQGJhbmsuZXhhbXBsZSJ9.c2lnbmF0dXJlLW9mLXRoaXMtdG9rZW4tMQ";
+    assert_eq!(spans(&format!("x {jwt} x")), [(Class::Jwt, jwt.to_owned())]);
+    let packed = "eyJtYWlsIjoiYW5hLmxvcGVzQGJhbmsuZXhhbXBsZSJ9";
+    assert_eq!(spans(&format!("x {packed} x")), [(Class::Email, packed.to_owned())]);
+}

@@ -11,7 +11,15 @@ use std::sync::Arc;
 pub struct Declared {
     /// Made with the first.
     key: Option<Arc<hmac::Key>>,
-    by_upstream: HashMap<String, HashSet<[u8; SHA256_OUTPUT_LEN]>>,
+    by_upstream: HashMap<String, Credentials>,
+}
+
+/// Those of one server.
+#[derive(Default, Clone)]
+struct Credentials {
+    hashes: HashSet<[u8; SHA256_OUTPUT_LEN]>,
+    /// None is longer, in bytes: what is, is not hashed.
+    longest: usize,
 }
 
 /// Why a credential cannot be declared.
@@ -34,7 +42,8 @@ impl Declared {
             }
         };
         let of_upstream = self.by_upstream.entry(upstream.to_owned()).or_default();
-        of_upstream.insert(hash(&key, credential.as_bytes()));
+        of_upstream.hashes.insert(hash(&key, credential.as_bytes()));
+        of_upstream.longest = of_upstream.longest.max(credential.len());
         Ok(())
     }
 
@@ -46,7 +55,9 @@ impl Declared {
     /// Whether `value` may go to `upstream`.
     pub(super) fn has(&self, upstream: &str, value: &[u8]) -> bool {
         match (&self.key, self.by_upstream.get(upstream)) {
-            (Some(key), Some(of_upstream)) => of_upstream.contains(&hash(key, value)),
+            (Some(key), Some(of_upstream)) => {
+                value.len() <= of_upstream.longest && of_upstream.hashes.contains(&hash(key, value))
+            }
             _ => false,
         }
     }
@@ -55,7 +66,10 @@ impl Declared {
 /// How many each server has, and nothing of them.
 impl std::fmt::Debug for Declared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let counts = self.by_upstream.iter().map(|(upstream, all)| (upstream, all.len()));
+        let counts = self
+            .by_upstream
+            .iter()
+            .map(|(upstream, all)| (upstream, all.hashes.len()));
         f.debug_map().entries(counts).finish()
     }
 }

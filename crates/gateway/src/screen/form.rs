@@ -11,10 +11,11 @@ use portcullis_guards::scan::{Family, Finding};
 use serde_json::{Map, Value, json};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
 /// Places of one result that are told apart; values in more are masked as usual.
-const PLACES_MAX: usize = 16;
+const PLACES_MAX: usize = 64;
 /// So many ways to read what is declared for a place.
 const ALTERNATIVES_MAX: usize = 16;
 /// So many schemas of one way.
@@ -25,8 +26,8 @@ const STEPS_MAX: usize = 2_048;
 const COMPILED_MAX: usize = 32;
 /// References and combinations are followed so deep.
 const DEPTH_MAX: usize = 16;
-/// Values of an `enum` that are tried.
-const ENUM_VALUES_MAX: usize = 8;
+/// A number is read so far to both sides.
+const NUMBER_BYTES_MAX: usize = 512;
 /// The longest text that is made up, in characters.
 const TEXT_CHARACTERS_MAX: usize = 256;
 
@@ -99,7 +100,7 @@ impl<'t> Forms<'t> {
     }
 
     /// What is to stand in the place of the value that `finding` is in, where a mark would not fit there and something else does.
-    /// Nothing of the value is in it.
+    /// Nothing of the value is in it but its length and, of personal data, its outline.
     pub(super) fn instead(&self, text: &[u8], finding: &Finding<'_>, place: &Place) -> Option<Whole> {
         let mut segments = place.segments(text);
         for wanted in ["result", "structuredContent"] {
@@ -127,10 +128,15 @@ impl<'t> Forms<'t> {
         if declared.takes(&json!(marked)) {
             return None;
         }
+        let told = [value.as_ref(), &*part(span.start, span.end)].map(plain);
+        // However it is written: `1.5e15` and `1500000000000000` are one.
+        let written = number_around(text, span).and_then(|number| number.parse::<f64>().ok());
+        #[expect(clippy::cast_precision_loss, reason = "what is nearly the value is it, too")]
+        let is_it = |number: i64| written == Some(number as f64) || told.contains(&plain(&number.to_string()));
         let numbers = declared.numbers.iter().copied();
-        let numbers = numbers.filter(|number| number.to_string() != value && declared.takes(&json!(number)));
+        let numbers = numbers.filter(|number| !is_it(*number) && declared.takes(&json!(number)));
         let texts = declared.made_up(&value, finding.class.family());
-        let texts = texts.filter(|text| *text != value && declared.takes(&json!(text)));
+        let texts = texts.filter(|text| !told.contains(&plain(text)) && declared.takes(&json!(text)));
         let (mut numbers, mut texts) = (numbers.map(Whole::Number), texts.map(Whole::Text));
         match is_text {
             true => texts.next().or_else(|| numbers.next()),
@@ -155,6 +161,31 @@ impl<'t> Forms<'t> {
         self.known.borrow_mut().insert(pattern, Rc::clone(&declared));
         Some(declared)
     }
+}
+
+/// Letters and figures alone, small: values are compared by them.
+fn plain(value: &str) -> String {
+    let plain = value.chars().filter(|character| character.is_alphanumeric());
+    plain.flat_map(char::to_lowercase).collect()
+}
+
+/// The number of JSON that `span` lies in.
+fn number_around<'a>(text: &'a [u8], span: &Range<usize>) -> Option<&'a str> {
+    let is_of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let before = text
+        .get(..span.start)?
+        .iter()
+        .rev()
+        .take(NUMBER_BYTES_MAX)
+        .take_while(is_of_number)
+        .count();
+    let behind = text
+        .get(span.end..)?
+        .iter()
+        .take(NUMBER_BYTES_MAX)
+        .take_while(is_of_number)
+        .count();
+    std::str::from_utf8(text.get(span.start - before..span.end + behind)?).ok()
 }
 
 impl Declared {
@@ -192,16 +223,7 @@ impl Declared {
         let below = number("exclusiveMaximum").map(|most| whole(most.ceil()).saturating_sub(1));
         self.numbers.extend(above.into_iter().chain(below));
         self.numbers.extend(number("multipleOf").map(whole));
-        for one in own
-            .get("enum")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .take(ENUM_VALUES_MAX)
-        {
-            self.texts.extend(one.as_str().map(str::to_owned));
-            self.numbers.extend(one.as_i64());
-        }
+        // What an `enum` lists is not tried: another of its values would be told as the true one.
         let format = own.get("format").and_then(Value::as_str);
         let known = FORMATS.iter().filter(|(name, _)| Some(*name) == format);
         self.texts.extend(known.map(|(_, text)| (*text).to_owned()));
@@ -472,11 +494,25 @@ mod tests {
                 Class::Iban,
                 text("XX00 0000"),
             ),
+            // Another value that somebody may have is none to put there, and neither is the same one written otherwise.
+            (json!({"enum": ["4711", "0815"]}), json!("4711"), Class::Password, None),
             (
-                json!({"enum": ["4711", "0815"]}),
-                json!("4711"),
-                Class::Password,
-                text("0815"),
+                json!({"enum": ["Ana@bank.example", "ana@bank.example"]}),
+                json!("ana@bank.example"),
+                Class::Email,
+                None,
+            ),
+            (
+                json!({"type": "integer", "minimum": card}),
+                json!(card),
+                Class::Card,
+                None,
+            ),
+            (
+                json!({"type": "number", "minimum": card}),
+                json!(CARD.parse::<f64>().unwrap()),
+                Class::Card,
+                None,
             ),
             // Nothing is made up of a secret, and no value is its own mask.
             (json!({"enum": ["4711"]}), json!("4711"), Class::Password, None),

@@ -17,6 +17,9 @@ use std::sync::LazyLock;
 /// A line of one of these files, or an argument, is no longer.
 const LINE_BYTES_MAX: usize = 4_096;
 
+/// What something is constructed of is no longer: each place that looks like it is looked at so far.
+const CONSTRUCTED_BYTES_MAX: usize = 512;
+
 /// The name of a variable is no longer.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -199,6 +202,7 @@ fn attached_flag(text: &[u8], at: usize, flag: &[u8], is_attached: bool, found: 
 /// `UsernamePasswordCredentials("name", "password")`, `HTTPBasicAuth(name, "password")`, `BasicAWSCredentials("id", "secret")`,
 /// `NetworkCredential("name", "password", "domain")`: what is made of a name and a password alone; its arguments begin at `at`.
 fn constructed(text: &[u8], at: usize, called: usize, found: &mut Vec<Found<'_>>) {
+    let text = text.get(..at + CONSTRUCTED_BYTES_MAX).unwrap_or(text);
     let space = |at: usize| {
         let rest = ahead(text, at, LINE_BYTES_MAX);
         at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()

@@ -103,6 +103,8 @@ impl<'c> Context<'c> {
     pub(super) fn exempt(&self, text: &[u8], form: Form, findings: &mut [Finding<'_>]) {
         let Some(is_exempt) = self.is_exempt else { return };
         let mut places = Places::of(text);
+        // However many findings lie in one string, it is asked for once.
+        let mut last: Option<(usize, bool)> = None;
         for finding in findings {
             let says = |range: &Range<usize>| text.get(range.clone()).unwrap_or_default();
             finding.is_exempt = match form {
@@ -110,8 +112,14 @@ impl<'c> Context<'c> {
                 Form::Json => {
                     let string = places.find(finding.span.start).string;
                     let is_within = string.start <= finding.span.start && finding.span.end <= string.end;
-                    let says = |range| is_exempt(decoded(says(range)).as_bytes());
-                    says(&finding.span) || is_within && says(&string)
+                    let says = |range: &Range<usize>| is_exempt(decoded(says(range)).as_bytes());
+                    says(&finding.span)
+                        || is_within && {
+                            let asked = last.filter(|(start, _)| *start == string.start);
+                            let (_, is_such) = asked.unwrap_or_else(|| (string.start, says(&string)));
+                            last = Some((string.start, is_such));
+                            is_such
+                        }
                 }
             };
         }

@@ -13,7 +13,8 @@ pub(crate) const HASH_SIGN: &[u8] = b":hash:";
 pub(crate) const HASH_LETTERS: usize = 16;
 
 /// The marks in `text` that [`mask`](crate::mask::mask) puts in the place of findings: `[CLASS]`, or `[CLASS:` and four letters or
-/// digits and `]`, or `[CLASS:hash:`, a hash and `]`. No value fits in one.
+/// digits and `]`, or `[CLASS:hash:`, a hash and `]`. No number fits in one; what a server
+/// spells out in letters of its own is not found anywhere.
 pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> {
     memchr::memchr_iter(b'[', text).filter_map(|at| {
         let rest = text.get(at + 1..)?;

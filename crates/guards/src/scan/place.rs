@@ -312,18 +312,21 @@ impl<'a> Place<'a> {
 
     /// A cell of a Markdown table whose rows begin with a name; a head has its values below.
     fn cell(&self, at: usize) -> Option<Scope> {
-        let line = self.end(at, |byte| byte == b'\n');
+        let rest = ahead(self.text, at, VALUE_BYTES_MAX);
+        let line = at + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let below = ahead(self.text, line + 1, REACH_BYTES);
-        let below = below.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let is_head = memchr::memmem::find(below, b"--").is_some()
-            && below
-                .iter()
-                .all(|byte| matches!(byte, b'|' | b'-' | b':' | b' ' | b'\r'));
+        let below = below.get(..memchr::memchr(b'\n', below).unwrap_or(below.len()));
+        let below = below.unwrap_or_default();
+        let is_head = below
+            .iter()
+            .all(|byte| matches!(byte, b'|' | b'-' | b':' | b' ' | b'\r'))
+            && memchr::memmem::find(below, b"--").is_some();
         if is_head {
             return None;
         }
         let start = self.skip(at, |byte| matches!(byte, b' ' | b'`' | b'*'));
-        let end = self.end(start, |byte| matches!(byte, b'|' | b'\n'));
+        let rest = ahead(self.text, start, VALUE_BYTES_MAX);
+        let end = start + memchr::memchr2(b'|', b'\n', rest).unwrap_or(rest.len());
         Some(Scope {
             span: start..end,
             bond: Bond::Key,

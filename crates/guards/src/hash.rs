@@ -3,47 +3,28 @@
 
 use crate::scan::view::View;
 use crate::scan::{Class, HASH_LETTERS};
-use sha2::{Digest, Sha256};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 use std::fmt;
-
-/// SHA-256 takes in so many bytes at once (FIPS 180-4).
-const BLOCK_BYTES: usize = 64;
 
 /// A key to hash values under: HMAC-SHA-256 (RFC 2104), ready.
 #[derive(Clone)]
-pub struct HashKey {
-    inner: Sha256,
-    outer: Sha256,
-}
+pub struct HashKey(Hmac<Sha256>);
 
 impl HashKey {
     /// Of these bytes. Who does not know them can tell no value from its hash if there are 32 of them and they are random.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
-        let mut block = [0; BLOCK_BYTES];
-        let hashed;
-        let key = match key.len() > BLOCK_BYTES {
-            true => {
-                hashed = Sha256::digest(key);
-                &hashed[..]
-            }
-            false => key,
-        };
-        for (to, from) in block.iter_mut().zip(key) {
-            *to = *from;
-        }
-        Self {
-            inner: Sha256::new().chain_update(block.map(|byte| byte ^ 0x36)),
-            outer: Sha256::new().chain_update(block.map(|byte| byte ^ 0x5c)),
-        }
+        #[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
+        Self(Hmac::new_from_slice(key).expect("of any length"))
     }
 
     fn sign(&self, parts: &[&[u8]]) -> impl Iterator<Item = u8> + use<> {
-        let mut inner = self.inner.clone();
+        let mut signing = self.0.clone();
         for part in parts {
-            inner.update(part);
+            signing.update(part);
         }
-        self.outer.clone().chain_update(inner.finalize()).finalize().into_iter()
+        signing.finalize().into_bytes().into_iter()
     }
 
     /// The hash of `value` as a mark says it: 64 bits in letters from `a` to `p`. A figure is never among them: a server that writes a

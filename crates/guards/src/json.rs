@@ -357,6 +357,16 @@ pub(crate) fn string_end(text: &[u8], mut at: usize) -> usize {
     }
 }
 
+/// The whole number of a JSON text that `span` lies in, or begins in, where it lies in one: the bytes around it that numbers have
+/// (RFC 8259, 6).
+#[must_use]
+pub fn number_around(text: &[u8], span: &Range<usize>) -> Range<usize> {
+    let is_of_number = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let before = text.get(..span.start).unwrap_or_default().iter().rev();
+    let behind = text.get(span.end..).unwrap_or_default().iter();
+    span.start - before.take_while(is_of_number).count()..span.end + behind.take_while(is_of_number).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

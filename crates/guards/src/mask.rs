@@ -2,7 +2,7 @@
 //! members, the same strings but for what is masked, a string in the place of a number.
 
 use crate::hash::HashKey;
-use crate::json::{string_end, write_inside};
+use crate::json::{number_around, string_end, write_inside};
 use crate::scan::{self, Class, Finding, Form};
 use std::ops::Range;
 
@@ -162,7 +162,11 @@ impl<'a> Parts<'a> {
             (!is_key && span.end <= end && end < self.text.len()).then_some(self.opened..end + 1)
         } else {
             let begins = |byte: &u8| byte.is_ascii_digit() || *byte == b'-';
-            let number = self.text.get(start).is_some_and(begins).then(|| self.number(start));
+            let number = self
+                .text
+                .get(start)
+                .is_some_and(begins)
+                .then(|| number_around(self.text, &(start..start)));
             number.filter(|number| span.end <= number.end)
         };
         match &value {
@@ -198,7 +202,7 @@ impl<'a> Parts<'a> {
                         start += 1;
                     }
                     Some(byte) if byte.is_ascii_digit() || *byte == b'-' => {
-                        let number = self.number(start);
+                        let number = number_around(self.text, &(start..start));
                         part(number.clone(), b"\"", None);
                         start = number.end;
                     }
@@ -262,27 +266,6 @@ impl<'a> Parts<'a> {
             }
             _ => b"",
         }
-    }
-
-    /// The whole number around `at`: a part of one cannot be replaced.
-    fn number(&self, at: usize) -> Range<usize> {
-        let is_of_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-        let before = self
-            .text
-            .get(..at)
-            .unwrap_or_default()
-            .iter()
-            .rev()
-            .take_while(|byte| is_of_number(byte))
-            .count();
-        let behind = self
-            .text
-            .get(at..)
-            .unwrap_or_default()
-            .iter()
-            .take_while(|byte| is_of_number(byte))
-            .count();
-        at - before..at + behind
     }
 }
 

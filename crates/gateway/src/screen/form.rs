@@ -5,13 +5,12 @@
 use super::place::Place;
 use crate::catalog::{Compiled, Tool};
 use jsonschema::Validator;
-use portcullis_guards::json::{Segment, decoded};
+use portcullis_guards::json::{Segment, decoded, number_around};
 use portcullis_guards::mask::Whole;
 use portcullis_guards::scan::{Family, Finding};
 use serde_json::{Map, Value, json};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
-use std::ops::Range;
 use std::rc::Rc;
 
 /// Places of one result that are told apart; values in more are masked as usual.
@@ -26,8 +25,6 @@ const STEPS_MAX: usize = 2_048;
 const COMPILED_MAX: usize = 32;
 /// References and combinations are followed so deep.
 const DEPTH_MAX: usize = 16;
-/// A number is read so far to both sides.
-const NUMBER_BYTES_MAX: usize = 512;
 /// The longest text that is made up, in characters.
 const TEXT_CHARACTERS_MAX: usize = 256;
 
@@ -130,7 +127,8 @@ impl<'t> Forms<'t> {
         }
         let told = [value.as_ref(), &*part(span.start, span.end)].map(plain);
         // However it is written: `1.5e15` and `1500000000000000` are one.
-        let written = number_around(text, span).and_then(|number| number.parse::<f64>().ok());
+        let number = text.get(number_around(text, span)).map(String::from_utf8_lossy);
+        let written = number.and_then(|number| number.parse::<f64>().ok());
         #[expect(clippy::cast_precision_loss, reason = "what is nearly the value is it, too")]
         let is_it = |number: i64| written == Some(number as f64) || told.contains(&plain(&number.to_string()));
         let numbers = declared.numbers.iter().copied();
@@ -167,25 +165,6 @@ impl<'t> Forms<'t> {
 fn plain(value: &str) -> String {
     let plain = value.chars().filter(|character| character.is_alphanumeric());
     plain.flat_map(char::to_lowercase).collect()
-}
-
-/// The number of JSON that `span` lies in.
-fn number_around<'a>(text: &'a [u8], span: &Range<usize>) -> Option<&'a str> {
-    let is_of_number = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
-    let before = text
-        .get(..span.start)?
-        .iter()
-        .rev()
-        .take(NUMBER_BYTES_MAX)
-        .take_while(is_of_number)
-        .count();
-    let behind = text
-        .get(span.end..)?
-        .iter()
-        .take(NUMBER_BYTES_MAX)
-        .take_while(is_of_number)
-        .count();
-    std::str::from_utf8(text.get(span.start - before..span.end + behind)?).ok()
 }
 
 impl Declared {

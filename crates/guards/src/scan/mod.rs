@@ -294,7 +294,7 @@ impl Scanner {
         };
         let marks: Vec<Range<usize>> = marks(seen).map(|(_, mark)| mark).collect();
         if !marks.is_empty() {
-            hits.retain(|hit| is_key(hit) || !settle::is_in_mark(&marks, &(hit.start..hit.end)));
+            hits.retain(|hit| is_key(hit) || !settle::is_within(&marks, &(hit.start..hit.end)));
         }
         let mut found = Vec::new();
         self.by_form(seen, &kinds, &mut found);
@@ -313,7 +313,7 @@ impl Scanner {
         if level < LEVELS_MAX {
             self.within(seen, &kinds, level, meter, &mut found);
         }
-        found.retain(|found| !settle::is_in_mark(&marks, &found.span));
+        found.retain(|found| !settle::is_within(&marks, &found.span));
         settle::strangers(seen, &mut found);
         settle::overlaps(&mut found);
         settle::beside_marks(seen, &marks, &mut found);
@@ -342,11 +342,7 @@ impl Scanner {
             .filter(|found| found.confidence == Confidence::Certain && found.class.family() == Family::Secrets);
         let mut tokens: Vec<Range<usize>> = certain.map(|found| found.span.clone()).collect();
         tokens.sort_unstable_by_key(|token| token.start);
-        let known = |run: &Range<usize>| {
-            let before = tokens.partition_point(|token| token.start <= run.start);
-            let last = before.checked_sub(1).and_then(|last| tokens.get(last));
-            last.is_some_and(|token| run.end <= token.end)
-        };
+        let known = |run: &Range<usize>| settle::is_within(&tokens, run);
         decode::find(text, kinds, known, meter, |span, inside, meter| {
             let surest = match inside {
                 decode::Inside::PrivateKey => Some((Class::PrivateKey, "private-key-der")),

@@ -35,7 +35,7 @@ pub(crate) struct Beginning {
 }
 
 /// The last bit for the length of a group, which is for all longer ones, too.
-const LENGTHS_LAST: usize = u64::BITS as usize - 1;
+pub(super) const LENGTHS_LAST: usize = u64::BITS as usize - 1;
 
 impl Beginning {
     /// Whether a match may begin with a group of letters and digits of this length, with this byte.

@@ -1,7 +1,7 @@
 //! Forms that are proof without a word beside them, by the group of letters and digits that they begin with, so that a text is
 //! compared with those few of them that may begin where it has a group.
 
-use super::pattern::has;
+use super::pattern::{LENGTHS_LAST, has};
 use super::rules::Rules;
 
 /// So many bytes behind the one behind a first group tell whether the rest is worth a look.
@@ -9,9 +9,6 @@ const FOLLOWING: usize = 4;
 
 /// First groups are at most so long.
 const GROUP_BYTES_MAX: usize = 120;
-
-/// The last bit for a length, which is for all longer ones, too.
-const LENGTHS_LAST: usize = 63;
 
 /// Forms that are proof, by their first group: its length, what it is made of, and the byte behind it.
 #[derive(Debug)]

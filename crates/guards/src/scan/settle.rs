@@ -42,11 +42,11 @@ pub(crate) fn marks(text: &[u8]) -> impl Iterator<Item = (Class, Range<usize>)> 
     })
 }
 
-/// Whether a span lies in one of our marks, which are in order.
-pub(super) fn is_in_mark(marks: &[Range<usize>], span: &Range<usize>) -> bool {
-    let before = marks.partition_point(|mark| mark.start <= span.start);
-    let last = before.checked_sub(1).and_then(|last| marks.get(last));
-    last.is_some_and(|mark| span.end <= mark.end)
+/// Whether `span` lies in the last of these, which are in order, that does not begin behind it: in a mark of ours, say.
+pub(super) fn is_within(all: &[Range<usize>], span: &Range<usize>) -> bool {
+    let before = all.partition_point(|one| one.start <= span.start);
+    let last = before.checked_sub(1).and_then(|last| all.get(last));
+    last.is_some_and(|one| span.end <= one.end)
 }
 
 /// A row of a table is so long at most.

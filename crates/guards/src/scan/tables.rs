@@ -85,9 +85,7 @@ impl<'a> Tables<'a> {
         }
         None
     }
-}
 
-impl Tables<'_> {
     /// The last bracket or other border of a list before `at`, if it is near.
     fn border_before(&mut self, at: usize) -> Option<usize> {
         let from = self.borders_before.max(at.saturating_sub(LIST_BYTES_MAX)).min(at);
